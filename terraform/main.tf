@@ -1,0 +1,138 @@
+# The release graph: create, verify, move the address, confirm, and only then retire.
+#
+# The gate stands inside the graph, so that no apply, by whomever, puts traffic on a droplet that was not verified.
+# Each release has a droplet of its own under its own key: a failed apply leaves the live one where it is, in the state
+# as in the world.
+
+locals {
+  running = { for key, release in var.releases : key => release if key == var.live || key == var.standby }
+
+  conf_env = {
+    for key, release in local.running : key => join("", [
+      for name, value in merge(release.config, { APP_RELEASE = key }) :
+      "${name}=\"${replace(replace(value, "\\", "\\\\"), "\"", "\\\"")}\"\n"
+    ])
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# THE ADDRESS AND THE KEY: they outlive every release
+# ---------------------------------------------------------------------------------------------------------------------
+
+resource "digitalocean_floating_ip" "public" {
+  region = var.region
+
+  # The assignment below moves it; here it must not be taken back.
+  lifecycle {
+    ignore_changes = [droplet_id]
+  }
+}
+
+resource "digitalocean_ssh_key" "deploy" {
+  name       = "slipway-${var.environment}"
+  public_key = var.deploy_public_key
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# THE DROPLETS: one for each release that runs, from an image that is named by its content
+# ---------------------------------------------------------------------------------------------------------------------
+
+data "digitalocean_image" "app" {
+  for_each = local.running
+  name     = each.value.image
+}
+
+resource "digitalocean_droplet" "app" {
+  for_each = local.running
+
+  name     = "app-${var.environment}-${each.key}"
+  image    = data.digitalocean_image.app[each.key].id
+  region   = var.region
+  size     = each.value.size
+  ssh_keys = [digitalocean_ssh_key.deploy.id]
+  tags     = ["slipway", "slipway-environment:${var.environment}"]
+
+  user_data = templatefile("${var.project}/provisioning/cloud-init.yaml.tftpl", {
+    conf_env         = local.conf_env[each.key]
+    host_key_private = var.host_keys[each.key].private
+    host_key_public  = var.host_keys[each.key].public
+  })
+
+  lifecycle {
+    # The new one stands before the old one goes.
+    create_before_destroy = true
+
+    # A droplet is never changed, and never replaced under its own key: whatever differs makes another release.
+    ignore_changes = [image, region, size, ssh_keys, tags, user_data]
+
+    precondition {
+      condition     = filesha256("${var.project}/provisioning/cloud-init.yaml.tftpl") == each.value.template
+      error_message = "Release ${each.key} was made with another cloud-init template: make a release of today's with `./invoke deploy --version ${each.value.version}`."
+    }
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# THE GATE: verification, once for each droplet; its output is the only way to a droplet's id
+# ---------------------------------------------------------------------------------------------------------------------
+
+resource "terraform_data" "gate" {
+  for_each = local.running
+
+  input            = digitalocean_droplet.app[each.key].id
+  triggers_replace = [digitalocean_droplet.app[each.key].id]
+
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  provisioner "local-exec" {
+    working_dir = var.project
+    command     = "./invoke verify --environment ${var.environment} --release ${each.key} --address ${digitalocean_droplet.app[each.key].ipv4_address}"
+    environment = { SLIPWAY_CANDIDATE = jsonencode(each.value) }
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# THE CUTOVER: the address moves to what passed the gate, and is confirmed from outside
+# ---------------------------------------------------------------------------------------------------------------------
+
+resource "digitalocean_floating_ip_assignment" "live" {
+  count = var.live == null ? 0 : 1
+
+  ip_address = digitalocean_floating_ip.public.ip_address
+  droplet_id = terraform_data.gate[var.live].output
+
+  # Moved in one step: without this it would be taken away first and given again afterwards.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "terraform_data" "confirmation" {
+  count = var.live == null ? 0 : 1
+
+  triggers_replace = [digitalocean_floating_ip_assignment.live[0].id, terraform_data.gate[var.live].output]
+
+  # What retires waits for the confirmation, because this stands between them in the order of destruction.
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  provisioner "local-exec" {
+    working_dir = var.project
+    command     = "./invoke verify --environment ${var.environment} --release ${var.live} --address ${digitalocean_floating_ip.public.ip_address} --through-floating-ip"
+    environment = { SLIPWAY_CANDIDATE = jsonencode(var.releases[var.live]) }
+  }
+}
+
+# The last reference that was confirmed: what `status` compares with git, and what a failed release goes back to.
+resource "terraform_data" "reference" {
+  input = {
+    releases = var.releases
+    live     = var.live
+    standby  = var.standby
+  }
+
+  depends_on = [terraform_data.confirmation]
+}

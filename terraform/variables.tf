@@ -1,0 +1,118 @@
+# ---------------------------------------------------------------------------------------------------------------------
+# THE REFERENCE: what git says is released; kept in environments/<environment>.tfvars.json, written by the pipeline
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "releases" {
+  description = "Known releases by key (version and digest of the rest of the entry). Only the live one and the standby have droplets."
+  type = map(object({
+    version  = string
+    commit   = string
+    image    = string
+    size     = string
+    template = string
+    config   = map(string)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for key, release in var.releases : startswith(key, "${release.version}-")])
+    error_message = "The key of a release must be its version, a dash and the digest of its contents."
+  }
+  validation {
+    condition     = alltrue([for release in values(var.releases) : startswith(release.image, "app-${release.version}-")])
+    error_message = "A release must name an image of its own version: app-<version>-<digest>."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for release in values(var.releases) : [for key in keys(release.config) : can(regex("^[A-Z][A-Z0-9_]*$", key))]
+    ]))
+    error_message = "Config keys are environment variables: capitals, digits and underscores."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for release in values(var.releases) : [for value in values(release.config) : !can(regex("[\\r\\n]", value))]
+    ]))
+    error_message = "A config value must be one line."
+  }
+}
+
+variable "live" {
+  description = "Key of the release that the floating IP answers from; null before the first release."
+  type        = string
+  default     = null
+  nullable    = true
+
+  validation {
+    condition     = var.live == null ? true : length(var.live) > 0
+    error_message = "The live release must be the key of a release, or null."
+  }
+}
+
+variable "standby" {
+  description = "Key of the release whose droplet is kept warm as the way back; null for none."
+  type        = string
+  default     = null
+  nullable    = true
+
+  validation {
+    condition     = var.standby == null ? true : length(var.standby) > 0
+    error_message = "The standby must be the key of a release, or null."
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# THE ENVIRONMENT: supplied by the pipeline (`./invoke env` prints the same for use by hand)
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "environment" {
+  description = "Name of the environment: part of every name and tag."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}$", var.environment))
+    error_message = "An environment's name is lower-case letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "region" {
+  description = "Slug of the region that holds the droplets and the floating IP."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{3}[0-9]$", var.region))
+    error_message = "A region is a slug such as fra1."
+  }
+}
+
+variable "deploy_public_key" {
+  description = "OpenSSH public key with which verification logs in as root."
+  type        = string
+
+  validation {
+    condition     = startswith(var.deploy_public_key, "ssh-")
+    error_message = "The deploy key must be an OpenSSH public key."
+  }
+}
+
+variable "host_keys" {
+  description = "SSH host key of each release's droplet (OpenSSH format), known before the droplet exists."
+  type        = map(object({ private = string, public = string }))
+  sensitive   = true
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key in values(var.host_keys) : startswith(key.public, "ssh-ed25519 ")])
+    error_message = "Host keys must be Ed25519 keys in OpenSSH format."
+  }
+}
+
+variable "project" {
+  description = "Folder that holds ./invoke, which the gate and the confirmation call."
+  type        = string
+  default     = ".."
+
+  validation {
+    condition     = fileexists("${var.project}/invoke")
+    error_message = "There is no ./invoke in the project folder, and without it nothing can be verified."
+  }
+}
