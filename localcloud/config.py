@@ -1,0 +1,183 @@
+"""The settings of one local cloud: where it lives, what its network is called, which addresses it owns.
+
+Several clouds can live on one machine as long as their state directories, ports, bridges and ranges differ. The
+settings of a cloud are written to ``<state>/config.json`` by :meth:`Config.save` and win over the defaults from
+then on; an environment variable that contradicts them is an error, never a silent change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from itertools import islice
+from pathlib import Path
+
+DEFAULTS = {
+    "state": "/var/lib/localcloud/default",
+    "port": "8484",
+    "bridge": "lcloud0",
+    "range": "198.18.0.0/20",
+    "vpc_range": "10.124.0.0/20",
+    "cache": "/var/cache/localcloud",
+}
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used. ``message`` is one sentence; ``hint`` says what would do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Config:
+    """One cloud's settings; everything that is named or addressed after them is derived here."""
+
+    state: Path
+    port: int
+    bridge: str
+    range: IPv4Network
+    vpc_range: IPv4Network
+    cache: Path
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> Config:
+        """The settings that ``LOCALCLOUD_*`` name, else those of the existing cloud, else the defaults.
+
+        Raises ``ConfigError`` for a value that is unusable or contradicts the existing cloud's.
+        """
+        asked = {name: env[f"LOCALCLOUD_{name.upper()}"] for name in DEFAULTS if env.get(f"LOCALCLOUD_{name.upper()}")}
+        state = Path(asked.get("state", DEFAULTS["state"]))
+        stored = _stored(state / "config.json")
+        wanted = cls._parse(DEFAULTS | stored | asked)
+        for name in asked.keys() & stored.keys():
+            if getattr(wanted, name) != getattr(cls._parse(DEFAULTS | stored | {"state": str(state)}), name):
+                raise ConfigError(
+                    f"LOCALCLOUD_{name.upper()}={asked[name]} contradicts the cloud in {state}, which has {stored[name]}.",
+                    f"Unset LOCALCLOUD_{name.upper()}, or give the new cloud a LOCALCLOUD_STATE of its own.",
+                )
+        return wanted
+
+    @classmethod
+    def _parse(cls, values: Mapping[str, str]) -> Config:
+        config = cls(
+            state=_directory(values, "state"),
+            port=_port(values["port"]),
+            bridge=_bridge(values["bridge"]),
+            range=_network(values, "range"),
+            vpc_range=_network(values, "vpc_range"),
+            cache=_directory(values, "cache"),
+        )
+        if config.range.overlaps(config.vpc_range):
+            raise ConfigError(
+                f"The ranges {config.range} and {config.vpc_range} overlap.",
+                "Choose LOCALCLOUD_RANGE and LOCALCLOUD_VPC_RANGE so that they have no address in common.",
+            )
+        return config
+
+    def save(self) -> None:
+        """Write ``<state>/config.json`` (nothing secret; readable by all), at once or not at all."""
+        path = self.state / "config.json"
+        draft = path.with_suffix(".tmp")
+        draft.write_text(json.dumps({name: str(getattr(self, name)) for name in DEFAULTS}, indent=2) + "\n")
+        draft.chmod(0o644)
+        draft.replace(path)
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The host's own address on the public bridge; the droplets' default route."""
+        return self.range[1]
+
+    @property
+    def public_network(self) -> IPv4Network:
+        """The lower half of the range: the gateway and the droplets' public addresses."""
+        return next(self.range.subnets())
+
+    @property
+    def floating_network(self) -> IPv4Network:
+        """The upper half of the range: floating IPs."""
+        return list(self.range.subnets())[1]
+
+    def public_addresses(self) -> Iterator[IPv4Address]:
+        """The addresses that droplets can get, in order."""
+        return islice(self.public_network.hosts(), 1, None)
+
+    def floating_addresses(self) -> Iterator[IPv4Address]:
+        """The addresses that floating IPs can get, in order."""
+        return self.floating_network.hosts()
+
+    def private_addresses(self) -> Iterator[IPv4Address]:
+        """The addresses that droplets can get in the VPC, in order; the first host address stays the gateway's."""
+        return islice(self.vpc_range.hosts(), 1, None)
+
+    @property
+    def private_gateway(self) -> IPv4Address:
+        """The address that the VPC keeps for its gateway; no machine has it."""
+        return self.vpc_range[1]
+
+    @property
+    def vpc_bridge(self) -> str:
+        """The bridge of the private network."""
+        return f"{self.bridge}p"
+
+    @property
+    def table(self) -> str:
+        """The nftables table (family inet) that holds every rule of this cloud."""
+        return f"localcloud_{self.bridge}"
+
+    @property
+    def unit_prefix(self) -> str:
+        """What the units or control groups of this cloud's machines begin with; the droplet id follows."""
+        return f"localcloud-{self.bridge}-"
+
+
+def _stored(path: Path) -> dict[str, str]:
+    try:
+        values = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The settings in {path} cannot be read: {error}.", "Repair or remove that file.") from None
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise ConfigError(f"The settings in {path} are not a map of strings.", "Repair or remove that file.")
+    return {name: value for name, value in values.items() if name in DEFAULTS and name != "state"}
+
+
+def _directory(values: Mapping[str, str], name: str) -> Path:
+    path = Path(values[name])
+    if not path.is_absolute() or any(character in values[name] for character in ":,\\\n"):
+        raise ConfigError(
+            f"LOCALCLOUD_{name.upper()}={values[name]} is not a usable directory.",
+            "Give an absolute path without colon, comma or backslash.",
+        )
+    return path
+
+
+def _port(value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
+        raise ConfigError(f"LOCALCLOUD_PORT={value} is not a port.", "Give a number from 1 to 65535.")
+    return int(value)
+
+
+def _bridge(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,11}", value):
+        raise ConfigError(
+            f"LOCALCLOUD_BRIDGE={value} is not a usable name.",
+            "Give at most 12 lower-case letters, digits and underscores, beginning with a letter.",
+        )
+    return value
+
+
+def _network(values: Mapping[str, str], name: str) -> IPv4Network:
+    try:
+        network = IPv4Network(values[name])
+    except ValueError as error:
+        raise ConfigError(f"LOCALCLOUD_{name.upper()}={values[name]} is not a network: {error}.") from None
+    if not 16 <= network.prefixlen <= 28:
+        raise ConfigError(f"LOCALCLOUD_{name.upper()}={network} has a wrong size.", "Choose a prefix from /16 to /28.")
+    return network

@@ -1,0 +1,65 @@
+"""The one door to Linux: every outside command of the local cloud is started here.
+
+Other rooms build argument lists; this one executes them, and turns every failure into a :class:`HostError`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from localcloud.host.errors import HostError
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/root",
+}
+PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TMPDIR")
+
+
+def environment() -> dict[str, str]:
+    """What commands get to see: a fixed search path and locale, and the user's proxies."""
+    return ENVIRONMENT | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def run(
+    argv: Sequence[str], *, input: str | None = None, check: bool = True, timeout: float | None = 60
+) -> str:
+    """Run ``argv`` to its end and return what it printed; ``timeout`` is in seconds.
+
+    Raises ``HostError`` when the command is missing, does not end in time or, with ``check``, exits non-zero.
+    """
+    try:
+        done = subprocess.run(
+            argv, input=input, text=True, errors="replace", capture_output=True, timeout=timeout, env=environment()
+        )
+    except FileNotFoundError:
+        raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
+    except subprocess.TimeoutExpired:
+        raise HostError(f"{argv[0]} did not end within {timeout:g} seconds: {' '.join(argv)}") from None
+    if check and done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise HostError(f"{argv[0]} failed ({done.returncode}): {said[-1] if said else ' '.join(argv)}")
+    return done.stdout
+
+
+def spawn(argv: Sequence[str], output: Path, extra: Mapping[str, str] | None = None) -> int:
+    """Start ``argv`` in a session of its own, so that it outlives us, and return its process id.
+
+    What it prints is appended to ``output``; ``extra`` is added to its environment.
+    """
+    with output.open("ab") as log:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=environment() | dict(extra or {}),
+        )
+    threading.Thread(target=child.wait, name=f"reap-{child.pid}", daemon=True).start()
+    return child.pid
