@@ -1,0 +1,147 @@
+"""What is wanted, frozen: the project's file, the chosen environment and the one cloud it lives on.
+
+The process's environment is read here and nowhere else. Nothing else in the pipeline knows which cloud it is on: it gets
+an endpoint and a token.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import PipelineError
+
+DIGITALOCEAN = "https://api.digitalocean.com"
+LOCAL = "local"
+_KNOWN = {"image": {"base"}, "droplet": {"region", "size"}, "verification": {"deadline"}}
+
+
+@dataclass(frozen=True)
+class Project:
+    """The checkout and what `slipway.toml` says of it. ``deadline`` is in seconds."""
+
+    root: Path
+    base_image: str
+    region: str
+    size: str
+    deadline: float
+
+    @classmethod
+    def load(cls, root: Path) -> Project:
+        """Read `slipway.toml`; raises PipelineError for a missing, broken or unknown setting."""
+        path = root / "slipway.toml"
+        try:
+            data = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise PipelineError(f"{path.name} cannot be read: {error}.", f"git checkout {path.name}") from error
+        for table, settings in data.items():
+            for name in settings if isinstance(settings, dict) else [""]:
+                if name not in _KNOWN.get(table, set()):
+                    raise PipelineError(f"{path.name} has an unknown setting: {table}.{name}.", _known_settings())
+        return cls(
+            root=root,
+            base_image=_setting(data, "image", "base", str),
+            region=_setting(data, "droplet", "region", str),
+            size=_setting(data, "droplet", "size", str),
+            deadline=float(_setting(data, "verification", "deadline", (int, float))),
+        )
+
+    @property
+    def work(self) -> Path:
+        """Where everything is kept that is not in git."""
+        return self.root / ".slipway"
+
+
+def _known_settings() -> str:
+    return "Known: " + ", ".join(f"{table}.{name}" for table, names in _KNOWN.items() for name in sorted(names)) + "."
+
+
+def _setting(data: Mapping[str, Any], table: str, name: str, kind: type | tuple[type, ...]) -> Any:
+    value = data.get(table, {}).get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise PipelineError(f"slipway.toml has no valid {table}.{name}.", "git diff slipway.toml")
+    return value
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One DigitalOcean API: its address (without /v2) and the token for it."""
+
+    name: str
+    endpoint: str
+    token: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same endpoint in the spelling of each client: Packer and Terraform, python-digitalocean."""
+        return {
+            "DIGITALOCEAN_API_URL": self.endpoint,
+            "DIGITALOCEAN_END_POINT": f"{self.endpoint}/v2/",
+            "DIGITALOCEAN_TOKEN": self.token,
+            "DIGITALOCEAN_ACCESS_TOKEN": self.token,
+        }
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One environment of the project on its cloud."""
+
+    project: Project
+    environment: str
+    cloud: Cloud
+
+    @property
+    def work(self) -> Path:
+        """The environment's own folder for state, keys, locks and evidence."""
+        return self.project.work / self.environment
+
+    @property
+    def reference_path(self) -> Path:
+        """The tracked file that says what is released."""
+        return reference_path(self.project.root, self.environment)
+
+
+def reference_path(root: Path, environment: str) -> Path:
+    """The reference file of an environment."""
+    return root / "terraform" / "environments" / f"{environment}.tfvars.json"
+
+
+def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None) -> str:
+    """The environment asked for, else `production` with a token and `local` without.
+
+    Raises PipelineError when there is no such environment.
+    """
+    name = asked or (LOCAL if _is_local(environ) else "production")
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) or not reference_path(root, name).exists():
+        known = sorted(path.name.removesuffix(".tfvars.json") for path in reference_path(root, name).parent.glob("*.tfvars.json"))
+        raise PipelineError(
+            f"There is no environment {name!r}; known are {', '.join(known)}.",
+            "A new one is a new file: cp terraform/environments/{production,NAME}.tfvars.json, emptied.",
+        )
+    return name
+
+
+def _is_local(environ: Mapping[str, str]) -> bool:
+    loopback = urlsplit(environ.get("DIGITALOCEAN_API_URL", "")).hostname in {"127.0.0.1", "localhost", "::1"}
+    return loopback or not environ.get("DIGITALOCEAN_TOKEN")
+
+
+def choose_cloud(environment: str, environ: Mapping[str, str], local_cloud: Callable[[], Cloud]) -> Cloud:
+    """`local` and `local-…` live on the local cloud, which `local_cloud` starts; the others on DigitalOcean.
+
+    Raises PipelineError when an environment of DigitalOcean's is asked for without a token.
+    """
+    if environment == LOCAL or environment.startswith(f"{LOCAL}-"):
+        return local_cloud()
+    token = environ.get("DIGITALOCEAN_TOKEN", "")
+    if not token:
+        raise PipelineError(
+            f"The environment {environment!r} lives on DigitalOcean, and DIGITALOCEAN_TOKEN is not set.",
+            "export DIGITALOCEAN_TOKEN=…, or leave --environment out to use the local cloud.",
+        )
+    return Cloud("digitalocean", environ.get("DIGITALOCEAN_API_URL", DIGITALOCEAN).rstrip("/"), token)

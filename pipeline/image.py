@@ -1,0 +1,96 @@
+"""Images named by their contents: what a version was baked from, and whether it was baked before."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.artifact import digest_files
+from pipeline.config import Project
+from pipeline.errors import PipelineError
+from pipeline.tools.digitalocean import Image
+from pipeline.tools.git import Git
+
+CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
+"""The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Digests (SHA-256, shortened to 12 digits) of all that makes an image, and the name of its base."""
+
+    binary: str
+    provisioning: str
+    template: str
+    base: str
+
+    @classmethod
+    def read(cls, project: Project, git: Git, binary: Path) -> Inputs:
+        """Digest what is in the checkout now."""
+        provisioning = [file for file in git.files("provisioning") if file != project.root / CLOUD_INIT]
+        return cls(
+            binary=hashlib.sha256(binary.read_bytes()).hexdigest()[:12],
+            provisioning=digest_files(provisioning, project.root)[:12],
+            template=digest_files(git.files("packer"), project.root)[:12],
+            base=project.base_image,
+        )
+
+    @property
+    def digest(self) -> str:
+        """The digest of them all."""
+        return hashlib.sha256("\0".join(asdict(self).values()).encode()).hexdigest()[:12]
+
+    def name(self, version: str) -> str:
+        """The image's name."""
+        return f"app-{version}-{self.digest}"
+
+    def tags(self, version: str, commit: str) -> list[str]:
+        """The image's tags. Tags know no dots (`[a-zA-Z0-9_:-]`), so a version's become underscores."""
+        facts = {"version": version.replace(".", "_"), "commit": commit, "digest": self.digest, **asdict(self)}
+        return ["slipway", *(f"{name}:{value}" for name, value in facts.items())]
+
+    def differences(self, image: Image) -> list[str]:
+        """The names of the inputs that an image was made from otherwise."""
+        return [name for name, value in asdict(self).items() if image.label(name) != value]
+
+
+def version_of(image: Image) -> str | None:
+    """The version in an image's name; None for an image that is not the pipeline's."""
+    match = re.fullmatch(r"app-(.+)-[0-9a-f]{12}", image.name)
+    return match.group(1) if match else None
+
+
+def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image | None:
+    """The image of these inputs, if there is one; raises PipelineError when the version was baked from others."""
+    same_version = [image for image in images if version_of(image) == version]
+    same = only([image for image in same_version if image.name == inputs.name(version)])
+    if same is None and same_version and not version.endswith("-dirty"):
+        other = same_version[0]
+        raise PipelineError(
+            f"Version {version} was baked from other inputs: {', '.join(inputs.differences(other)) or 'digest'} differ"
+            f" from those of {other.name}.",
+            "A version is baked once: give the change a version of its own, --version …",
+        )
+    return same
+
+
+def find(images: Iterable[Image], version: str) -> Image:
+    """The image of a version, of a dirty one the newest; raises PipelineError when there is none, or more than one."""
+    same_version = sorted((i for i in images if version_of(i) == version), key=lambda image: image.created_at)
+    if version.endswith("-dirty"):
+        same_version = same_version[-1:]
+    image = only(same_version)
+    if image is None:
+        raise PipelineError(f"There is no image of version {version}.", f"./invoke build --version {version}")
+    return image
+
+
+def only(images: list[Image]) -> Image | None:
+    """The one image of a list, or None; raises PipelineError for two, since nothing says which is meant."""
+    if len(images) > 1:
+        listed = ", ".join(f"{image.name} (id {image.id})" for image in images)
+        raise PipelineError(f"There are two images where one was expected: {listed}.", "Delete the wrong one.")
+    return images[0] if images else None

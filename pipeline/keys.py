@@ -1,0 +1,92 @@
+"""The one secret of an environment, its deploy key, and the host keys that follow from it.
+
+A droplet's host key is derived from the deploy key and the release (HKDF-SHA256, RFC 5869), so whoever may log in also
+knows beforehand which key will answer: nothing is trusted on first use, and nothing more has to be stored or shared.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from pipeline.errors import PipelineError
+
+
+@dataclass(frozen=True, repr=False)
+class HostKey:
+    """An SSH host key pair in OpenSSH's formats. Not shown by repr: half of it is secret."""
+
+    private: str
+    public: str
+
+
+class DeployKey:
+    """The Ed25519 key with which verification logs in as root."""
+
+    def __init__(self, key: Ed25519PrivateKey, identity: Path) -> None:
+        self._key = key
+        self.identity = identity
+
+    @classmethod
+    def load(cls, work: Path, secret: str | None) -> DeployKey:
+        """The key of `secret` (DEPLOY_SSH_KEY, as CI has it), else of the environment's folder, made when there is none.
+
+        Raises PipelineError when either is not an unencrypted Ed25519 key.
+        """
+        identity = work / "id_ed25519"
+        if secret:
+            text, origin = secret.strip() + "\n", "DEPLOY_SSH_KEY"
+            if not identity.exists() or identity.read_text() != text:
+                _parse(text, origin)
+                _write(identity, text)
+        elif identity.exists():
+            text, origin = identity.read_text(), str(identity)
+        else:
+            text, origin = _private_text(Ed25519PrivateKey.generate()), str(identity)
+            _write(identity, text)
+        return cls(_parse(text, origin), identity)
+
+    @property
+    def public(self) -> str:
+        """The public half, one line in OpenSSH's format."""
+        return _public_text(self._key)
+
+    def host_key(self, name: str) -> HostKey:
+        """The host key of a droplet, the same for the same name each time."""
+        raw = self._key.private_bytes_raw()
+        seed = HKDF(hashes.SHA256(), length=32, salt=None, info=f"slipway host key {name}".encode()).derive(raw)
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        return HostKey(_private_text(key), _public_text(key))
+
+
+def _parse(text: str, origin: str) -> Ed25519PrivateKey:
+    try:
+        key = serialization.load_ssh_private_key(text.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise PipelineError(f"{origin} does not hold a usable SSH key: {error}.", "ssh-keygen -t ed25519 -N ''") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise PipelineError(f"{origin} holds a key that is not Ed25519.", "ssh-keygen -t ed25519 -N ''")
+    return key
+
+
+def _private_text(key: Ed25519PrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    ).decode()
+
+
+def _public_text(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)

@@ -1,0 +1,127 @@
+"""The reference: what git says is released. One file for each environment, read by Terraform as it stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PipelineError
+
+
+@dataclass(frozen=True)
+class Release:
+    """An image with its configuration: everything that makes one droplet differ from another.
+
+    ``template`` is the SHA-256 of the cloud-init template; ``config`` becomes the app's environment variables.
+    """
+
+    version: str
+    commit: str
+    image: str
+    size: str
+    template: str
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The release's name: its version and a digest of the rest, so that other contents are another release."""
+        contents = json.dumps(asdict(self), sort_keys=True)
+        return f"{self.version}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
+
+    @classmethod
+    def parse(cls, data: Any) -> Release:
+        """Raises ValueError naming what is missing, unknown or of the wrong type."""
+        names = {f.name for f in fields(cls)}
+        if not isinstance(data, dict) or set(data) != names:
+            raise ValueError(f"a release has exactly the fields {', '.join(sorted(names))}")
+        texts = [data[name] for name in names - {"config"}]
+        config = data["config"]
+        if not isinstance(config, dict) or not all(isinstance(text, str) for text in [*texts, *config.values()]):
+            raise ValueError("the fields of a release are texts, and its config a map of texts")
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Which releases there are, which is live, and which droplet is kept warm as the way back."""
+
+    releases: Mapping[str, Release] = field(default_factory=dict)
+    live: str | None = None
+    standby: str | None = None
+
+    @property
+    def running(self) -> list[str]:
+        """The keys of the releases that have droplets."""
+        return [key for key in (self.live, self.standby) if key is not None]
+
+    @property
+    def previous(self) -> str | None:
+        """Where a rollback goes: to the standby, else to the other release that the file still knows."""
+        others = [key for key in self.releases if key != self.live]
+        return self.standby or (others[-1] if others else None)
+
+    def deploying(self, release: Release, *, standby: bool = True) -> Reference:
+        """The reference with `release` live; the one before it stays as the way back, warm unless `standby` is false."""
+        if release.key == self.live:
+            return self if standby else replace(self, standby=None)
+        kept = {self.live: self.releases[self.live]} if self.live else {}
+        return Reference({**kept, release.key: release}, release.key, self.live if standby else None)
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Raises ValueError with what is wrong with the text."""
+        data = json.loads(text)
+        if not isinstance(data, dict) or set(data) != {"releases", "live", "standby"}:
+            raise ValueError("it has exactly the entries live, releases and standby")
+        if not isinstance(data["releases"], dict):
+            raise ValueError("releases is a map")
+        reference = cls({key: Release.parse(value) for key, value in data["releases"].items()}, data["live"], data["standby"])
+        for key in reference.running:
+            if key not in reference.releases:
+                raise ValueError(f"{key} is not among its releases")
+        if reference.live is None and reference.standby is not None or reference.live and reference.live == reference.standby:
+            raise ValueError("a standby stands beside another release that is live")
+        for key, release in reference.releases.items():
+            if key != release.key:
+                raise ValueError(f"release {key} was edited under its name, which by its contents would be {release.key}")
+        return reference
+
+    def dump(self) -> str:
+        """The file's text."""
+        data = {"live": self.live, "releases": {k: asdict(r) for k, r in self.releases.items()}, "standby": self.standby}
+        return json.dumps(data, indent=2) + "\n"
+
+
+def read(path: Path) -> Reference:
+    """The reference in a file; raises PipelineError when it is missing or corrupt."""
+    try:
+        return Reference.parse(path.read_text())
+    except OSError as error:
+        raise PipelineError(f"The reference file {path.name} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise PipelineError(
+            f"The reference file {path.name} is corrupt: {error}.",
+            f"git diff {path.name} shows what changed; to change a release, deploy another: ./invoke deploy --version …",
+        ) from error
+
+
+def write(path: Path, reference: Reference) -> None:
+    """Replace the file in one step: a reader sees the old text or the new."""
+    temporary = path.with_suffix(".new")
+    temporary.write_text(reference.dump())
+    os.replace(temporary, path)
+
+
+def check_config(config: Mapping[str, str]) -> None:
+    """Raise PipelineError for what could not stand as a line of `conf.env`."""
+    for name, value in config.items():
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+            raise PipelineError(f"{name!r} is not the name of an environment variable.", "Capitals, digits and underscores.")
+        if re.search(r"[\r\n\0]", value):
+            raise PipelineError(f"The value of {name} is more than one line.")

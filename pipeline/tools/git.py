@@ -1,0 +1,51 @@
+"""Git: which version and commit this is, what has changed, and the commit of a reference file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.tools.process import call, run
+
+
+class Git:
+    """The repository that holds the project. Every method raises PipelineError when there is none."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _run(self, *args: str) -> str:
+        return run(["git", *args], cwd=self.root).strip()
+
+    def describe(self) -> str:
+        """The tag at HEAD, else `git describe` (tag, distance and commit, or the commit alone)."""
+        result = call(["git", "describe", "--tags", "--always"], cwd=self.root)
+        if result.returncode != 0:
+            raise PipelineError("There is no commit to take a version from.", "git commit, or give --version.")
+        return result.stdout.strip()
+
+    def last_commit(self, paths: Sequence[str]) -> str:
+        """The commit (40 hexadecimal digits) that last changed one of the paths; raises PipelineError for none."""
+        commit = self._run("log", "-1", "--format=%H", "--", *paths)
+        if not commit:
+            raise PipelineError(f"Nothing in {', '.join(paths)} was ever committed.", "git add and git commit them.")
+        return commit
+
+    def changed(self, paths: Sequence[str]) -> list[str]:
+        """Files under the paths that differ from HEAD, untracked ones included."""
+        lines = run(["git", "status", "--porcelain", "--untracked-files=all", "--", *paths], cwd=self.root)
+        return [line[3:] for line in lines.splitlines()]
+
+    def files(self, path: str) -> list[Path]:
+        """The files under a path that belong to the project: tracked or not, but not ignored; sorted."""
+        listed = self._run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", path)
+        found = {self.root / name for name in listed.split("\0") if name}
+        return sorted(file for file in found if file.is_file())
+
+    def commit(self, path: Path, message: str) -> str:
+        """Commit one file and nothing else; returns the commit."""
+        name = str(path.relative_to(self.root))
+        self._run("add", "--", name)
+        self._run("commit", "--quiet", "--message", message, "--", name)
+        return self._run("rev-parse", "HEAD")

@@ -1,0 +1,47 @@
+"""The door to other programs, for the tools that have no library of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+
+def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> str:
+    """The standard output of a program that succeeds; raises PipelineError with its last words if it does not."""
+    result = call(argv, cwd=cwd, env=env)
+    if result.returncode != 0:
+        last_words = (result.stderr.strip() or result.stdout.strip())[-2000:]
+        raise PipelineError(f"`{' '.join(argv[:3])}` failed with exit status {result.returncode}.", last_words)
+    return result.stdout
+
+
+def call(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, whatever that is; raises PipelineError only when it cannot be started."""
+    try:
+        return subprocess.run(
+            list(argv), cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise PipelineError(f"{argv[0]} cannot be run: {error.strerror}.", f"Is {argv[0]} installed?") from error
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for libraries that start programs themselves and hand on only their own environment."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
