@@ -1,0 +1,56 @@
+"""Writing into a droplet's file system from outside, as its root, without ever leaving it.
+
+What a droplet left on its disk is not to be trusted: a symbolic link there could point at a file of the host. So
+every component is opened without following links, and a link in the way is replaced by a real directory.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+SHIFT = 524288
+"""The host's user and group id that is root inside every droplet; ids up to 65535 follow it."""
+
+
+def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> None:
+    """Put a file of the droplet's root at the absolute ``path`` under ``root``, at once or not at all."""
+    *parents, name = PurePosixPath(path).parts[1:]
+    folder = _folder(root, parents)
+    try:
+        draft = f".{name}.localcloud"
+        _unlink(draft, folder)
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=folder)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            os.fchown(file, SHIFT, SHIFT)
+            os.fchmod(file, mode)
+        os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _folder(root: Path, parents: list[str]) -> int:
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    for part in parents:
+        try:
+            child = _enter(part, folder)
+        except OSError:
+            _unlink(part, folder)
+            os.mkdir(part, 0o755, dir_fd=folder)
+            child = _enter(part, folder)
+            os.fchown(child, SHIFT, SHIFT)
+        os.close(folder)
+        folder = child
+    return folder
+
+
+def _enter(name: str, folder: int) -> int:
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+
+
+def _unlink(name: str, folder: int) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        pass

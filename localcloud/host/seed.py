@@ -1,0 +1,77 @@
+"""What a droplet is told at its first boot: a NoCloud seed that says what DigitalOcean's metadata would say.
+
+cloud-init's DigitalOcean source looks for the hypervisor's firmware, which a container does not have; NoCloud reads
+the same facts from files. Vendor data is DigitalOcean's: root may log in with the account's keys, and /etc/hosts is
+managed. JSON is YAML, so that is what is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from localcloud.host import inherit, inside
+
+FOLDER = "/var/lib/cloud/seed/nocloud"
+VENDOR_DATA = """\
+#cloud-config
+disable_root: false
+manage_etc_hosts: true
+ssh_pwauth: false
+"""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Everything about a droplet that its first boot needs. A new ``instance_id`` makes cloud-init start afresh."""
+
+    instance_id: str
+    hostname: str
+    public_keys: Sequence[str]
+    user_data: str
+    public_address: IPv4Address
+    public_network: IPv4Network
+    gateway: IPv4Address
+    private_address: IPv4Address
+    private_network: IPv4Network
+    nameservers: Sequence[str] = ()
+
+
+def write_seed(root: Path, seed: Seed) -> None:
+    """Write the seed, and what the droplet inherits of this host, into the mounted disk ``root``; repeatable."""
+    for name, content in files(seed).items():
+        inside.write(root, f"{FOLDER}/{name}", content, 0o600)
+    for path, content in inherit.files(seed.nameservers).items():
+        inside.write(root, path, content)
+
+
+def files(seed: Seed) -> dict[str, str]:
+    """The seed's files by name."""
+    meta = {"instance-id": seed.instance_id, "local-hostname": seed.hostname, "public-keys": list(seed.public_keys)}
+    return {
+        "meta-data": json.dumps(meta) + "\n",
+        "user-data": seed.user_data,
+        "vendor-data": VENDOR_DATA,
+        "network-config": json.dumps(network_config(seed)) + "\n",
+    }
+
+
+def network_config(seed: Seed) -> dict[str, object]:
+    """cloud-init's network configuration, version 1: eth0 public with the default route, eth1 private."""
+    public = {
+        "type": "static",
+        "address": f"{seed.public_address}/{seed.public_network.prefixlen}",
+        "gateway": str(seed.gateway),
+        "dns_nameservers": list(seed.nameservers),
+    }
+    private = {"type": "static", "address": f"{seed.private_address}/{seed.private_network.prefixlen}"}
+    return {
+        "version": 1,
+        "config": [
+            {"type": "physical", "name": "eth0", "subnets": [public]},
+            {"type": "physical", "name": "eth1", "subnets": [private]},
+        ],
+    }

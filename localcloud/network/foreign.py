@@ -1,0 +1,47 @@
+"""Getting along with another firewall on the host.
+
+Docker and ufw set the policy of iptables' FORWARD chain to drop, which nothing in a table of our own can undo. So
+where iptables is installed, what belongs to our bridges is accepted at the top of that chain; our own table still
+has its say afterwards.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from localcloud.config import Config
+from localcloud.host.errors import HostError
+from localcloud.host.run import run
+
+
+def rules(config: Config) -> list[list[str]]:
+    """What is to be accepted, as arguments of iptables."""
+    mark = ["-m", "comment", "--comment", config.table, "-j", "ACCEPT"]
+    private = config.vpc_bridge
+    return [["-i", config.bridge, *mark], ["-o", config.bridge, *mark], ["-i", private, "-o", private, *mark]]
+
+
+def accept(config: Config) -> None:
+    """Put the rules at the top of FORWARD, once each."""
+    if not shutil.which("iptables"):
+        return
+    forget(config)
+    for rule in rules(config):
+        run(["iptables", "-w", "-I", "FORWARD", *rule])
+
+
+def forget(config: Config) -> None:
+    """Remove the rules, however often they are there."""
+    if not shutil.which("iptables"):
+        return
+    for rule in rules(config):
+        while _there(rule):
+            run(["iptables", "-w", "-D", "FORWARD", *rule])
+
+
+def _there(rule: list[str]) -> bool:
+    try:
+        run(["iptables", "-w", "-C", "FORWARD", *rule])
+    except HostError:
+        return False
+    return True

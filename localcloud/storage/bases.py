@@ -1,0 +1,147 @@
+"""The images that the cloud offers before anybody made one: Debian, built once per machine from its own archives.
+
+A base belongs to the shifted root (see :mod:`localcloud.host.inside`), so that every droplet can stand on it as it
+is. It has no host keys, no machine id and no package lists. All clouds of the machine share it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from localcloud.config import Config
+from localcloud.host import inherit
+from localcloud.host.errors import HostError
+from localcloud.host.inside import SHIFT
+from localcloud.host.run import run
+from localcloud.storage.archives import KEYRING, SUITE, archives
+
+SLUGS = ("debian-12-x64",)
+RECIPE = 1
+"""Goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
+
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "cloud-init", "sudo", "python3"),
+    *("ifupdown", "iproute2", "iputils-ping", "nftables", "netbase", "ca-certificates", "curl", "procps"),
+    *("less", "vim-tiny", "kmod", "logrotate"),
+)
+CLOUD_INIT = """\
+# The datasource is named, so nothing is probed; root is the user, as on DigitalOcean; the archives are the host's.
+datasource_list: [NoCloud]
+disable_root: false
+users: []
+locale: false
+apt: {preserve_sources_list: true}
+"""
+SSHD = """\
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+"""
+FILES = {
+    "etc/cloud/cloud.cfg.d/90-localcloud.cfg": CLOUD_INIT,
+    "etc/ssh/sshd_config.d/10-localcloud.conf": SSHD,
+    "etc/hostname": "debian\n",
+    "etc/machine-id": "",
+}
+LEFT_OUT = ("etc/ssh/ssh_host_*", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "var/log/*.log", "etc/resolv.conf")
+
+
+class BaseImages:
+    """The base images of this machine."""
+
+    def __init__(self, config: Config) -> None:
+        self._folder = config.cache / "bases"
+
+    def path(self, slug: str) -> Path:
+        """Where the base of ``slug`` is (to be) found. Keep it with each image: a later recipe has another."""
+        if slug not in SLUGS:
+            raise HostError(f"There is no base image {slug}.", f"Choose one of {', '.join(SLUGS)}.")
+        return self._folder / f"{slug}-r{RECIPE}"
+
+    def ready(self, slug: str) -> bool:
+        """Whether the base is there."""
+        return self.path(slug).is_dir()
+
+    def ensure(self, slug: str, progress: Callable[[str], None] = lambda line: None) -> Path:
+        """Return the base, making it first if need be (about a minute); one process makes, others wait.
+
+        Raises ``HostError`` when Debian cannot be fetched or unpacked.
+        """
+        base = self.path(slug)
+        if not base.is_dir():
+            self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            with _locked(self._folder / f".{base.name}.lock"):
+                if not base.is_dir():
+                    self._make(base, progress)
+        return base
+
+    def _make(self, base: Path, progress: Callable[[str], None]) -> None:
+        draft = base.with_name(f".{base.name}.draft")
+        run(["rm", "-rf", str(draft)], timeout=600)
+        sources = [archive.line() for archive in archives()]
+        progress(f"Making the base image of Debian {SUITE} (once on this machine, about a minute)")
+        text = "".join(f"{line}\n" for line in sources)
+        run(bootstrap_command(draft, inherit.proxies(), bool(sources)), input=text or None, timeout=1800)
+        _finish(draft)
+        progress("Handing the base image over to the droplets' user namespace")
+        _shift(draft)
+        draft.rename(base)
+
+
+def bootstrap_command(target: Path, options: Sequence[str], own_sources: bool) -> list[str]:
+    """The command that unpacks Debian into ``target``; with ``own_sources`` it reads its archives from stdin."""
+    aptopts = [f"--aptopt={option}" for option in options]
+    include = f"--include={','.join(PACKAGES)}"
+    source = ["-"] if own_sources else [f"--keyring={KEYRING}"]
+    return ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", include, *aptopts, SUITE, str(target), *source]
+
+
+def _finish(base: Path) -> None:
+    for pattern in LEFT_OUT:
+        for path in base.glob(pattern):
+            path.unlink()
+    for name, content in FILES.items():
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_text(content)
+    for name, data in inherit.files([]).items():
+        if not name.endswith("resolv.conf"):
+            (base / name[1:]).parent.mkdir(parents=True, exist_ok=True)
+            (base / name[1:]).write_bytes(data)
+
+
+def _shift(base: Path) -> None:
+    """Give everything to the ids of the droplets' user namespace; modes and file capabilities stay."""
+    for path in _tree(base):
+        status = path.lstat()
+        capability = b""
+        with suppress(OSError):
+            capability = os.getxattr(path, "security.capability", follow_symlinks=False)
+        os.lchown(path, status.st_uid + SHIFT, status.st_gid + SHIFT)
+        if not path.is_symlink():
+            path.chmod(status.st_mode & 0o7777)
+        if len(capability) == 20:
+            os.setxattr(path, "security.capability", shifted_capability(capability), follow_symlinks=False)
+
+
+def shifted_capability(value: bytes) -> bytes:
+    """A file capability of revision 2 as one of revision 3, which names the root that it is of (capabilities(7))."""
+    magic, *rest = struct.unpack("<5I", value)
+    return struct.pack("<6I", 0x03000000 | magic & 0xFFFFFF, *rest, SHIFT)
+
+
+def _tree(base: Path) -> Iterator[Path]:
+    yield base
+    for folder, folders, files in os.walk(base):
+        yield from (Path(folder, name) for name in (*folders, *files))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
