@@ -1,0 +1,95 @@
+"""What `check` runs: every linter, formatter and type checker of the project, as data."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.tools import host
+from pipeline.tools.process import call, run
+from pipeline.tools.toolchain import Toolchain
+
+TOOLS = ("packer", "packer-plugin-digitalocean", "opentofu", "terraform-provider-digitalocean", "actionlint")
+PYTHON = ("pipeline", "localcloud", "tests", "tasks.py")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One program, run in ``folder``. It passes when it exits with 0 (if ``silent``, without a word)."""
+
+    name: str
+    argv: Sequence[str]
+    folder: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    silent: bool = False
+
+
+def plan(root: Path, toolchain: Toolchain) -> list[Check]:
+    """All checks of the checkout, quick ones first."""
+    return [*_python(root), *_shell(root), *_go(root, toolchain), *_infrastructure(root, toolchain)]
+
+
+def check(root: Path, toolchain: Toolchain, say: Callable[[str], None]) -> None:
+    """Run every check, one line each; raises PipelineError that names those that failed."""
+    host.ensure_packages(["shellcheck"], say)
+    toolchain.ensure(TOOLS, say)
+    failed = [check.name for check in plan(root, toolchain) if not _passes(check, say)]
+    if failed:
+        raise PipelineError(f"Checks failed: {', '.join(failed)}.")
+
+
+def _passes(check: Check, say: Callable[[str], None]) -> bool:
+    start = time.monotonic()
+    result = call(check.argv, cwd=check.folder, env=check.env)
+    passed = result.returncode == 0 and not (check.silent and result.stdout.strip())
+    say(f"  {'✓' if passed else '✗'} {check.name} · {time.monotonic() - start:.1f} s")
+    if not passed:
+        say(f"{result.stdout}{result.stderr}".strip())
+    return passed
+
+
+def _python(root: Path) -> Iterable[Check]:
+    module = (sys.executable, "-m")
+    yield Check("ruff check", (*module, "ruff", "check", *PYTHON), root)
+    yield Check("ruff format", (*module, "ruff", "format", "--check", *PYTHON), root)
+    yield Check("mypy", (*module, "mypy", *PYTHON), root)
+
+
+def _shell(root: Path) -> Iterable[Check]:
+    yield Check("shellcheck", ("shellcheck", *_scripts(root)), root)
+
+
+def _scripts(root: Path) -> list[str]:
+    """The tracked files that are shell scripts by name or first line."""
+    names = run(["git", "ls-files"], cwd=root).splitlines()
+    return [name for name in names if name.endswith(".sh") or _starts_as_script(root / name)]
+
+
+def _starts_as_script(path: Path) -> bool:
+    if path.suffix or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline(80).rstrip() in {b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash"}
+
+
+def _go(root: Path, toolchain: Toolchain) -> Iterable[Check]:
+    app, env, go = root / "app", toolchain.environment("go"), toolchain.go()
+    yield Check("gofmt", (str(go.with_name("gofmt")), "-l", "."), app, env, silent=True)
+    yield Check("go vet", (str(go), "vet", "./..."), app, env)
+
+
+def _infrastructure(root: Path, toolchain: Toolchain) -> Iterable[Check]:
+    yield Check("actionlint", (str(toolchain.actionlint()), "-no-color"), root)
+    packer, env = str(toolchain.packer()), toolchain.environment("packer")
+    yield Check("packer fmt", (packer, "fmt", "-check", "-diff", "-recursive", "."), root / "packer", env)
+    yield Check("packer validate", (packer, "validate", "-syntax-only", "."), root / "packer", env)
+    tofu, env = str(toolchain.tofu()), toolchain.environment("opentofu")
+    folder = root / "terraform"
+    env |= {"TF_DATA_DIR": str(root / ".slipway" / "check"), "TF_IN_AUTOMATION": "1"}
+    yield Check("terraform fmt", (tofu, "fmt", "-check", "-diff", "-recursive"), folder, env)
+    yield Check("terraform init", (tofu, "init", "-backend=false", "-input=false", "-no-color"), folder, env)
+    yield Check("terraform validate", (tofu, "validate", "-no-color"), folder, env)
