@@ -1,0 +1,43 @@
+#!/bin/sh
+# Keep one machine where systemd is not the init: make its control groups, run it in them, run it again when it asks
+# for a reboot (exit status 133 of systemd-nspawn), and remove the groups when it has ended. Whoever holds the lock is
+# the machine's only keeper.
+# environment: LOCK, GROUPS_ (directories), LIMITS (FILE=VALUE lines), OWNER (user id), ATTACH (arguments of attach.sh)
+# usage: keeper.sh SYSTEMD-NSPAWN ARGUMENTS...
+set -u
+exec 9>"$LOCK"
+flock 9
+here=$(dirname "$0")
+
+remove() {
+  for group in $GROUPS_; do
+    [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+  done
+}
+
+prepare() {
+  for group in $GROUPS_; do
+    mkdir -p "$group" && chown "$OWNER:$OWNER" "$group" || return 1
+    for file in cgroup.procs cgroup.threads cgroup.subtree_control tasks; do
+      [ ! -e "$group/$file" ] || chown "$OWNER:$OWNER" "$group/$file" || return 1
+    done
+  done
+  echo "$LIMITS" | while IFS='=' read -r file value; do
+    [ -z "$file" ] || [ ! -e "$file" ] || echo "$value" >"$file" || return 1
+  done
+}
+
+boot() {
+  remove
+  prepare || return 1
+  # shellcheck disable=SC2086  # ATTACH is a list of words
+  sh "$here/attach.sh" $ATTACH 9>&- &
+  # shellcheck disable=SC2016  # expanded by the inner shell, which is the process that moves
+  sh -c 'for group in $GROUPS_; do echo $$ >"$group/cgroup.procs" || exit 1; done; exec "$@"' sh "$@" 9>&-
+}
+
+while boot "$@"; [ $? -eq 133 ]; do :; done
+# shellcheck disable=SC2086
+set -- $ATTACH
+ip route del "$5/32" dev "$3" 2>/dev/null
+remove

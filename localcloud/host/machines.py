@@ -1,0 +1,255 @@
+"""Droplets as machines: each a systemd-nspawn container with a user namespace, control group and interfaces of its own.
+
+A machine does not depend on the process that started it. Where systemd is the init it is a transient unit, elsewhere
+it has a keeper of its own (``keeper.sh``); a restarted server finds it by its control group. Reboots from inside work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from localcloud.config import Config
+from localcloud.host import cgroups
+from localcloud.host.errors import HostError
+from localcloud.host.inside import SHIFT
+from localcloud.host.run import run, spawn
+
+SCRIPTS = Path(__file__).parent
+TASKS = 4096
+START_TIMEOUT = 30.0
+KILL_TIMEOUT = 15.0
+REBOOT = 133
+POWER_OFF = signal.SIGRTMIN + 4
+"""What systemd as process 1 takes for "power off cleanly" (systemd(1), SIGNALS)."""
+
+NSPAWN = {
+    # The droplet sees one unified hierarchy, also on hosts of the older layout, and keeps /tmp on its disk.
+    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+    "SYSTEMD_NSPAWN_TMPFS_TMP": "0",
+}
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """A machine as it is wanted; ``root`` is its mounted disk."""
+
+    droplet_id: int
+    hostname: str
+    root: Path
+    memory_mb: int
+    vcpus: int
+    public_address: IPv4Address
+    private_address: IPv4Address
+
+
+class Machines:
+    """The machines of one cloud. Every method can be repeated; what runs is asked of the kernel each time."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def start(self, spec: MachineSpec) -> None:
+        """Boot the machine; returns when its init runs and its interfaces are attached (well under a second).
+
+        Raises ``HostError`` with the last line of its console when it does not start.
+        """
+        name = self._name(spec.droplet_id)
+        if cgroups.init(name):
+            return
+        self.kill(spec.droplet_id)
+        console = self.console(spec.droplet_id)
+        console.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        console.write_bytes(b"")
+        try:
+            if cgroups.systemd_is_init():
+                run(unit_command(self._config, name, spec, console), timeout=START_TIMEOUT)
+            else:
+                self._keep(name, spec, console)
+            _wait(lambda: cgroups.init(name) is not None, START_TIMEOUT, f"{name} has no init")
+        except HostError as error:
+            self.kill(spec.droplet_id)
+            said = console.read_text(errors="replace").strip().splitlines()
+            reason = said[-1] if said else error.message
+            raise HostError(f"Droplet {spec.droplet_id} does not start: {reason}", f"Look at {console}.") from None
+
+    def shutdown(self, droplet_id: int, timeout: float = 30) -> bool:
+        """Power off cleanly; ``False`` when the machine still runs after ``timeout`` seconds."""
+        name, deadline = self._name(droplet_id), time.monotonic() + timeout
+        while init := cgroups.init(name):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            # An init that is still starting does not hear the signal yet; one that is stopping does not mind it.
+            _signal_and_wait(init, POWER_OFF, min(left, 2.0))
+        _settle(lambda: not cgroups.processes(name), 2.0)
+        self.kill(droplet_id)
+        return True
+
+    def kill(self, droplet_id: int) -> None:
+        """Power off now: kill everything in the machine's control group and remove what it had on the host."""
+        name = self._name(droplet_id)
+        ended = (lambda: _unit_state(name) is None) if cgroups.systemd_is_init() else (lambda: self._unkept(droplet_id))
+
+        def gone() -> bool:
+            cgroups.kill(name)
+            return not cgroups.processes(name) and ended()
+
+        if cgroups.systemd_is_init() and _unit_state(name):
+            cgroups.kill(name)
+            run(["systemctl", "stop", f"{name}.service"], check=False)
+            run(["systemctl", "reset-failed", f"{name}.service"], check=False)
+        _wait(gone, KILL_TIMEOUT, f"{name} does not end")
+        cgroups.remove(name)
+        for interface in interfaces(name):
+            if Path(f"/sys/class/net/{interface}").exists():
+                run(["ip", "link", "del", interface], check=False)
+
+    def is_running(self, droplet_id: int) -> bool:
+        """Whether the machine runs or is just rebooting."""
+        name = self._name(droplet_id)
+        if cgroups.init(name):
+            return True
+        return _unit_state(name) is not None if cgroups.systemd_is_init() else not self._unkept(droplet_id)
+
+    def running(self) -> set[int]:
+        """The droplets whose machines run, whoever started them."""
+        return {droplet_id for droplet_id in self.known() if self.is_running(droplet_id)}
+
+    def known(self) -> set[int]:
+        """The droplets that have a control group, running or just ending."""
+        prefix = self._config.unit_prefix
+        numbers = (name.removeprefix(prefix) for name in cgroups.names(prefix))
+        return {int(number) for number in numbers if number.isdigit()}
+
+    def console(self, droplet_id: int) -> Path:
+        """The file with what the machine printed on its console since it was started."""
+        return self._config.state / "machines" / f"{droplet_id}.console"
+
+    def forget(self, droplet_id: int) -> None:
+        """Remove the files that were kept about a machine that is no more."""
+        self.console(droplet_id).unlink(missing_ok=True)
+        self._lock(droplet_id).unlink(missing_ok=True)
+
+    def _name(self, droplet_id: int) -> str:
+        return f"{self._config.unit_prefix}{droplet_id}"
+
+    def _lock(self, droplet_id: int) -> Path:
+        return self._config.state / "machines" / f"{droplet_id}.lock"
+
+    def _keep(self, name: str, spec: MachineSpec, console: Path) -> None:
+        cgroups.delegate()
+        extra = keeper_environment(self._config, name, spec, self._lock(spec.droplet_id))
+        keeper = spawn(["sh", str(SCRIPTS / "keeper.sh"), *nspawn_command(name, spec)], console, extra)
+
+        def attached() -> bool:
+            if not Path(f"/proc/{keeper}").exists():
+                raise HostError(f"The keeper of {name} has ended.")
+            return all(Path(f"/sys/class/net/{interface}/master").exists() for interface in interfaces(name))
+
+        _wait(attached, START_TIMEOUT, f"{name} has no interfaces")
+
+    def _unkept(self, droplet_id: int) -> bool:
+        """Whether no keeper is at work for the machine."""
+        try:
+            with self._lock(droplet_id).open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except BlockingIOError:
+            return False
+        return True
+
+
+def interfaces(name: str) -> tuple[str, str]:
+    """The host's ends of a machine's public and private interface; unique per cloud, at most 15 characters."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:11]
+    return f"lc{digest}e0", f"lc{digest}e1"
+
+
+def nspawn_command(name: str, spec: MachineSpec) -> list[str]:
+    """The command that is the machine. Its interfaces' hardware addresses follow from ``name``."""
+    public, private = interfaces(name)
+    return [
+        *("systemd-nspawn", "--quiet", "--boot", f"--directory={spec.root}", f"--machine={name}"),
+        *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=pipe"),
+        *(f"--private-users={SHIFT}:65536", "--private-users-ownership=off"),
+        *(f"--network-veth-extra={public}:eth0", f"--network-veth-extra={private}:eth1"),
+        *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+    ]
+
+
+def attach_arguments(config: Config, name: str, spec: MachineSpec) -> list[str]:
+    """The arguments of ``attach.sh``."""
+    return [*interfaces(name), config.bridge, config.vpc_bridge, str(spec.public_address), str(config.gateway)]
+
+
+def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:
+    """The command that makes the machine a transient unit; it returns when the machine is attached."""
+    attach = " ".join(["/bin/sh", str(SCRIPTS / "attach.sh"), *attach_arguments(config, name, spec)])
+    properties = [
+        *("Delegate=yes", "KillMode=mixed", "TimeoutStopSec=30", "OOMPolicy=continue"),
+        *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"CPUQuota={spec.vcpus * 100}%", f"TasksMax={TASKS}"),
+        *(f"RestartForceExitStatus={REBOOT}", f"SuccessExitStatus={REBOOT}", "StartLimitIntervalSec=0"),
+        *(f"StandardOutput=append:{console}", f"StandardError=append:{console}"),
+        *(f"Environment={key}={value}" for key, value in NSPAWN.items()),
+        f"ExecStartPost={attach}",
+        f"ExecStopPost=-ip route del {spec.public_address}/32 dev {config.bridge}",
+    ]
+    options = [f"--property={each}" for each in properties]
+    command = ["systemd-run", "--quiet", "--collect", f"--unit={name}", "--service-type=exec", *options]
+    return [*command, f"--description=Droplet {spec.hostname}", *nspawn_command(name, spec)]
+
+
+def keeper_environment(config: Config, name: str, spec: MachineSpec, lock: Path) -> dict[str, str]:
+    """What ``keeper.sh`` needs to know."""
+    lines = [
+        f"{hierarchy.root / name / file}={value}"
+        for hierarchy in cgroups.mounted()
+        for file, value in cgroups.limits(hierarchy, spec.memory_mb, spec.vcpus, TASKS).items()
+    ]
+    return NSPAWN | {
+        "LOCK": str(lock),
+        "GROUPS_": " ".join(str(group) for group in cgroups.groups(name)),
+        "LIMITS": "\n".join(lines),
+        "OWNER": str(SHIFT),
+        "ATTACH": " ".join(attach_arguments(config, name, spec)),
+    }
+
+
+def _unit_state(name: str) -> str | None:
+    state = run(["systemctl", "show", "--property=ActiveState", "--value", f"{name}.service"], check=False).strip()
+    return state if state in ("active", "activating", "deactivating", "reloading") else None
+
+
+def _signal_and_wait(pid: int, number: int, timeout: float) -> None:
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(handle, number)
+            select.select([handle], [], [], timeout)
+        finally:
+            os.close(handle)
+
+
+def _settle(condition: Callable[[], bool], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def _wait(condition: Callable[[], bool], timeout: float, complaint: str) -> None:
+    if not _settle(condition, timeout):
+        raise HostError(f"{complaint} after {timeout:g} seconds.")
