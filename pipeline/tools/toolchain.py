@@ -30,9 +30,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PROVIDER = "digitalocean/digitalocean"
 _NAMESPACES = ("registry.opentofu.org", "registry.terraform.io")  # each engine looks under its own name
 _DISK_FULL = "no space left on device"
-_NETWORK = re.compile(
-    r"dial tcp|i/o timeout|connection re(?:fused|set)|no such host|TLS handshake|unexpected EOF"
-)
+_NETWORK = re.compile(r"dial tcp|i/o timeout|connection re(?:fused|set)|no such host|TLS handshake|unexpected EOF")
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ class Toolchain:
     def ensure(self, names: Iterable[str], progress: Progress) -> None:
         """Build what is missing. Sources are fetched side by side, compiled one after the other.
 
-        Raises PipelineError, which names the log, when the disk is full, or when the sources cannot be fetched
+        Raises PipelineError, which names the log, when the disk is full, and when sources cannot be fetched
         or do not compile.
         """
         missing = [name for name in names if name not in self.overrides and not self.folder(name).exists()]
@@ -188,12 +186,8 @@ class Toolchain:
         found = shutil.which(value)
         if found is None:
             raise PipelineError(f"{variable} names {value}, which is not a program.", hint)
-        if not re.search(
-            says, call([found, "version"], cwd=self.root, env={"CHECKPOINT_DISABLE": "1"}).stdout
-        ):
-            raise PipelineError(
-                f"{variable} names {value}, which does not answer `version` as it should.", hint
-            )
+        if not re.search(says, call([found, "version"], cwd=self.root, env={"CHECKPOINT_DISABLE": "1"}).stdout):
+            raise PipelineError(f"{variable} names {value}, which does not answer `version` as it should.", hint)
         return Path(found).absolute()
 
     def _make_cache(self) -> None:
@@ -268,9 +262,7 @@ class Toolchain:
         env = {"PACKER_PLUGIN_PATH": str(half / "plugins"), "CHECKPOINT_DISABLE": "1"}
         binary = half / TOOLS["packer-plugin-digitalocean"].binary
         source = "github.com/digitalocean/digitalocean"
-        result = call(
-            [str(self.packer()), "plugins", "install", "--path", str(binary), source], cwd=half, env=env
-        )
+        result = call([str(self.packer()), "plugins", "install", "--path", str(binary), source], cwd=half, env=env)
         if result.returncode != 0:
             raise PipelineError("Packer does not take its DigitalOcean plugin.", result.stderr.strip()[-500:])
         binary.unlink()
@@ -289,9 +281,7 @@ def architecture() -> str:
     """This machine's processor in Go's spelling; raises PipelineError for one without tools."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
-        raise PipelineError(
-            f"There are no tools for the processor {machine}.", "Use a machine of x86_64 or aarch64."
-        )
+        raise PipelineError(f"There are no tools for the processor {machine}.", "Use a machine of x86_64 or aarch64.")
     return _ARCHITECTURES[machine]
 
 
@@ -309,12 +299,8 @@ def _lay_out_mirror(half: Path, folder: Path) -> None:
 
 def _failure(tool: Tool, output: str, log: Path, cache: Path) -> PipelineError:
     if _DISK_FULL in output:
-        return PipelineError(
-            f"The disk is full: {tool.label} could not be built.", f"Free 5 GB where {cache} is."
-        )
+        return PipelineError(f"The disk is full: {tool.label} could not be built.", f"Free 5 GB where {cache} is.")
     if _NETWORK.search(output):
         message = f"The sources of {tool.label} could not be fetched."
-        return PipelineError(
-            message, f"Is the network up? GOPROXY names a mirror of your own. The log: {log}"
-        )
+        return PipelineError(message, f"Is the network up? GOPROXY names a mirror of your own. The log: {log}")
     return PipelineError(f"{tool.label} could not be built.", f"The log: {log}")
