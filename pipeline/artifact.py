@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pipeline.tools.git import Git
@@ -21,8 +21,9 @@ def digest_files(files: Iterable[Path], root: Path) -> str:
     return digest.hexdigest()
 
 
-def binary(git: Git, cache: Path, version: str, commit: str, go: Callable[[], Path]) -> Path:
-    """Build the app with version and commit stamped in by the linker; `go` gives the compiler when it is needed.
+def binary(git: Git, cache: Path, version: str, commit: str, go: Callable[[], Path], env: Mapping[str, str]) -> Path:
+    """Build the app with version and commit stamped in by the linker; `go` gives the
+    compiler when it is needed, and `env` its environment.
 
     Raises PipelineError with the compiler's words when it does not build.
     """
@@ -34,9 +35,19 @@ def binary(git: Git, cache: Path, version: str, commit: str, go: Callable[[], Pa
         temporary = built.with_suffix(".new")
         flags = f"-s -w -buildid= -X main.version={version} -X main.commit={commit}"
         run(
-            [str(go()), "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(temporary), "."],
+            [
+                str(go()),
+                "build",
+                "-trimpath",
+                "-buildvcs=false",
+                "-ldflags",
+                flags,
+                "-o",
+                str(temporary),
+                ".",
+            ],
             cwd=git.root / "app",
-            env={"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "amd64", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"},
+            env={**env, "GOOS": "linux", "GOARCH": "amd64"},
         )
         temporary.replace(built)
     return built

@@ -1,7 +1,6 @@
 """What is wanted, frozen: the project's file, the chosen environment and the one cloud it lives on.
 
-The process's environment is read here and nowhere else. Nothing else in the pipeline knows which cloud it is on: it gets
-an endpoint and a token.
+Nothing else in the pipeline knows which cloud it is on: it gets an endpoint and a token.
 """
 
 from __future__ import annotations
@@ -118,7 +117,9 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
     """
     name = asked or (LOCAL if _is_local(environ) else "production")
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) or not reference_path(root, name).exists():
-        known = sorted(path.name.removesuffix(".tfvars.json") for path in reference_path(root, name).parent.glob("*.tfvars.json"))
+        known = sorted(
+            path.name.removesuffix(".tfvars.json") for path in reference_path(root, name).parent.glob("*.tfvars.json")
+        )
         raise PipelineError(
             f"There is no environment {name!r}; known are {', '.join(known)}.",
             "A new one is a new file: cp terraform/environments/{production,NAME}.tfvars.json, emptied.",

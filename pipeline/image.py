@@ -49,7 +49,12 @@ class Inputs:
 
     def tags(self, version: str, commit: str) -> list[str]:
         """The image's tags. Tags know no dots (`[a-zA-Z0-9_:-]`), so a version's become underscores."""
-        facts = {"version": version.replace(".", "_"), "commit": commit, "digest": self.digest, **asdict(self)}
+        facts = {
+            "version": version.replace(".", "_"),
+            "commit": commit,
+            "digest": self.digest,
+            **asdict(self),
+        }
         return ["slipway", *(f"{name}:{value}" for name, value in facts.items())]
 
     def differences(self, image: Image) -> list[str]:

@@ -34,7 +34,7 @@ class DeployKey:
 
     @classmethod
     def load(cls, work: Path, secret: str | None) -> DeployKey:
-        """The key of `secret` (DEPLOY_SSH_KEY, as CI has it), else of the environment's folder, made when there is none.
+        """The key of `secret` (DEPLOY_SSH_KEY, as CI has it), else of the environment's folder, made if there is none.
 
         Raises PipelineError when either is not an unencrypted Ed25519 key.
         """
@@ -68,7 +68,9 @@ def _parse(text: str, origin: str) -> Ed25519PrivateKey:
     try:
         key = serialization.load_ssh_private_key(text.encode(), password=None)
     except (ValueError, TypeError) as error:
-        raise PipelineError(f"{origin} does not hold a usable SSH key: {error}.", "ssh-keygen -t ed25519 -N ''") from error
+        raise PipelineError(
+            f"{origin} does not hold a usable SSH key: {error}.", "ssh-keygen -t ed25519 -N ''"
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise PipelineError(f"{origin} holds a key that is not Ed25519.", "ssh-keygen -t ed25519 -N ''")
     return key

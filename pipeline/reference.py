@@ -67,7 +67,7 @@ class Reference:
         return self.standby or (others[-1] if others else None)
 
     def deploying(self, release: Release, *, standby: bool = True) -> Reference:
-        """The reference with `release` live; the one before it stays as the way back, warm unless `standby` is false."""
+        """The reference with `release` live; the one before stays as the way back, warm unless `standby` is false."""
         if release.key == self.live:
             return self if standby else replace(self, standby=None)
         kept = {self.live: self.releases[self.live]} if self.live else {}
@@ -81,20 +81,40 @@ class Reference:
             raise ValueError("it has exactly the entries live, releases and standby")
         if not isinstance(data["releases"], dict):
             raise ValueError("releases is a map")
-        reference = cls({key: Release.parse(value) for key, value in data["releases"].items()}, data["live"], data["standby"])
+        reference = cls(
+            {key: Release.parse(value) for key, value in data["releases"].items()},
+            data["live"],
+            data["standby"],
+        )
         for key in reference.running:
-            if key not in reference.releases:
+            if not isinstance(key, str) or key not in reference.releases:
                 raise ValueError(f"{key} is not among its releases")
-        if reference.live is None and reference.standby is not None or reference.live and reference.live == reference.standby:
+        if (
+            reference.live is None
+            and reference.standby is not None
+            or reference.live
+            and reference.live == reference.standby
+        ):
             raise ValueError("a standby stands beside another release that is live")
         for key, release in reference.releases.items():
             if key != release.key:
-                raise ValueError(f"release {key} was edited under its name, which by its contents would be {release.key}")
+                raise ValueError(
+                    f"release {key} was edited under its name, which by its contents would be {release.key}"
+                )
         return reference
+
+    @classmethod
+    def from_state(cls, data: Any) -> Reference:
+        """The reference that Terraform keeps as data; empty when it keeps none yet."""
+        return cls.parse(json.dumps(data)) if data else cls()
 
     def dump(self) -> str:
         """The file's text."""
-        data = {"live": self.live, "releases": {k: asdict(r) for k, r in self.releases.items()}, "standby": self.standby}
+        data = {
+            "live": self.live,
+            "releases": {k: asdict(r) for k, r in self.releases.items()},
+            "standby": self.standby,
+        }
         return json.dumps(data, indent=2) + "\n"
 
 
@@ -107,7 +127,7 @@ def read(path: Path) -> Reference:
     except ValueError as error:
         raise PipelineError(
             f"The reference file {path.name} is corrupt: {error}.",
-            f"git diff {path.name} shows what changed; to change a release, deploy another: ./invoke deploy --version …",
+            f"git diff {path.name} shows what changed; to change a release, deploy another: ./invoke deploy",
         ) from error
 
 
@@ -122,6 +142,8 @@ def check_config(config: Mapping[str, str]) -> None:
     """Raise PipelineError for what could not stand as a line of `conf.env`."""
     for name, value in config.items():
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-            raise PipelineError(f"{name!r} is not the name of an environment variable.", "Capitals, digits and underscores.")
+            raise PipelineError(
+                f"{name!r} is not the name of an environment variable.", "Capitals, digits and underscores."
+            )
         if re.search(r"[\r\n\0]", value):
             raise PipelineError(f"The value of {name} is more than one line.")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline.errors import PipelineError
 from pipeline.tools.git import Git
 
-IMAGE_INPUTS: Sequence[str] = ("app", "provisioning", "packer", "slipway.toml")
+IMAGE_INPUTS: Sequence[str] = ("app", "provisioning", "packer")
 """What goes into an image: an uncommitted change here is refused, and the last commit here is the image's commit."""
 
 
@@ -20,7 +20,7 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
     """
     version = check(asked or git.describe())
     commit = git.last_commit(IMAGE_INPUTS)
-    changed = git.changed(IMAGE_INPUTS)
+    changed = git.changed([*IMAGE_INPUTS, "slipway.toml"])
     if not changed:
         return version, commit
     if not dirty:
@@ -36,6 +36,7 @@ def check(version: str) -> str:
     """The version itself; raises PipelineError when it could not be part of an image's and a droplet's name."""
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,38}[A-Za-z0-9])?", version):
         raise PipelineError(
-            f"{version!r} cannot be a version.", "Letters, digits, dots and dashes, 40 at most, such as v1 or v1.2.0."
+            f"{version!r} cannot be a version.",
+            "Letters, digits, dots and dashes, 40 at most, such as v1 or v1.2.0.",
         )
     return version

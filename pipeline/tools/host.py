@@ -18,9 +18,7 @@ _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::
 def missing_packages(names: Sequence[str]) -> list[str]:
     """Those of the Debian packages that are not installed; raises PipelineError where there is no dpkg."""
     if shutil.which("dpkg-query") is None:
-        raise PipelineError(
-            "This machine is neither Debian nor Ubuntu.", f"Install by hand: {' '.join(names)}"
-        )
+        raise PipelineError("This machine is neither Debian nor Ubuntu.", f"Install by hand: {' '.join(names)}")
     query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *names]
     installed = set(call(query, cwd=Path("/")).stdout.splitlines())
     return [name for name in names if f"{name} installed" not in installed]
@@ -52,9 +50,7 @@ def _become_root(missing: Sequence[str], by_hand: str) -> list[str]:
             return ["sudo", "-n"]
         if sys.stdin.isatty():
             return ["sudo"]
-    raise PipelineError(
-        f"Packages are missing, and it takes root to install them: {', '.join(missing)}.", by_hand
-    )
+    raise PipelineError(f"Packages are missing, and it takes root to install them: {', '.join(missing)}.", by_hand)
 
 
 def _last_line(text: str) -> str:

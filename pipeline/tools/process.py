@@ -20,13 +20,16 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None)
     return result.stdout
 
 
-def call(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def call(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever that is; raises PipelineError only when it cannot be started."""
     try:
         return subprocess.run(
-            list(argv), cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+            list(argv),
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError as error:
         raise PipelineError(f"{argv[0]} cannot be run: {error.strerror}.", f"Is {argv[0]} installed?") from error
@@ -45,3 +48,10 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+    """Run a program whose output is for whoever watches; raises PipelineError when it does not succeed."""
+    status = subprocess.run(list(argv), cwd=cwd, env={**os.environ, **(env or {})}, check=False).returncode
+    if status != 0:
+        raise PipelineError(f"`{Path(argv[0]).name} {' '.join(argv[1:4])}` failed with exit status {status}.")

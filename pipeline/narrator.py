@@ -1,0 +1,48 @@
+"""Terraform's events told as the release's steps. The shape of the events is Terraform's machine-readable UI."""
+
+from __future__ import annotations
+
+from pipeline.progress import Progress
+from pipeline.tools.terraform import Event
+
+_STEPS = {
+    ("digitalocean_floating_ip", "create"): "reserve the floating IP",
+    ("digitalocean_droplet", "create"): "create the droplet of {key}",
+    ("terraform_data.gate", "create"): "verify {key} before any traffic",
+    ("digitalocean_floating_ip_assignment", "create"): "move the floating IP",
+    ("terraform_data.confirmation", "create"): "confirm through the floating IP",
+    ("digitalocean_droplet", "delete"): "retire the droplet of {key}",
+    ("digitalocean_floating_ip", "delete"): "give the floating IP back",
+}
+
+
+class Narrator:
+    """Called with each event of an apply."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, event: Event) -> None:
+        """Say the event, if it is one that a person waits for."""
+        hook = event.get("hook")
+        if not isinstance(hook, dict) or (step := _step(hook)) is None:
+            return
+        match event["type"]:
+            case "apply_start":
+                self._progress.say(f"  ▸ {step}")
+            case "apply_progress":
+                self._progress.detail(f"{step}: {hook['elapsed_seconds']} s so far")
+            case "apply_complete":
+                self._progress.say(f"  ✓ {step} · {hook['elapsed_seconds']} s")
+            case "apply_errored":
+                self._progress.say(f"  ✗ {step} · failed after {hook['elapsed_seconds']} s")
+
+
+def _step(hook: Event) -> str | None:
+    resource, action = hook.get("resource"), hook.get("action")
+    if not isinstance(resource, dict):
+        return None
+    kind = resource["resource_type"]
+    name = f"{kind}.{resource['resource_name']}"
+    text = _STEPS.get((name, str(action))) or _STEPS.get((kind, str(action)))
+    return text.format(key=resource.get("resource_key")) if text else None

@@ -1,0 +1,166 @@
+"""droplet -> verified: looked at from outside as a user and over SSH as an auditor, before any traffic."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import evidence, reference
+from pipeline.config import Settings
+from pipeline.errors import PipelineError
+from pipeline.keys import DeployKey
+from pipeline.reference import Release
+from pipeline.session import Session
+from pipeline.tools.process import call
+
+FROM_OUTSIDE = ("test_http.py",)
+FROM_INSIDE = ("test_release.py",)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is verified: a release where it is said to be.
+
+    ``through_floating_ip`` means that the address is the public one, behind which only HTTP is asked.
+    """
+
+    release: Release
+    address: str
+    through_floating_ip: bool = False
+
+    @property
+    def port(self) -> int:
+        """The port that the app should answer on."""
+        return int(self.release.config.get("PORT", "80"))
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A release that passed, and the report that says so. Only `verify` makes one."""
+
+    subject: Subject
+    report: Path
+    tests: int
+
+
+def verify(session: Session, subject: Subject) -> Verified:
+    """Run the testinfra files against a droplet, with the deadline of `slipway.toml`.
+
+    Raises PipelineError when anything is not as released; it names the folder that holds the evidence.
+    """
+    settings, key = session.settings, session.key
+    kind = "public" if subject.through_floating_ip else "droplet"
+    report = settings.work / "reports" / f"{subject.release.key}-{kind}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    with (
+        session.progress.step(f"verify {subject.release.key} at {subject.address}"),
+        tempfile.TemporaryDirectory(prefix="slipway-verify-") as folder,
+    ):
+        expect = Path(folder) / "expect.json"
+        expect.write_text(json.dumps(expectations(subject)))
+        result = call(_argv(settings, key, subject, expect, report), cwd=settings.project.root)
+        if result.returncode == 0:
+            return Verified(subject, report, _count(report))
+        sentence = f"Release {subject.release.key} failed its verification: {_failures(report)}."
+        kept = _keep(session, subject, sentence, result.stdout + result.stderr)
+        raise PipelineError(sentence, f"The evidence is in {kept}")
+
+
+def _keep(session: Session, subject: Subject, sentence: str, output: str) -> Path:
+    """Everything that explains a failure, in the folder that the run has set aside for it."""
+    asked = session.environ.get("SLIPWAY_EVIDENCE")
+    name = f"{subject.release.key}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    folder = Path(asked) if asked else session.settings.work / "evidence" / name
+    host_key = session.key.host_key(subject.release.key).public
+    evidence.collect(folder, subject.address, subject.port, session.key, host_key)
+    (folder / "verification.txt").write_text(output)
+    (folder / "failure.txt").write_text(f"{sentence}\n")
+    return folder
+
+
+def find_subject(
+    session: Session, key: str | None, droplet: str | None, address: str | None, *, through_floating_ip: bool
+) -> Subject:
+    """What to verify: by default the live release at its own droplet.
+
+    Raises PipelineError when there is no such release or droplet.
+    """
+    current = reference.read(session.settings.reference_path)
+    droplets = session.outputs().get("droplets") if not address else None
+    if droplet:
+        key, address = _by_droplet(droplets or {}, droplet)
+    key = key or current.live
+    if key is None:
+        raise PipelineError("Nothing is live, so there is nothing to verify.", "./invoke build deploy --version v1")
+    release = candidate(session.environ, key) or current.releases.get(key)
+    if release is None:
+        raise PipelineError(f"There is no release {key}.", f"Known: {', '.join(current.releases) or 'none'}.")
+    found = address or ((droplets or {}).get(key) or {}).get("address")
+    if not found:
+        raise PipelineError(f"Release {key} has no droplet.", "./invoke status shows which have.")
+    return Subject(release, found, through_floating_ip)
+
+
+def _by_droplet(droplets: Mapping[str, Any], wanted: str) -> tuple[str, str]:
+    for key, droplet in droplets.items():
+        if wanted in {str(droplet["id"]), droplet["name"]}:
+            return key, droplet["address"]
+    names = ", ".join(f"{droplet['name']} ({droplet['id']})" for droplet in droplets.values())
+    raise PipelineError(f"No release runs on a droplet {wanted}.", f"There are: {names or 'none'}.")
+
+
+def expectations(subject: Subject) -> dict[str, object]:
+    """What the droplet should say of itself, as the tests read it."""
+    release = subject.release
+    return {
+        **{name: value for name, value in asdict(release).items() if name in {"version", "commit", "image"}},
+        "release": release.key,
+        "port": subject.port,
+        "config": {**release.config, "APP_RELEASE": release.key},
+    }
+
+
+def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, report: Path) -> list[str]:
+    tests = settings.project.root / "tests" / "droplet"
+    files = FROM_OUTSIDE if subject.through_floating_ip else FROM_INSIDE + FROM_OUTSIDE
+    return [
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
+        *(str(tests / file) for file in files),
+        f"--address={subject.address}",
+        f"--identity={key.identity}",
+        f"--host-key={key.host_key(subject.release.key).public}",
+        f"--expect={expect}",
+        f"--deadline={settings.project.deadline}",
+        f"--junitxml={report}",
+    ]
+
+
+def _count(report: Path) -> int:
+    return len(ElementTree.parse(report).findall(".//testcase"))
+
+
+def _failures(report: Path) -> str:
+    """The names of the tests that failed, read as sentences."""
+    if not report.exists():
+        return "the tests did not run"
+    cases = ElementTree.parse(report).findall(".//testcase")
+    failed = [
+        case.get("name", "") for case in cases if case.find("failure") is not None or case.find("error") is not None
+    ]
+    return "; ".join(re.sub(r"^test_", "", name).replace("_", " ") for name in failed) or "the tests did not run"
+
+
+def candidate(environ: Mapping[str, str], key: str) -> Release | None:
+    """The release that Terraform's gate is about, which is not in the reference file before it is live."""
+    text = environ.get("SLIPWAY_CANDIDATE")
+    release = Release.parse(json.loads(text)) if text else None
+    return release if release and release.key == key else None

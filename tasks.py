@@ -1,0 +1,265 @@
+"""The verbs. Each is a few lines: what it does lives in `pipeline/`, and the local cloud is a program of its own."""
+
+from __future__ import annotations
+
+import functools
+import json as jsonlib
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.executor import Executor
+from invoke.tasks import Call, task
+
+from pipeline import bake, history, reference, suites
+from pipeline import release as releasing
+from pipeline import status as world
+from pipeline import verify as verification
+from pipeline.errors import PipelineError
+from pipeline.image import version_of
+from pipeline.progress import Progress
+from pipeline.session import Session
+from pipeline.tools import checks
+from pipeline.tools.toolchain import Toolchain
+
+ROOT = Path(__file__).resolve().parent
+SHARED = ("version", "environment", "dirty")
+ENVIRONMENT_HELP = "the environment; by default local without a token and production with one"
+Verb = TypeVar("Verb", bound=Callable[..., None])
+
+
+class SharingExecutor(Executor):
+    """`invoke build deploy --version v2` gives both tasks v2; plain Invoke gives it to the last alone."""
+
+    def normalize(self, tasks: Any) -> list[Call]:
+        """Hand each shared argument to the tasks of the line that take it and were not given it."""
+        calls: list[Call] = super().normalize(tasks)
+        for name in SHARED:
+            given = [call.kwargs[name] for call in calls if call.kwargs.get(name)]
+            for call in calls:
+                if given and name in call.kwargs and not call.kwargs[name]:
+                    call.kwargs[name] = given[0]
+        return calls
+
+
+def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
+    """A task whose foreseen failures end in one sentence, a hint and a non-zero exit status."""
+
+    def decorate(function: Verb) -> Any:
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                function(*args, **kwargs)
+            except PipelineError as error:
+                raise Exit("\n".join(["", f"✗ {error.message}", *_indented(error.hint)]), code=1) from error
+            except KeyboardInterrupt as error:
+                raise Exit("\n✗ Interrupted. ./invoke status says where things stand.", code=130) from error
+
+        return task(help=help, iterable=iterable)(run)
+
+    return decorate
+
+
+def _indented(hint: str) -> list[str]:
+    return [f"  {line}" for line in hint.splitlines()]
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _json(data: object) -> str:
+    return jsonlib.dumps(data, indent=2)
+
+
+@verb(
+    version="the version; by default the tag at HEAD, else git describe",
+    environment=ENVIRONMENT_HELP,
+    dirty="build what is not committed, and say so in the version",
+)
+def build(c: Context, version: str | None = None, environment: str | None = None, dirty: bool = False) -> None:
+    """Bake the image of a version, unless the same inputs were baked before."""
+    session = Session(ROOT, os.environ, environment)
+    image = bake.build(session, version, dirty=dirty)
+    c.config["built"] = version_of(image)  # for a deploy on the same line
+    _show(image.name)
+
+
+@verb(
+    iterable=["set"],
+    version="the version to make live; without it, what the reference file says",
+    environment=ENVIRONMENT_HELP,
+    dirty="the version as it was built with --dirty",
+    set="a setting of the app as KEY=VALUE; may be repeated, the others stay as they are",
+    no_standby="retire the release before at once",
+    keep_failed="leave the droplet of a release that fails, to look at",
+    commit="commit the reference file",
+)
+def deploy(
+    c: Context,
+    version: str | None = None,
+    environment: str | None = None,
+    dirty: bool = False,
+    set: Sequence[str] = (),
+    no_standby: bool = False,
+    keep_failed: bool = False,
+    commit: bool = False,
+) -> None:
+    """Make a version live, or the world what git says: create, verify, move the address, confirm, retire."""
+    session = Session(ROOT, os.environ, environment)
+    asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
+    releasing.deploy(
+        session, asked, config=_config(set), standby=not no_standby, keep_failed=keep_failed, commit=commit
+    )
+    _say_live(session)
+
+
+@verb(
+    environment=ENVIRONMENT_HELP,
+    keep_failed="leave the droplet of a release that fails",
+    commit="commit the file",
+)
+def rollback(c: Context, environment: str | None = None, keep_failed: bool = False, commit: bool = False) -> None:
+    """Go back to the standby, or to the release before the live one."""
+    session = Session(ROOT, os.environ, environment)
+    releasing.rollback(session, keep_failed=keep_failed, commit=commit)
+    _say_live(session)
+
+
+@verb(
+    environment=ENVIRONMENT_HELP,
+    release="key of the release that should be there; by default the live one",
+    droplet="id or name of the droplet to look at",
+    address="where to look; by default the release's own droplet",
+    through_floating_ip="the address is the public one: ask only what a user can",
+)
+def verify(
+    c: Context,
+    environment: str | None = None,
+    release: str | None = None,
+    droplet: str | None = None,
+    address: str | None = None,
+    through_floating_ip: bool = False,
+) -> None:
+    """Verify a running droplet at any time, with the same tests that stand before every cutover."""
+    session = Session(ROOT, os.environ, environment)
+    subject = verification.find_subject(session, release, droplet, address, through_floating_ip=through_floating_ip)
+    verified = verification.verify(session, subject)
+    _show(f"{subject.release.key} at {subject.address}: {verified.tests} tests passed, report in {verified.report}")
+
+
+@verb(environment=ENVIRONMENT_HELP, json="as JSON")
+def status(c: Context, environment: str | None = None, json: bool = False) -> None:
+    """Say what is live, and fail when git, state and world disagree."""
+    now = world.status(Session(ROOT, os.environ, environment))
+    _show(_json(now.as_json()) if json else world.render(now))
+    if not now.in_sync:
+        raise Exit(code=1)
+
+
+@verb(environment=ENVIRONMENT_HELP, json="as JSON")
+def releases(c: Context, environment: str | None = None, json: bool = False) -> None:
+    """List the images that can be made live."""
+    known = history.releases(Session(ROOT, os.environ, environment))
+    _show(_json([asdict(each) for each in known]) if json else history.render(known))
+
+
+@verb(environment=ENVIRONMENT_HELP, yes="do not ask")
+def destroy(c: Context, environment: str | None = None, yes: bool = False) -> None:
+    """Remove an environment's droplets, address and key. Images stay."""
+    session = Session(ROOT, os.environ, environment)
+    name = session.settings.environment
+    if not yes and not _confirmed(
+        f"Remove everything of {name} on {session.settings.cloud.endpoint}? Type {name}: ", name
+    ):
+        raise PipelineError("Nothing was removed.", "--yes does not ask.")
+    releasing.destroy(session)
+
+
+@verb(environment=ENVIRONMENT_HELP)
+def env(c: Context, environment: str | None = None) -> None:
+    """Print the exports with which OpenTofu can be run by hand: eval "$(./invoke env)"."""
+    session = Session(ROOT, os.environ, environment)
+    current = reference.read(session.settings.reference_path)
+    for name, value in {**session.terraform.environment, **session.host_keys(current)}.items():
+        _show(f"export {name}={shlex.quote(value)}")
+    _show(f"# cd {shlex.quote(str(session.terraform.folder))} && {session.toolchain.tofu()} plan")
+
+
+@verb()
+def check(c: Context) -> None:
+    """Lint, types and formats of everything in the project."""
+    checks.check(ROOT, Toolchain.from_environment(ROOT, os.environ), Progress().say)
+
+
+@verb(only="one suite: " + ", ".join(suites.SUITES))
+def test(c: Context, only: str | None = None) -> None:
+    """Run every test: checks, unit, contract, machines, and releases from end to end."""
+    suites.run(ROOT, Toolchain.from_environment(ROOT, os.environ), Progress(), only)
+
+
+def _config(settings: Sequence[str]) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in settings]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise PipelineError(f"--set {name} has no value.", "--set KEY=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def _confirmed(question: str, answer: str) -> bool:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == answer
+
+
+def _say_live(session: Session) -> None:
+    now = world.status(session)
+    _show(f"{now.live.release} is live at {now.url}" if now.live else "Nothing is live.")
+
+
+def _localcloud(*arguments: str) -> None:
+    """The local cloud is another program: this calls its command line."""
+    if subprocess.run([sys.executable, "-m", "localcloud", *arguments]).returncode != 0:
+        raise Exit(code=1)
+
+
+@task(name="up")
+def cloud_up(c: Context) -> None:
+    """Start the local cloud, unless it runs."""
+    _localcloud("up")
+
+
+@task(name="down")
+def cloud_down(c: Context) -> None:
+    """Stop the local cloud; what is in it is there again after the next start."""
+    _localcloud("down")
+
+
+@task(name="status")
+def cloud_status(c: Context, json: bool = False) -> None:
+    """Show the local cloud's droplets, images and addresses."""
+    _localcloud("status", *(["--json"] if json else []))
+
+
+@task(name="reset")
+def cloud_reset(c: Context, yes: bool = False) -> None:
+    """Remove everything in the local cloud."""
+    _localcloud("reset", *(["--yes"] if yes else []))
+
+
+@task(name="env")
+def cloud_env(c: Context) -> None:
+    """Print the exports that point other tools at the local cloud: eval "$(./invoke cloud.env)"."""
+    _localcloud("env")
+
+
+namespace = Collection(build, deploy, rollback, verify, status, releases, destroy, env, check, test)
+namespace.add_collection(Collection("cloud", cloud_up, cloud_down, cloud_status, cloud_reset, cloud_env))
