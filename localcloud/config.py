@@ -57,9 +57,10 @@ class Config:
         wanted = cls._parse(DEFAULTS | stored | asked)
         for name in asked.keys() & stored.keys():
             if getattr(wanted, name) != getattr(cls._parse(DEFAULTS | stored | {"state": str(state)}), name):
+                variable = f"LOCALCLOUD_{name.upper()}"
                 raise ConfigError(
-                    f"LOCALCLOUD_{name.upper()}={asked[name]} contradicts the cloud in {state}, which has {stored[name]}.",
-                    f"Unset LOCALCLOUD_{name.upper()}, or give the new cloud a LOCALCLOUD_STATE of its own.",
+                    f"{variable}={asked[name]} contradicts the cloud in {state}, which has {stored[name]}.",
+                    f"Unset {variable}, or give the new cloud a LOCALCLOUD_STATE of its own.",
                 )
         return wanted
 

@@ -1,1 +1,1 @@
-"""The one door to Linux: commands, machines, control groups, seeds. Nothing here knows about HTTP or droplets' states."""
+"""The one door to Linux: commands, machines, control groups, seeds. Nothing here knows about HTTP."""

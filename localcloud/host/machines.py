@@ -98,11 +98,10 @@ class Machines:
     def kill(self, droplet_id: int) -> None:
         """Power off now: kill everything in the machine's control group and remove what it had on the host."""
         name = self._name(droplet_id)
-        ended = (lambda: _unit_state(name) is None) if cgroups.systemd_is_init() else (lambda: self._unkept(droplet_id))
 
         def gone() -> bool:
             cgroups.kill(name)
-            return not cgroups.processes(name) and ended()
+            return not cgroups.processes(name) and not self._kept(droplet_id)
 
         if cgroups.systemd_is_init() and _unit_state(name):
             cgroups.kill(name)
@@ -116,10 +115,7 @@ class Machines:
 
     def is_running(self, droplet_id: int) -> bool:
         """Whether the machine runs or is just rebooting."""
-        name = self._name(droplet_id)
-        if cgroups.init(name):
-            return True
-        return _unit_state(name) is not None if cgroups.systemd_is_init() else not self._unkept(droplet_id)
+        return cgroups.init(self._name(droplet_id)) is not None or self._kept(droplet_id)
 
     def running(self) -> set[int]:
         """The droplets whose machines run, whoever started them."""
@@ -158,16 +154,18 @@ class Machines:
 
         _wait(attached, START_TIMEOUT, f"{name} has no interfaces")
 
-    def _unkept(self, droplet_id: int) -> bool:
-        """Whether no keeper is at work for the machine."""
+    def _kept(self, droplet_id: int) -> bool:
+        """Whether systemd or a keeper is at work for the machine, also between the two boots of a reboot."""
+        if cgroups.systemd_is_init():
+            return _unit_state(self._name(droplet_id)) is not None
         try:
             with self._lock(droplet_id).open("r") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
-            return True
-        except BlockingIOError:
             return False
-        return True
+        except BlockingIOError:
+            return True
+        return False
 
 
 def interfaces(name: str) -> tuple[str, str]:

@@ -30,7 +30,7 @@ def missing() -> list[str]:
 
 
 def check(config: Config) -> None:
-    """Raise ``HostError`` for the first thing that keeps droplets from running here: root, disk space, kernel, tools."""
+    """Raise ``HostError`` for the first thing that keeps droplets from running here: root, tools, kernel, disk."""
     if os.geteuid() != 0:
         raise HostError("The local cloud needs root.", "Run it with sudo.")
     if packages := missing():

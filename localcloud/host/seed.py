@@ -44,8 +44,8 @@ def write_seed(root: Path, seed: Seed) -> None:
     """Write the seed, and what the droplet inherits of this host, into the mounted disk ``root``; repeatable."""
     for name, content in files(seed).items():
         inside.write(root, f"{FOLDER}/{name}", content, 0o600)
-    for path, content in inherit.files(seed.nameservers).items():
-        inside.write(root, path, content)
+    for path, data in inherit.files(seed.nameservers).items():
+        inside.write(root, path, data)
 
 
 def files(seed: Seed) -> dict[str, str]:

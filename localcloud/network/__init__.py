@@ -11,11 +11,11 @@ source address, and an address that nobody has answers "host unreachable" at onc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from threading import Lock
-import json
 
 from localcloud.config import Config
 from localcloud.host import inherit

@@ -52,7 +52,8 @@ def _entries(file: Path) -> Iterator[tuple[list[str], list[str], list[str], str]
         yield from (entry for line in lines if (entry := _one_line(line)))
     else:
         for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
-            fields = {key.lower(): value for key, value in re.findall(r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.M)}
+            found = re.findall(r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.M)
+            fields = {key.lower(): value for key, value in found}
             if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").strip() != "no":
                 names = ("uris", "suites", "components")
                 uris, suites, components = (fields.get(name, "").split() for name in names)

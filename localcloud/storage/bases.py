@@ -48,7 +48,10 @@ FILES = {
     "etc/hostname": "debian\n",
     "etc/machine-id": "",
 }
-LEFT_OUT = ("etc/ssh/ssh_host_*", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "var/log/*.log", "etc/resolv.conf")
+LEFT_OUT = (
+    *("etc/ssh/ssh_host_*", "etc/resolv.conf", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed"),
+    *("var/log/*.log", "var/lib/apt/lists/*_*"),
+)
 
 
 class BaseImages:
@@ -93,12 +96,13 @@ class BaseImages:
         draft.rename(base)
 
 
-def bootstrap_command(target: Path, options: Sequence[str], own_sources: bool) -> list[str]:
+def bootstrap_command(target: Path, proxies: Sequence[str], own_sources: bool) -> list[str]:
     """The command that unpacks Debian into ``target``; with ``own_sources`` it reads its archives from stdin."""
-    aptopts = [f"--aptopt={option}" for option in options]
-    include = f"--include={','.join(PACKAGES)}"
-    source = ["-"] if own_sources else [f"--keyring={KEYRING}"]
-    return ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", include, *aptopts, SUITE, str(target), *source]
+    aptopts = [f"--aptopt={option}" for option in proxies]
+    source, key = (["-"], []) if own_sources else ([], [f"--keyring={KEYRING}"])
+    packages = f"--include={','.join(PACKAGES)}"
+    options = ["--mode=root", "--variant=minbase", "--format=directory", packages, *key, *aptopts]
+    return ["mmdebstrap", *options, SUITE, str(target), *source]
 
 
 def _finish(base: Path) -> None:
