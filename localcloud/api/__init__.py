@@ -1,0 +1,1 @@
+"""DigitalOcean's API v2 over HTTP: reads requests, asks the engine, writes answers; decides nothing."""

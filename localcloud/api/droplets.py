@@ -1,0 +1,166 @@
+"""/v2/droplets: ordering, listing, deleting, and the lists that belong to one droplet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.api import actions, images, regions, sizes, vpcs
+from localcloud.api.http import NOTHING, Call, Reply, listing, whole
+from localcloud.config import Config
+from localcloud.engine.catalogue import DEFAULT_REGION, REGIONS, SIZES
+from localcloud.engine.droplets import DropletOrder, DropletView
+from localcloud.engine.errors import Unprocessable, Unsupported
+from localcloud.engine.images import ImageView
+from localcloud.engine.records import DROPLET, NEW, Action, Droplet
+
+# Asked for, these would have to work, and the local cloud has none of them.
+UNSUPPORTED_OPTIONS = ("backups", "ipv6", "volumes")
+
+
+def render(call: Call, view: DropletView) -> dict[str, Any]:
+    droplet = view.droplet
+    size = SIZES[droplet.size]
+    return {
+        "id": droplet.id,
+        "name": droplet.name,
+        "memory": size.memory,
+        "vcpus": size.vcpus,
+        "disk": size.disk,
+        "locked": view.locked,
+        "status": droplet.status,
+        "kernel": None,
+        "created_at": droplet.created_at,
+        "features": [*(["monitoring"] if droplet.monitoring else []), "private_networking"],
+        "backup_ids": [],
+        "next_backup_window": None,
+        "snapshot_ids": view.snapshot_ids,
+        "image": images.render(ImageView(view.image, view.image_tags)),
+        "volume_ids": [],
+        "size": sizes.render(size),
+        "size_slug": size.slug,
+        "networks": networks(call.cloud.config, droplet),
+        "region": regions.render(REGIONS[droplet.region]),
+        "tags": view.tags,
+        "vpc_uuid": vpcs.IDS[droplet.region],
+    }
+
+
+def networks(config: Config, droplet: Droplet) -> dict[str, Any]:
+    """Addresses are shown once the droplet has been started, as DigitalOcean does."""
+    if droplet.status == NEW:
+        return {"v4": [], "v6": []}
+    public = {
+        "ip_address": droplet.public_address,
+        "netmask": str(config.public_network.netmask),
+        "gateway": str(config.gateway),
+        "type": "public",
+    }
+    private = {
+        "ip_address": droplet.private_address,
+        "netmask": str(config.vpc_range.netmask),
+        "gateway": str(config.private_gateway),
+        "type": "private",
+    }
+    return {"v4": [private, public], "v6": []}
+
+
+def index(call: Call) -> Reply:
+    if call.query.get("type") == "gpus":
+        return listing(call, "droplets", whole([], call.page), lambda view: view)
+    found = call.cloud.droplets.page(call.page, call.query.get("tag_name"), call.query.get("name"))
+    return listing(call, "droplets", found, lambda view: render(call, view))
+
+
+def create(call: Call) -> Reply:
+    """One droplet for `name`, several for `names`; the two answers differ in their keys only."""
+    several = call.body.get("names") is not None
+    begun = call.cloud.droplets.create(_order(call, several))
+    shown = [render(call, view) for view, _ in begun]
+    links = {"actions": [_link(call, action) for _, action in begun]}
+    if several:
+        return Reply(202, {"droplets": shown, "links": links})
+    return Reply(202, {"droplet": shown[0], "links": links})
+
+
+def show(call: Call) -> Reply:
+    return Reply(200, {"droplet": render(call, call.cloud.droplets.get(call.number("droplet")))})
+
+
+def delete(call: Call) -> Reply:
+    call.cloud.droplets.delete(call.number("droplet"))
+    return NOTHING
+
+
+def delete_tagged(call: Call) -> Reply:
+    tag_name = call.query.get("tag_name")
+    if not tag_name:
+        raise Unprocessable("tag_name is required.")
+    call.cloud.droplets.delete_tagged(tag_name)
+    return NOTHING
+
+
+def actions_of(call: Call) -> Reply:
+    return actions.of_resource(call, DROPLET, _existing(call))
+
+
+def snapshots_of(call: Call) -> Reply:
+    found = call.cloud.images.of_droplet(_existing(call), call.page)
+    return listing(call, "snapshots", found, images.render)
+
+
+def backups_of(call: Call) -> Reply:
+    return _none(call, "backups")
+
+
+def kernels_of(call: Call) -> Reply:
+    return _none(call, "kernels")
+
+
+def neighbors_of(call: Call) -> Reply:
+    return _none(call, "droplets")
+
+
+def _none(call: Call, key: str) -> Reply:
+    _existing(call)
+    return listing(call, key, whole([], call.page), dict)
+
+
+def _existing(call: Call) -> int:
+    return call.cloud.droplets.record(call.number("droplet")).id
+
+
+def _link(call: Call, action: Action) -> dict[str, Any]:
+    return actions.link(call, action, "create")
+
+
+def _order(call: Call, several: bool) -> DropletOrder:
+    for option in UNSUPPORTED_OPTIONS:
+        if call.body.get(option):
+            raise Unsupported(f"The local cloud does not implement POST /v2/droplets with {option}.")
+    region = call.text("region") or DEFAULT_REGION
+    if call.text("vpc_uuid") not in (None, "", vpcs.IDS.get(region)):
+        raise Unprocessable("You specified an invalid VPC for Droplet creation.")
+    return DropletOrder(
+        names=call.words("names") if several else [call.text("name") or ""],
+        region=region,
+        size=call.text("size") or "",
+        image=str(call.body.get("image") or ""),
+        ssh_keys=call.words("ssh_keys"),
+        user_data=call.text("user_data") or "",
+        tags=call.words("tags"),
+        monitoring=bool(call.body.get("monitoring")),
+    )
+
+
+ROUTES = [
+    ("GET", "/v2/droplets", index),
+    ("POST", "/v2/droplets", create),
+    ("DELETE", "/v2/droplets", delete_tagged),
+    ("GET", "/v2/droplets/{droplet}", show),
+    ("DELETE", "/v2/droplets/{droplet}", delete),
+    ("GET", "/v2/droplets/{droplet}/actions", actions_of),
+    ("GET", "/v2/droplets/{droplet}/snapshots", snapshots_of),
+    ("GET", "/v2/droplets/{droplet}/backups", backups_of),
+    ("GET", "/v2/droplets/{droplet}/kernels", kernels_of),
+    ("GET", "/v2/droplets/{droplet}/neighbors", neighbors_of),
+]

@@ -1,0 +1,42 @@
+"""The one renderer of errors: DigitalOcean's body, with `id`, `message` and `request_id`."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localcloud.api.http import render
+from localcloud.engine import errors
+from localcloud.host.errors import HostError
+
+STATUSES: dict[type[errors.CloudError], tuple[int, str]] = {
+    errors.BadRequest: (400, "bad_request"),
+    errors.Forbidden: (403, "forbidden"),
+    errors.NotFound: (404, "not_found"),
+    errors.Unprocessable: (422, "unprocessable_entity"),
+    errors.Unsupported: (501, "not_implemented"),
+}
+
+log = logging.getLogger("localcloud.api")
+
+
+def body(id: str, message: str, request_id: str) -> dict[str, str]:
+    return {"id": id, "message": message, "request_id": request_id}
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Any error as an answer; what nobody foresaw is logged with its traceback and told without it."""
+    request_id = str(request.scope.get("request_id", ""))
+    if isinstance(error, errors.CloudError):
+        status, id = STATUSES[type(error)]
+        return render(status, body(id, error.message, request_id))
+    if isinstance(error, HTTPException):
+        return render(error.status_code, body("not_found", errors.NotFound().message, request_id))
+    if isinstance(error, HostError):
+        log.error("%s: %s", request_id, error)
+        return render(500, body("server_error", f"{error.message} {error.hint}".strip(), request_id))
+    log.error("%s: unexpected error", request_id, exc_info=error)
+    return render(500, body("server_error", "Unexpected server-side error; see server.log.", request_id))

@@ -1,0 +1,155 @@
+"""The forms in which handlers get a request and give an answer, and the way between them and Starlette."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from localcloud.engine.cloud import Cloud
+from localcloud.engine.errors import BadRequest, NotFound, Unprocessable
+from localcloud.engine.records import Listing, Page
+
+PER_PAGE, MOST_PER_PAGE = 20, 200
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as a handler sees it; `base` is the scheme and host that the caller used, without a slash."""
+
+    cloud: Cloud
+    base: str
+    path: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    def number(self, name: str) -> int:
+        """A path parameter that is an id. Raises NotFound, since no resource has any other."""
+        return identifier(self.params[name])
+
+    def text(self, name: str) -> str | None:
+        """A string of the body, None when absent or null. Raises Unprocessable for another type."""
+        value = self.body.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Unprocessable(f"{name} must be a string.")
+        return value
+
+    def words(self, name: str) -> list[str]:
+        """A list of strings or numbers of the body, as strings; absent and null are empty."""
+        value = self.body.get(name) or []
+        if not isinstance(value, list) or not all(_scalar(item) for item in value):
+            raise Unprocessable(f"{name} must be a list of strings or numbers.")
+        return [str(item) for item in value]
+
+    @property
+    def page(self) -> Page:
+        """Which page is wanted; what cannot be read as one means the first, and 200 is the longest."""
+        size = _positive(self.query.get("per_page"), PER_PAGE)
+        return Page(_positive(self.query.get("page"), 1), min(size, MOST_PER_PAGE))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer; no body means none at all, which DigitalOcean sends with 204 only."""
+
+    status: int = 200
+    body: Mapping[str, Any] | None = None
+
+
+Handler = Callable[[Call], Reply]
+NOTHING = Reply(204)
+
+
+def listing(call: Call, key: str, found: Listing[T], render: Callable[[T], Mapping[str, Any]]) -> Reply:
+    """A page of a list with its links, which name the neighbours that exist by absolute URLs."""
+    page = call.page
+    last = max(1, -(-found.total // page.size))
+    numbers: dict[str, int] = {}
+    if page.number > 1:
+        numbers |= {"first": 1, "prev": min(page.number - 1, last)}
+    if page.number < last:
+        numbers |= {"next": page.number + 1, "last": last}
+    pages = {name: _page_url(call, number) for name, number in numbers.items()}
+    return Reply(
+        200,
+        {
+            key: [render(item) for item in found.items],
+            "links": {"pages": pages} if pages else {},
+            "meta": {"total": found.total},
+        },
+    )
+
+
+def whole(items: Iterable[T], page: Page) -> Listing[T]:
+    """A page of a list that is at hand entirely."""
+    everything = list(items)
+    return Listing(everything[page.offset : page.offset + page.size], len(everything))
+
+
+def identifier(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise NotFound
+    return int(text)
+
+
+def routes(table: Iterable[tuple[str, str, Handler]]) -> list[Route]:
+    """Starlette's routes for (method, path, handler) rows."""
+    return [Route(path, _endpoint(handler), methods=[method]) for method, path, handler in table]
+
+
+def render(status: int, body: Mapping[str, Any] | None) -> Response:
+    """Exactly these bytes: an empty body has no content type."""
+    if body is None:
+        return Response(status_code=status)
+    return Response(json.dumps(body, separators=(",", ":")), status, media_type="application/json")
+
+
+def _endpoint(handler: Handler) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        call = Call(
+            cloud=request.app.state.cloud,
+            base=f"{request.url.scheme}://{request.url.netloc}",
+            path=request.url.path,
+            params=request.path_params,
+            query=request.query_params,
+            body=_body(await request.body()),
+        )
+        reply = await run_in_threadpool(handler, call)
+        return render(reply.status, reply.body)
+
+    return endpoint
+
+
+def _body(raw: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(raw) if raw.strip() else {}
+    except ValueError:
+        raise BadRequest("The request body is not valid JSON.") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest("The request body must be a JSON object.")
+    return value
+
+
+def _scalar(item: object) -> bool:
+    return isinstance(item, str | int) and not isinstance(item, bool)
+
+
+def _positive(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 10 and int(text) > 0 else otherwise
+
+
+def _page_url(call: Call, number: int) -> str:
+    query = {key: value for key, value in call.query.items() if key not in ("page", "per_page")}
+    query |= {"page": str(number), "per_page": str(call.page.size)}
+    return f"{call.base}{call.path}?{urlencode(query)}"

@@ -1,0 +1,74 @@
+"""What every request goes through: its id and log line, the rate headers, the token, the trailing slash."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from localcloud.api import errors
+from localcloud.api.http import render
+
+OPEN_PATHS = {"/_localcloud/health"}
+REQUESTS_AN_HOUR = 5000
+HOUR = 3600
+
+log = logging.getLogger("localcloud.requests")
+
+
+class Gate:
+    """Served directly with or without a trailing slash, because a redirect would turn a POST into a GET."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app = app
+        self.token = token.encode()
+        self._window = 0
+        self._used = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.monotonic()
+        request_id = scope["request_id"] = str(uuid.uuid4())
+        headers = self._rate() | {"x-request-id": request_id}
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        path = scope["path"]
+        shown = scope.get("raw_path", b"").decode("ascii", "replace")
+        scope["path"] = path.rstrip("/") or "/"
+        try:
+            if path in OPEN_PATHS or self._authorized(scope):
+                await self.app(scope, receive, answer)
+            else:
+                refusal = errors.body("unauthorized", "Unable to authenticate you.", request_id)
+                await render(401, refusal)(scope, receive, answer)
+        finally:
+            milliseconds = (time.monotonic() - began) * 1000
+            log.info("%s %s %s %d %.1fms", request_id, scope["method"], shown, status, milliseconds)
+
+    def _authorized(self, scope: Scope) -> bool:
+        kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self.token)
+
+    def _rate(self) -> dict[str, str]:
+        """Counted as DigitalOcean counts, and never enforced: waiting would only slow a rehearsal."""
+        window = int(time.time()) // HOUR
+        self._used = self._used + 1 if window == self._window else 1
+        self._window = window
+        return {
+            "ratelimit-limit": str(REQUESTS_AN_HOUR),
+            "ratelimit-remaining": str(max(1, REQUESTS_AN_HOUR - self._used)),
+            "ratelimit-reset": str((window + 1) * HOUR),
+        }

@@ -1,0 +1,54 @@
+"""/v2/snapshots: the private images again, with ids that are strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.api.http import NOTHING, Call, Reply, listing, whole
+from localcloud.api.images import gigabytes, regions
+from localcloud.engine.errors import BadRequest
+from localcloud.engine.images import ImageView
+
+
+def render(view: ImageView) -> dict[str, Any]:
+    image = view.image
+    return {
+        "id": str(image.id),
+        "name": image.name,
+        "created_at": image.created_at,
+        "regions": regions(image),
+        "min_disk_size": image.min_disk_size,
+        "size_gigabytes": gigabytes(image),
+        "resource_id": str(image.droplet_id),
+        "resource_type": "droplet",
+        "tags": view.tags,
+    }
+
+
+def index(call: Call) -> Reply:
+    if call.query.get("resource_type", "droplet") != "droplet":
+        return listing(call, "snapshots", whole([], call.page), render)
+    return listing(call, "snapshots", call.cloud.images.snapshots(call.page), render)
+
+
+def show(call: Call) -> Reply:
+    return Reply(200, {"snapshot": render(_snapshot(call))})
+
+
+def delete(call: Call) -> Reply:
+    call.cloud.images.delete(_snapshot(call).image.id)
+    return NOTHING
+
+
+def _snapshot(call: Call) -> ImageView:
+    view = call.cloud.images.get(str(call.number("snapshot")))
+    if view.image.slug is not None:
+        raise BadRequest("the resource is not a snapshot")
+    return view
+
+
+ROUTES = [
+    ("GET", "/v2/snapshots", index),
+    ("GET", "/v2/snapshots/{snapshot}", show),
+    ("DELETE", "/v2/snapshots/{snapshot}", delete),
+]

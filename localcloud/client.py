@@ -1,0 +1,67 @@
+"""The few questions that the command line asks a running server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from localcloud import credentials
+from localcloud.config import Config
+from localcloud.host.errors import HostError
+
+SECONDS = 5.0
+RESET_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """A server that answers: its process, and per base image whether it is ready, making or failed."""
+
+    pid: int
+    bases: dict[str, str]
+
+
+def health(config: Config) -> Health | None:
+    """None when nobody answers, or somebody who is not the server of this state directory."""
+    try:
+        status, body = _ask(config, "GET", "/_localcloud/health", SECONDS)
+        values = json.loads(body)
+        if status != 200 or values["state"] != str(config.state):
+            return None
+        return Health(int(values["pid"]), dict(values["bases"]))
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return None
+
+
+def status(config: Config) -> dict[str, Any]:
+    values = json.loads(_told(config, "GET", "/_localcloud/status", SECONDS))
+    assert isinstance(values, dict)
+    return values
+
+
+def reset(config: Config) -> None:
+    _told(config, "POST", "/_localcloud/reset", RESET_SECONDS)
+
+
+def _told(config: Config, method: str, path: str, seconds: float) -> bytes:
+    try:
+        code, body = _ask(config, method, path, seconds)
+    except (OSError, HTTPException) as error:
+        raise HostError(f"The local cloud does not answer: {error}", "Start it: python -m localcloud up") from None
+    if code >= 300:
+        raise HostError(f"The local cloud refused {path} ({code}).", f"Look at {config.state / 'server.log'}.")
+    return body
+
+
+def _ask(config: Config, method: str, path: str, seconds: float) -> tuple[int, bytes]:
+    connection = HTTPConnection("127.0.0.1", config.port, timeout=seconds)
+    held = credentials.read(config)
+    headers = {"Authorization": f"Bearer {held.token}"} if held and path != "/_localcloud/health" else {}
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()

@@ -1,0 +1,193 @@
+"""Starting, finding and ending the server from another process. Nothing heavy is imported until it is needed.
+
+A server is alive exactly while it holds the lock on `<state>/server.lock`, so a stale process id is never believed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localcloud import client, credentials
+from localcloud.config import Config
+from localcloud.host.errors import HostError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 120.0
+POLL_SECONDS = 0.05
+LOG_BYTES = 10 << 20
+PASSED_ON = ("SUDO_UID", "SUDO_GID")
+DATA = ("disks", "layers", "machines")
+
+Progress = Callable[[str], None]
+
+
+@contextmanager
+def claim(config: Config) -> Iterator[None]:
+    """Be the server of the state directory. Raises HostError when there is one already."""
+    with (config.state / "server.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HostError(
+                f"A local cloud already runs in {config.state}.", "See it with: python -m localcloud status"
+            ) from None
+        lock.seek(0)
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def server_pid(config: Config) -> int | None:
+    """The process id of the living server."""
+    try:
+        with (config.state / "server.lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(lock.read() or 0) or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def start(config: Config, progress: Progress) -> client.Health:
+    """Bring the server up unless it is; returns when it answers. Needs root. Raises HostError."""
+    from localcloud.host import requirements
+
+    install(requirements.missing(), progress)
+    requirements.check(config)
+    config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with (config.state / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait(lambda: client.health(config) or not server_pid(config), STOP_SECONDS)
+        return client.health(config) or _launch(config)
+
+
+def install(packages: list[str], progress: Progress) -> None:
+    """Install what the host lacks. Raises HostError with the command when that fails."""
+    if not packages:
+        return
+    from localcloud.host.run import run
+
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    progress(f"Installing {', '.join(packages)}")
+    try:
+        run(["apt-get", "update"], check=False, timeout=600)
+        run(["env", "DEBIAN_FRONTEND=noninteractive", *command], timeout=1800)
+    except HostError as error:
+        raise HostError(
+            f"This machine lacks {', '.join(packages)}, and they could not be installed: {error.message}",
+            f"Run: {' '.join(command)}",
+        ) from None
+
+
+def stop(config: Config) -> bool:
+    """End the server and everything that it runs; the records stay. False when nothing ran. Needs root."""
+    from localcloud.host.cleanup import teardown
+
+    pid = server_pid(config)
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        if not _wait(lambda: server_pid(config) is None, STOP_SECONDS):
+            os.kill(pid, signal.SIGKILL)
+    if config.state.is_dir():
+        teardown(config)
+    return pid is not None
+
+
+def reset(config: Config) -> None:
+    """Remove everything but the token: machines, records, disks, layers. Needs root."""
+    if client.health(config):
+        client.reset(config)
+    stop(config)
+    for name in DATA:
+        shutil.rmtree(config.state / name, ignore_errors=True)
+    for path in (*config.state.glob("cloud.db*"), config.state / "config.json"):
+        path.unlink(missing_ok=True)
+
+
+def port_busy(config: Config) -> HostError:
+    return HostError(
+        f"Port {config.port} is used by another program.",
+        "Stop that program, or set LOCALCLOUD_PORT to a free port.",
+    )
+
+
+def _launch(config: Config) -> client.Health:
+    from localcloud.host.run import spawn
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", config.port))
+        except OSError:
+            raise port_busy(config) from None
+    output = _log(config)
+    begin = output.stat().st_size
+    pid = spawn([sys.executable, "-m", "localcloud", "serve"], output, environment())
+    alive = Path(f"/proc/{pid}")
+    _wait(lambda: client.health(config) or not alive.exists(), START_SECONDS)
+    health = client.health(config)
+    if health is None:
+        raise HostError(f"The local cloud did not start: {_last_line(output, begin)}", f"Look at {output}.")
+    return health
+
+
+def environment() -> dict[str, str]:
+    """What another process needs to be about the same cloud with the same code."""
+    settings = {key: value for key, value in os.environ.items() if key.startswith("LOCALCLOUD_")}
+    passed = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    package = str(Path(__file__).resolve().parent.parent)
+    return settings | passed | {"PYTHONPATH": package, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _log(config: Config) -> Path:
+    path = config.state / "server.log"
+    if path.exists() and path.stat().st_size > LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+    return path
+
+
+def _last_line(path: Path, begin: int) -> str:
+    with path.open("rb") as file:
+        file.seek(begin)
+        lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    return (errors or lines or [f"it said nothing within {START_SECONDS:g} seconds"])[-1]
+
+
+def _wait(condition: Callable[[], object], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def describe(config: Config, health: client.Health) -> dict[str, object]:
+    """What `up --json` prints. Raises HostError when the token is not ours to read."""
+    held = credentials.read(config)
+    if held is None:
+        raise HostError(
+            f"The token of the local cloud in {config.state} belongs to another user.",
+            "Run this as the user who brought it up, or with sudo.",
+        )
+    return {
+        "endpoint": held.endpoint,
+        "token": held.token,
+        "state": str(config.state),
+        "pid": health.pid,
+        "network": {"range": str(config.range), "vpc_range": str(config.vpc_range)},
+    }

@@ -1,0 +1,125 @@
+"""Actions: what is being done to a resource, done by a pool of workers, one at a time per resource.
+
+An action's job does the slow part without holding the database and returns what is to be recorded; that is
+recorded in the same transaction as the action's end, so no caller ever sees one without the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from localcloud.engine.errors import PENDING_ADDRESS, PENDING_DROPLET, Unprocessable
+from localcloud.engine.records import COMPLETED, DROPLET, ERRORED, IN_PROGRESS, Action, now
+from localcloud.engine.store import Store
+from localcloud.host.errors import HostError
+
+Settle = Callable[[], object]
+Job = Callable[[Action], Settle]
+WORKERS = 8
+PENDING = f"resource_type = ? AND resource_id = ? AND status = '{IN_PROGRESS}'"
+
+log = logging.getLogger("localcloud.actions")
+
+
+class Interrupted(Exception):
+    """The server is stopping: the action stays in progress and the next start takes it up again."""
+
+
+class Abandoned(Exception):
+    """Somebody made the action pointless, as by deleting a droplet that was still being created."""
+
+
+class Actions:
+    """The worker pool. `jobs` maps an action's type to what does it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.jobs: dict[str, Job] = {}
+        self.stopping = threading.Event()
+        self.paused = False
+        self._locks: defaultdict[tuple[str, int], threading.Lock] = defaultdict(threading.Lock)
+        self._pool = self._new_pool()
+
+    def pending(self, resource_type: str, resource_id: int) -> bool:
+        return self.store.actions.first(PENDING, resource_type, resource_id) is not None
+
+    def begin(
+        self,
+        type: str,
+        resource_type: str,
+        resource_id: int,
+        region: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        force: bool = False,
+    ) -> Action:
+        """Record an action; to be called in a transaction, and followed by `submit` after it.
+
+        Raises Unprocessable when the resource has a pending action, unless forced.
+        """
+        if self.paused:
+            raise Unprocessable("The local cloud is being reset.")
+        if not force and self.pending(resource_type, resource_id):
+            raise Unprocessable(PENDING_DROPLET if resource_type == DROPLET else PENDING_ADDRESS)
+        return self.store.actions.add(
+            Action(
+                type=type,
+                resource_type=resource_type,
+                resource_id=resource_id,
+                region=region,
+                args=dict(args or {}),
+            )
+        )
+
+    def submit(self, action: Action) -> None:
+        """Have the action done soon; after a stop it is left to the next start."""
+        self.run(lambda: self._perform(action))
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Have any work done by the pool."""
+        if not self.stopping.is_set():
+            self._pool.submit(work)
+
+    def lock(self, resource_type: str, resource_id: int) -> threading.Lock:
+        """Held while something happens to the resource."""
+        with self.store.database.lock:
+            return self._locks[resource_type, resource_id]
+
+    def finish(self, action: Action, settle: Settle) -> None:
+        with self.store.transaction():
+            settle()
+            self.store.actions.update(action.id, status=COMPLETED, completed_at=now())
+
+    def drain(self) -> None:
+        """Drop what is waiting, let what runs end, and be ready for new work."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = self._new_pool()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(WORKERS, thread_name_prefix="worker")
+
+    def _perform(self, action: Action) -> None:
+        with self.lock(action.resource_type, action.resource_id):
+            try:
+                self.finish(action, self.jobs[action.type](action))
+                log.info("action %d %s %s", action.id, action.type, COMPLETED)
+            except Interrupted:
+                log.info("action %d %s interrupted", action.id, action.type)
+            except (HostError, Abandoned) as error:
+                self._fail(action, str(error))
+            except Exception as error:
+                log.exception("action %d %s failed unexpectedly", action.id, action.type)
+                self._fail(action, f"{type(error).__name__}: {error}")
+
+    def _fail(self, action: Action, reason: str) -> None:
+        log.error("action %d %s %s: %s", action.id, action.type, ERRORED, reason)
+        self.store.actions.update(action.id, status=ERRORED, completed_at=now(), reason=reason)

@@ -1,0 +1,164 @@
+"""One cloud: its parts put together, started, stopped, emptied."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from localcloud.config import Config
+from localcloud.engine.actions import Actions
+from localcloud.engine.bases import Bases
+from localcloud.engine.catalogue import BASES
+from localcloud.engine.droplets import Droplets
+from localcloud.engine.floating import FloatingIPs
+from localcloud.engine.images import Images
+from localcloud.engine.keys import Keys
+from localcloud.engine.layers import Layers
+from localcloud.engine.lifecycle import Lifecycle
+from localcloud.engine.machinery import Machinery
+from localcloud.engine.records import ACTIVE, DROPLET, ERRORED, IN_PROGRESS
+from localcloud.engine.store import Store
+from localcloud.engine.tags import Tags
+from localcloud.host.errors import HostError
+
+WATCH_SECONDS = 1.0
+STOPPING_AT_ONCE = 8
+
+log = logging.getLogger("localcloud.cloud")
+
+
+class Cloud:
+    """Everything that a request can reach. Safe to use from many threads."""
+
+    def __init__(self, config: Config, machinery: Machinery) -> None:
+        self.config = config
+        self.machinery = machinery
+        self.store = Store(config.state / "cloud.db")
+        self.actions = Actions(self.store)
+        self.bases = Bases(machinery.bases, self.actions.stopping)
+        self.keys = Keys(self.store)
+        self.tags = Tags(self.store)
+        self.layers = Layers(self.store, machinery.disks)
+        self.images = Images(self.store, self.tags, self.layers)
+        self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags)
+        self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
+        self.lifecycle = Lifecycle(
+            config, self.store, self.actions, machinery, self.bases, self.layers, self.tags
+        )
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Make the machine agree with the records: network, machines, and what was left half done.
+
+        Raises HostError when the network cannot be set up.
+        """
+        self.images.seed()
+        self.machinery.network.up()
+        self.machinery.network.set_floating(self.floating_ips.table())
+        for slug in BASES:
+            self.bases.prepare(slug)
+        self._remove_strays()
+        self._resume()
+        self.layers.collect()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Power every machine off cleanly and take the network down; the records stay, for the next start."""
+        self.actions.stop()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        self._each(self.machinery.machines.running(), lambda id: self.lifecycle.halt(id, clean=True))
+        self.machinery.network.down()
+        self.store.close()
+
+    def reset(self) -> None:
+        """Remove every machine, record, disk and layer at once; the server goes on, empty."""
+        self.actions.paused = True
+        try:
+            self.actions.drain()
+            machines = {droplet.id for droplet in self.store.droplets.find()}
+            self._each(machines | self.machinery.machines.running(), self.lifecycle.dismantle)
+            self.machinery.network.set_floating({})
+            layers = self.store.layers.find()
+            self.store.clear()
+            for layer in layers:
+                self.machinery.disks.delete_layer(layer.name)
+            self.images.seed()
+        finally:
+            self.actions.paused = False
+
+    def status(self) -> dict[str, Any]:
+        """What a person wants to know: what is there, what runs, what went wrong and why."""
+        droplets = self.store.droplets.find()
+        running = self.machinery.machines.running()
+        return {
+            "pid": os.getpid(),
+            "state": str(self.config.state),
+            "network": {"range": str(self.config.range), "vpc_range": str(self.config.vpc_range)},
+            "bases": self.bases.states(),
+            "droplets": [
+                {
+                    "id": droplet.id,
+                    "name": droplet.name,
+                    "status": droplet.status,
+                    "running": droplet.id in running,
+                    "address": droplet.public_address,
+                    "console": str(self.machinery.machines.console(droplet.id)),
+                }
+                for droplet in droplets
+            ],
+            "floating_ips": {ip.address: ip.droplet_id for ip in self.store.floating_ips.find()},
+            "images": self.store.images.count("slug IS NULL AND NOT deleted"),
+            "errors": [
+                {
+                    "action": action.id,
+                    "type": action.type,
+                    "resource_id": action.resource_id,
+                    "at": action.completed_at,
+                    "reason": action.reason,
+                }
+                for action in self.store.actions.find("status = ?", ERRORED, newest=True)[:20]
+            ],
+        }
+
+    def _remove_strays(self) -> None:
+        """Machines without a record, as a crash in the midst of a reset can leave them."""
+        known = {droplet.id for droplet in self.store.droplets.find()}
+        self._each(self.machinery.machines.running() - known, self.lifecycle.dismantle)
+
+    def _resume(self) -> None:
+        pending = self.store.actions.find("status = ?", IN_PROGRESS)
+        for action in pending:
+            self.actions.submit(action)
+        busy = {action.resource_id for action in pending if action.resource_type == DROPLET}
+        idle = {droplet.id for droplet in self.store.droplets.find("status = ?", ACTIVE)} - busy
+        for droplet_id in sorted(idle - self.machinery.machines.running()):
+            self.actions.submit(self.droplets.boot_again(droplet_id))
+
+    def _watch(self) -> None:
+        """Notice machines that power themselves off."""
+        while not self.actions.stopping.wait(WATCH_SECONDS):
+            try:
+                running = self.machinery.machines.running()
+                for droplet in self.store.droplets.find("status = ?", ACTIVE):
+                    if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
+                        self.lifecycle.notice_off(droplet.id)
+            except HostError as error:
+                log.error("watching the machines: %s", error)
+
+    @staticmethod
+    def _each(ids: Iterable[int], work: Callable[[int], None]) -> None:
+        """Do the work for many droplets at once; one that fails does not keep the others from it."""
+
+        def attempt(droplet_id: int) -> None:
+            try:
+                work(droplet_id)
+            except HostError as error:
+                log.error("droplet %d: %s", droplet_id, error)
+
+        with ThreadPoolExecutor(STOPPING_AT_ONCE) as pool:
+            list(pool.map(attempt, ids))

@@ -1,0 +1,49 @@
+"""Which layers are still stood upon; the others are removed from disk."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+
+from localcloud.engine.records import IN_PROGRESS, Layer
+from localcloud.engine.store import Store
+from localcloud.host.errors import HostError
+from localcloud.storage.disks import Disks
+
+log = logging.getLogger("localcloud.layers")
+
+
+class Layers:
+    """A layer lives as long as a droplet, an image or a snapshot in progress needs it."""
+
+    def __init__(self, store: Store, disks: Disks) -> None:
+        self.store = store
+        self.disks = disks
+        self._collecting = threading.Lock()
+
+    def reserve(self) -> str:
+        """A name for a layer about to be made; to be called in the transaction that begins the snapshot."""
+        return self.store.layers.add(Layer(name=uuid.uuid4().hex)).name
+
+    def collect(self) -> None:
+        """Remove what nobody needs; what cannot be removed now is tried again next time."""
+        with self._collecting:
+            for layer in self._unused():
+                try:
+                    self.disks.delete_layer(layer.name)
+                except HostError as error:
+                    log.error("layer %s: %s", layer.name, error)
+                else:
+                    self.store.layers.delete("id = ?", layer.id)
+
+    def _unused(self) -> list[Layer]:
+        with self.store.transaction():
+            used: set[str] = set()
+            for droplet in self.store.droplets.find():
+                used.update(droplet.layers)
+            for image in self.store.images.find("NOT deleted"):
+                used.update(image.layers)
+            for action in self.store.actions.find("status = ? AND type = 'snapshot'", IN_PROGRESS):
+                used.add(action.args["layer"])
+            return [layer for layer in self.store.layers.find() if layer.name not in used]

@@ -1,0 +1,232 @@
+"""What happens to a droplet's machine: one method per action, each safe to be done again after a crash."""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from localcloud.config import Config
+from localcloud.engine.actions import Abandoned, Actions, Settle
+from localcloud.engine.bases import Bases
+from localcloud.engine.catalogue import BASES, SIZES
+from localcloud.engine.layers import Layers
+from localcloud.engine.machinery import Machinery
+from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF, Action, Droplet, Image
+from localcloud.engine.store import Store
+from localcloud.engine.tags import Tags
+from localcloud.host.errors import HostError
+from localcloud.host.machines import MachineSpec
+from localcloud.host.seed import Seed, write_seed
+
+SHUTDOWN_SECONDS = 30.0
+
+log = logging.getLogger("localcloud.lifecycle")
+
+
+class Lifecycle:
+    """The droplets' jobs. Raises HostError; what failed to be created leaves nothing behind."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        actions: Actions,
+        machinery: Machinery,
+        bases: Bases,
+        layers: Layers,
+        tags: Tags,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.actions = actions
+        self.disks = machinery.disks
+        self.machines = machinery.machines
+        self.network = machinery.network
+        self.bases = bases
+        self.layers = layers
+        self.tags = tags
+        actions.jobs |= {
+            "create": self._create,
+            "destroy": self._destroy,
+            "shutdown": self._shutdown,
+            "power_off": self._power_off,
+            "power_on": self._power_on,
+            "power_cycle": self._power_cycle,
+            "reboot": self._reboot,
+            "snapshot": self._snapshot,
+            "rename": self._rename,
+        }
+
+    def boot(self, droplet: Droplet) -> None:
+        """Start the machine on its disk, which is made when it is not there."""
+        base = self._base(droplet)
+        self._still_wanted(droplet.id)
+        root = self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), base])
+        write_seed(root, self._seed(droplet))
+        self.machines.start(self._spec(droplet, root))
+
+    def halt(self, droplet_id: int, *, clean: bool) -> None:
+        """Stop the machine, by force when it does not go by itself, and let go of its disk."""
+        if not (clean and self.machines.shutdown(droplet_id, SHUTDOWN_SECONDS)):
+            self.machines.kill(droplet_id)
+        self.disks.unmount(droplet_id)
+
+    def dismantle(self, droplet_id: int) -> None:
+        """Leave nothing of the machine."""
+        self.machines.kill(droplet_id)
+        self.disks.unmount(droplet_id)
+        self.disks.delete(droplet_id)
+        self.machines.forget(droplet_id)
+
+    def notice_off(self, droplet_id: int) -> None:
+        """A machine was found not to run: it powered itself off, unless something is being done to it."""
+        with self.actions.lock(DROPLET, droplet_id):
+            droplet = self.store.droplets.get(droplet_id)
+            busy = self.actions.pending(DROPLET, droplet_id)
+            if droplet is None or droplet.status != ACTIVE or busy or self.machines.is_running(droplet_id):
+                return
+            self.store.droplets.update(droplet_id, status=OFF)
+            log.info("droplet %d powered itself off", droplet_id)
+            self.halt(droplet_id, clean=False)
+
+    def _create(self, action: Action) -> Settle:
+        droplet = self._droplet(action)
+        try:
+            self.boot(droplet)
+        except (HostError, Abandoned):
+            self._undo(droplet)
+            raise
+        return lambda: self.store.droplets.update(droplet.id, status=ACTIVE)
+
+    def _undo(self, droplet: Droplet) -> None:
+        """A droplet that never was goes from the records too, so that its clients do not wait for it."""
+        try:
+            self.dismantle(droplet.id)
+        finally:
+            if not self._doomed(droplet.id):
+                self._forget(droplet.id)
+
+    def _destroy(self, action: Action) -> Settle:
+        droplet_id = action.resource_id
+        pointing = self.store.floating_ips.find("droplet_id = ?", droplet_id)
+        for address in {*action.args["addresses"], *(ip.address for ip in pointing)}:
+            if not self.store.floating_ips.first("address = ? AND droplet_id != ?", address, droplet_id):
+                self.network.move_floating(IPv4Address(address), None)
+        self.dismantle(droplet_id)
+        self._forget(droplet_id)
+        self.layers.collect()
+        return lambda: None
+
+    def _forget(self, droplet_id: int) -> None:
+        with self.store.transaction():
+            for ip in self.store.floating_ips.find("droplet_id = ?", droplet_id):
+                self.store.floating_ips.update(ip.id, droplet_id=None)
+            self.tags.forget(DROPLET, droplet_id)
+            self.store.droplets.delete("id = ?", droplet_id)
+
+    def _shutdown(self, action: Action) -> Settle:
+        """Asks the machine; one that is off already is done, since Packer asks more than once."""
+        droplet_id = action.resource_id
+        if self.machines.is_running(droplet_id) and not self.machines.shutdown(droplet_id, SHUTDOWN_SECONDS):
+            raise HostError(f"Droplet {droplet_id} did not shut down within {SHUTDOWN_SECONDS:g} seconds.")
+        self.halt(droplet_id, clean=False)
+        return lambda: self.store.droplets.update(droplet_id, status=OFF)
+
+    def _power_off(self, action: Action) -> Settle:
+        self.halt(action.resource_id, clean=False)
+        return lambda: self.store.droplets.update(action.resource_id, status=OFF)
+
+    def _power_on(self, action: Action) -> Settle:
+        droplet = self._droplet(action)
+        try:
+            if not self.machines.is_running(droplet.id):
+                self.boot(droplet)
+        except HostError:
+            self.store.droplets.update(droplet.id, status=OFF)
+            raise
+        return lambda: self.store.droplets.update(droplet.id, status=ACTIVE)
+
+    def _power_cycle(self, action: Action) -> Settle:
+        self.halt(action.resource_id, clean=False)
+        return self._power_on(action)
+
+    def _reboot(self, action: Action) -> Settle:
+        self.halt(action.resource_id, clean=True)
+        return self._power_on(action)
+
+    def _snapshot(self, action: Action) -> Settle:
+        """The image's time is the action's: the Terraform provider finds the snapshot by that."""
+        droplet = self._droplet(action)
+        name, layer = action.args["name"], action.args["layer"]
+        try:
+            size = self.disks.snapshot(droplet.id, layer)
+        except HostError:
+            self.layers.collect()
+            raise
+        parent = self.store.images.get(droplet.image_id)
+        image = Image(
+            name=name,
+            distribution=BASES[droplet.base].distribution,
+            region=droplet.region,
+            base=droplet.base,
+            base_path=droplet.base_path,
+            layers=(layer, *droplet.layers),
+            droplet_id=droplet.id,
+            min_disk_size=SIZES[droplet.size].disk,
+            size_bytes=size + (parent.size_bytes if parent else 0),
+            created_at=action.started_at,
+        )
+        return lambda: self.store.images.add(image)
+
+    def _rename(self, action: Action) -> Settle:
+        return lambda: self.store.droplets.update(action.resource_id, name=action.args["name"])
+
+    def _droplet(self, action: Action) -> Droplet:
+        self._still_wanted(action.resource_id)
+        droplet = self.store.droplets.get(action.resource_id)
+        if droplet is None:
+            raise Abandoned(f"Droplet {action.resource_id} no longer exists.")
+        return droplet
+
+    def _still_wanted(self, droplet_id: int) -> None:
+        if self._doomed(droplet_id):
+            raise Abandoned(f"Droplet {droplet_id} is being deleted.")
+
+    def _doomed(self, droplet_id: int) -> bool:
+        doomed = "resource_type = 'droplet' AND resource_id = ? AND type = 'destroy' AND status = ?"
+        return self.store.actions.first(doomed, droplet_id, IN_PROGRESS) is not None
+
+    def _base(self, droplet: Droplet) -> Path:
+        """The very base that the droplet's layers were made on, however newer ones are made."""
+        if droplet.base_path:
+            return Path(droplet.base_path)
+        base = self.bases.wait(droplet.base)
+        self.store.droplets.update(droplet.id, base_path=str(base))
+        return base
+
+    def _spec(self, droplet: Droplet, root: Path) -> MachineSpec:
+        size = SIZES[droplet.size]
+        return MachineSpec(
+            droplet_id=droplet.id,
+            hostname=droplet.hostname,
+            root=root,
+            memory_mb=size.memory,
+            vcpus=size.vcpus,
+            public_address=IPv4Address(droplet.public_address),
+            private_address=IPv4Address(droplet.private_address),
+        )
+
+    def _seed(self, droplet: Droplet) -> Seed:
+        return Seed(
+            instance_id=str(droplet.id),
+            hostname=droplet.hostname,
+            public_keys=droplet.public_keys,
+            user_data=droplet.user_data,
+            public_address=IPv4Address(droplet.public_address),
+            public_network=self.config.public_network,
+            gateway=self.config.gateway,
+            private_address=IPv4Address(droplet.private_address),
+            private_network=self.config.vpc_range,
+            nameservers=self.network.nameservers(),
+        )

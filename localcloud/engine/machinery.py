@@ -1,0 +1,25 @@
+"""The machine rooms of one cloud, as the engine uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from localcloud.config import Config
+from localcloud.host.machines import Machines
+from localcloud.network import Network
+from localcloud.storage.bases import BaseImages
+from localcloud.storage.disks import Disks
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """Disks, machines, network and base images."""
+
+    disks: Disks
+    machines: Machines
+    network: Network
+    bases: BaseImages
+
+    @classmethod
+    def of(cls, config: Config) -> Machinery:
+        return cls(Disks(config), Machines(config), Network(config), BaseImages(config))

@@ -1,0 +1,144 @@
+"""What the cloud remembers: one frozen record per resource. Times are UTC texts in whole seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+NEW, ACTIVE, OFF = "new", "active", "off"
+IN_PROGRESS, COMPLETED, ERRORED = "in-progress", "completed", "errored"
+DROPLET, FLOATING_IP, IMAGE = "droplet", "floating_ip", "image"
+
+T = TypeVar("T")
+
+
+def now() -> str:
+    """The time as DigitalOcean writes it; whole seconds, because clients compare times for equality."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Droplet:
+    """A machine that is wanted: `layers` are its image's, topmost first, above the base image `base`."""
+
+    id: int = 0
+    name: str = ""
+    status: str = NEW
+    region: str = ""
+    size: str = ""
+    image_id: int = 0
+    base: str = ""
+    base_path: str = ""
+    layers: tuple[str, ...] = ()
+    public_keys: tuple[str, ...] = ()
+    user_data: str = ""
+    monitoring: bool = False
+    public_address: str = ""
+    private_address: str = ""
+    hostname: str = ""
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A base image (with a slug) or a droplet's snapshot. A deleted one stays as a memory of its droplets."""
+
+    id: int = 0
+    name: str = ""
+    slug: str | None = None
+    distribution: str = ""
+    description: str = ""
+    region: str = ""
+    base: str = ""
+    base_path: str = ""
+    layers: tuple[str, ...] = ()
+    droplet_id: int = 0
+    min_disk_size: int = 0
+    size_bytes: int = 0
+    deleted: bool = False
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something being done to a resource; `args` suffice to do it again after a crash."""
+
+    id: int = 0
+    type: str = ""
+    status: str = IN_PROGRESS
+    resource_type: str = DROPLET
+    resource_id: int = 0
+    region: str = ""
+    args: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    started_at: str = field(default_factory=now)
+    completed_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Key:
+    """An SSH key of the account; the fingerprint is the MD5 one."""
+
+    id: int = 0
+    name: str = ""
+    fingerprint: str = ""
+    public_key: str = ""
+
+
+@dataclass(frozen=True)
+class FloatingIP:
+    """An address that can point at one droplet."""
+
+    id: int = 0
+    address: str = ""
+    region: str = ""
+    droplet_id: int | None = None
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label; its first capitalisation is the canonical one."""
+
+    id: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """One resource that carries one tag."""
+
+    id: int = 0
+    tag_id: int = 0
+    resource_type: str = ""
+    resource_id: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A snapshot's files on disk; it exists as a record from before the first byte is copied."""
+
+    id: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is wanted; `number` counts from 1."""
+
+    number: int = 1
+    size: int = 20
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.size
+
+
+@dataclass(frozen=True)
+class Listing(Generic[T]):
+    """One page of a list, and how many there are in all."""
+
+    items: Sequence[T]
+    total: int

@@ -1,0 +1,101 @@
+"""The server process: one per state directory, on loopback only; its end is the end of its machines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+
+from localcloud import credentials, daemon
+from localcloud.api.app import build
+from localcloud.config import Config
+from localcloud.engine.bases import MAKING
+from localcloud.engine.cloud import Cloud
+from localcloud.engine.machinery import Machinery
+from localcloud.host import requirements
+from localcloud.host.errors import HostError
+
+# Longer than any client waits between two polls, so that a kept connection is never closed under a POST.
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 5
+
+log = logging.getLogger("localcloud.server")
+
+
+def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then power everything off. Raises HostError when it cannot start."""
+    _log_to_stderr()
+    requirements.check(config)
+    config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with daemon.claim(config):
+        listener = _listener(config)
+        config.save()
+        token = credentials.ensure(config).token
+        cloud = Cloud(config, Machinery.of(config))
+        cloud.start()
+        log.info("serving %s from %s", credentials.endpoint(config), config.state)
+        app = build(cloud, token, _lifespan(cloud))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="on",
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        server.run(sockets=[listener])
+
+
+def _lifespan(cloud: Cloud):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(_stop, cloud)
+
+    return lifespan
+
+
+def _stop(cloud: Cloud) -> None:
+    log.info("stopping")
+    making = any(state["state"] == MAKING for state in cloud.bases.states().values())
+    try:
+        cloud.stop()
+    except HostError as error:
+        log.error("stopping: %s", error)
+    if making and os.getpgrp() == os.getpid():
+        # Whatever makes the base image is our child and would outlive us; it cleans up on this signal.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(os.getpgrp(), signal.SIGTERM)
+    log.info("stopped")
+
+
+def _listener(config: Config) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", config.port))
+    except OSError:
+        listener.close()
+        raise daemon.port_busy(config) from None
+    return listener
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
