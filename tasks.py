@@ -89,7 +89,7 @@ def build(c: Context, version: str | None = None, environment: str | None = None
     """Bake the image of a version, unless the same inputs were baked before."""
     session = Session(ROOT, os.environ, environment)
     image = bake.build(session, version, dirty=dirty)
-    c.config["built"] = version_of(image)  # for a deploy on the same line
+    c.config["built"] = version_of(image) or ""  # for a deploy on the same line
     _show(image.name)
 
 

@@ -117,9 +117,8 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
     """
     name = asked or (LOCAL if _is_local(environ) else "production")
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) or not reference_path(root, name).exists():
-        known = sorted(
-            path.name.removesuffix(".tfvars.json") for path in reference_path(root, name).parent.glob("*.tfvars.json")
-        )
+        folder = root / "terraform" / "environments"
+        known = sorted(path.name.removesuffix(".tfvars.json") for path in folder.glob("*.tfvars.json"))
         raise PipelineError(
             f"There is no environment {name!r}; known are {', '.join(known)}.",
             "A new one is a new file: cp terraform/environments/{production,NAME}.tfvars.json, emptied.",

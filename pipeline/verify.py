@@ -139,7 +139,7 @@ def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, re
         f"--identity={key.identity}",
         f"--host-key={key.host_key(subject.release.key).public}",
         f"--expect={expect}",
-        f"--deadline={settings.project.deadline}",
+        f"--wait={settings.project.deadline}",
         f"--junitxml={report}",
     ]
 

@@ -1,0 +1,74 @@
+"""Settings, environments and clouds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Cloud, Project, choose_cloud, choose_environment
+from pipeline.errors import PipelineError
+
+ROOT = Path(__file__).parents[3]
+LOCAL = Cloud("local", "http://127.0.0.1:1", "secret")
+
+
+def local() -> Cloud:
+    return LOCAL
+
+
+def digitalocean_only() -> Cloud:
+    raise AssertionError("the local cloud was started")
+
+
+def test_the_project_s_own_file_is_valid() -> None:
+    assert Project.load(ROOT).base_image == "debian-12-x64"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[image", "cannot be read"),
+        ("[image]\nbase = 'x'\nbas = 'y'", "unknown setting: image.bas"),
+        ("colour = 1", "unknown setting: colour"),
+        ("[image]\nbase = 1", "no valid image.base"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "slipway.toml").write_text(text)
+    with pytest.raises(PipelineError, match=says):
+        Project.load(tmp_path)
+
+
+def test_the_environment_follows_from_the_token() -> None:
+    assert choose_environment(ROOT, {}, None) == "local"
+    assert choose_environment(ROOT, {"DIGITALOCEAN_TOKEN": "x"}, None) == "production"
+    assert choose_environment(ROOT, {"DIGITALOCEAN_TOKEN": "x"}, "local") == "local"
+
+
+def test_exports_of_the_local_cloud_still_mean_the_local_cloud() -> None:
+    environ = {"DIGITALOCEAN_TOKEN": "x", "DIGITALOCEAN_API_URL": "http://127.0.0.1:8484"}
+    assert choose_environment(ROOT, environ, None) == "local"
+
+
+@pytest.mark.parametrize("name", ["staging", "../local", "Local"])
+def test_an_unknown_environment_is_refused_and_the_known_are_named(name: str) -> None:
+    with pytest.raises(PipelineError, match="local, production"):
+        choose_environment(ROOT, {}, name)
+
+
+def test_local_environments_live_on_the_local_cloud() -> None:
+    assert choose_cloud("local", {"DIGITALOCEAN_TOKEN": "x"}, local) == LOCAL
+    assert choose_cloud("local-rehearsal", {}, local) == LOCAL
+
+
+def test_others_need_a_token() -> None:
+    with pytest.raises(PipelineError, match="DIGITALOCEAN_TOKEN is not set"):
+        choose_cloud("production", {}, digitalocean_only)
+    cloud = choose_cloud("production", {"DIGITALOCEAN_TOKEN": "x"}, digitalocean_only)
+    assert cloud.environment == {
+        "DIGITALOCEAN_API_URL": "https://api.digitalocean.com",
+        "DIGITALOCEAN_END_POINT": "https://api.digitalocean.com/v2/",
+        "DIGITALOCEAN_TOKEN": "x",
+        "DIGITALOCEAN_ACCESS_TOKEN": "x",
+    }

@@ -1,0 +1,123 @@
+"""The reference file: what deploying and going back make of it, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline import reference
+from pipeline.errors import PipelineError
+from pipeline.reference import Reference, Release
+
+
+def release(version: str, **config: str) -> Release:
+    return Release(version, "c0ffee", f"app-{version}-0123456789ab", "s-1vcpu-1gb", "feed", config)
+
+
+V1, V2, V3 = release("v1"), release("v2"), release("v3")
+
+
+def after(*releases: Release) -> Reference:
+    found = Reference()
+    for each in releases:
+        found = found.deploying(each)
+    return found
+
+
+def test_a_release_is_named_by_its_version_and_its_contents() -> None:
+    assert V1.key.startswith("v1-")
+    others = [
+        replace(V1, image="app-v1-ba9876543210"),
+        replace(V1, size="s-2vcpu-4gb"),
+        replace(V1, template="beef"),
+        replace(V1, config={"APP_MESSAGE": "hello"}),
+    ]
+    assert len({V1.key, *(other.key for other in others)}) == 5
+    assert release("v1").key == V1.key
+
+
+def test_the_first_release_has_no_way_back() -> None:
+    first = after(V1)
+    assert (first.live, first.standby, first.previous) == (V1.key, None, None)
+
+
+def test_the_release_before_stays_warm_and_older_ones_go() -> None:
+    third = after(V1, V2, V3)
+    assert (third.live, third.standby, list(third.releases)) == (V3.key, V2.key, [V2.key, V3.key])
+
+
+def test_without_a_standby_the_file_still_knows_the_way_back() -> None:
+    second = after(V1).deploying(V2, standby=False)
+    assert (second.standby, second.previous, second.running) == (None, V1.key, [V2.key])
+
+
+def test_deploying_what_is_live_changes_nothing() -> None:
+    second = after(V1, V2)
+    assert second.deploying(V2) == second
+    assert second.deploying(V2, standby=False) == replace(second, standby=None)
+
+
+def test_going_back_makes_the_live_one_the_standby() -> None:
+    back = after(V1, V2).deploying(V1)
+    assert (back.live, back.standby, back.previous) == (V1.key, V2.key, V2.key)
+
+
+def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "local.tfvars.json"
+    second = after(V1, release("v2", APP_MESSAGE='a "quoted" \\ text'))
+    reference.write(path, second)
+    assert reference.read(path) == second
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_terraform_s_state_gives_the_same_reference() -> None:
+    second = after(V1, V2)
+    assert Reference.from_state(json.loads(second.dump())) == second
+    assert Reference.from_state(None) == Reference()
+
+
+def corrupt(text: str, **changes: object) -> str:
+    return json.dumps({**json.loads(text), **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "corrupt"),
+        ("[]", "exactly the entries"),
+        (corrupt(after(V1).dump(), extra=1), "exactly the entries"),
+        (corrupt(after(V1).dump(), live="v9-none"), "v9-none is not among its releases"),
+        (corrupt(after(V1).dump(), live=["v1"]), "is not among its releases"),
+        (corrupt(after(V1).dump(), live=None, standby=V1.key), "beside another release"),
+        (corrupt(after(V1).dump(), standby=V1.key), "beside another release"),
+        (corrupt(after(V1).dump(), releases=[]), "releases is a map"),
+        (corrupt(after(V1).dump(), releases={V1.key: {"version": "v1"}}), "exactly the fields"),
+        (after(V1).dump().replace("s-1vcpu-1gb", "s-8vcpu-16gb"), "was edited under its name"),
+        (after(release("v1", PORT="80")).dump().replace('"80"', "80"), "a map of texts"),
+    ],
+)
+def test_a_corrupt_file_is_refused_with_a_sentence(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "local.tfvars.json"
+    path.write_text(text)
+    with pytest.raises(PipelineError) as error:
+        reference.read(path)
+    assert says in error.value.message
+    assert path.read_text() == text
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="local.tfvars.json cannot be read"):
+        reference.read(tmp_path / "local.tfvars.json")
+
+
+@pytest.mark.parametrize("config", [{"lower": "x"}, {"1ST": "x"}, {"A-B": "x"}, {"TWO": "lines\nhere"}])
+def test_config_must_fit_into_a_file_of_variables(config: dict[str, str]) -> None:
+    with pytest.raises(PipelineError):
+        reference.check_config(config)
+
+
+def test_other_config_is_taken() -> None:
+    reference.check_config({"APP_MESSAGE": 'any "text" $at \\all', "A1_B": ""})
