@@ -1,0 +1,119 @@
+"""The build droplet before the snapshot: an image that fails here never exists."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.droplet.target import Expected
+
+
+def show(host: Any, unit: str, *names: str) -> dict[str, str]:
+    options = " ".join(f"--property={name}" for name in names)
+    lines = host.check_output(f"systemctl show {unit} {options}").splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_app_is_installed_and_nobody_but_root_can_change_it(host: Any) -> None:
+    files = host.check_output("stat -c '%n %a %U:%G' /opt/app /opt/app/* /etc/systemd/system/app.service")
+    assert files.splitlines() == [
+        "/opt/app 750 root:app",
+        "/opt/app/app 755 root:root",
+        "/opt/app/image.env 644 root:root",
+        "/etc/systemd/system/app.service 644 root:root",
+    ]
+
+
+def test_the_binary_is_the_version_that_was_built(host: Any, expected: Expected) -> None:
+    assert host.check_output("/opt/app/app --version") == f"app {expected.version} ({expected.commit})"
+
+
+def test_the_image_knows_its_name(host: Any, expected: Expected) -> None:
+    assert host.check_output("cat /opt/app/image.env") == f'APP_IMAGE="{expected.image}"'
+
+
+def test_the_app_has_a_user_that_cannot_log_in(host: Any) -> None:
+    user = host.user("app")
+    assert (user.shell, user.group, user.groups) == ("/usr/sbin/nologin", "app", ["app"])
+    assert user.uid < 1000
+
+
+def test_no_account_has_a_password(host: Any) -> None:
+    entries = [line.split(":") for line in host.check_output("cat /etc/shadow").splitlines()]
+    assert [entry[0] for entry in entries if entry[1][:1] not in ("*", "!")] == []
+
+
+def test_the_app_starts_at_boot_after_network_and_cloud_init(host: Any) -> None:
+    unit = show(host, "app.service", "UnitFileState", "After")
+    assert unit["UnitFileState"] == "enabled"
+    wanted = {"network-online.target", "cloud-init.service", "cloud-config.service"}
+    assert wanted <= set(unit["After"].split())
+
+
+def test_the_units_have_no_ordering_cycle(host: Any) -> None:
+    verdict = host.run("systemd-analyze verify default.target app.service")
+    assert "cycle" not in verdict.stderr
+    assert "app.service" not in verdict.stderr
+
+
+def test_the_app_runs_in_its_sandbox(host: Any, expected: Expected) -> None:
+    unit = show(host, "app.service", "ActiveState", "NRestarts", "User", "MainPID")
+    assert (unit["ActiveState"], unit["NRestarts"], unit["User"]) == ("active", "0", "app")
+    answer = json.loads(host.check_output("curl -sS --max-time 5 http://127.0.0.1:80/version"))
+    assert answer["image"] == expected.image
+    status = host.check_output(f"cat /proc/{unit['MainPID']}/status")
+    for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000400"):
+        assert line in status
+
+
+def test_the_app_cannot_write_where_it_runs(host: Any) -> None:
+    process = show(host, "app.service", "MainPID")["MainPID"]
+    mounts = host.check_output(f"cat /proc/{process}/mounts").splitlines()
+    root = [fields for fields in map(str.split, mounts) if fields[1] == "/"][-1]
+    assert "ro" in root[3].split(",")
+
+
+def test_the_sandbox_leaves_little_exposed(host: Any) -> None:
+    # The threshold is in tenths; the command fails above it.
+    assert host.run("systemd-analyze security --threshold=20 app.service").succeeded
+
+
+def test_there_is_no_configuration_before_the_boot_of_a_release(host: Any) -> None:
+    assert not host.file("/opt/app/conf.env").exists
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        "permitemptypasswords no",
+        "permitrootlogin without-password",
+        "authenticationmethods publickey",
+        "allowtcpforwarding no",
+        "x11forwarding no",
+    ],
+)
+def test_ssh_is_by_key_only(host: Any, sshd: list[str], setting: str) -> None:
+    assert setting in sshd
+
+
+@pytest.fixture(scope="module")
+def sshd(host: Any) -> list[str]:
+    return str(host.check_output("sshd -T")).splitlines()
+
+
+def test_nothing_updates_itself_later(host: Any) -> None:
+    units = "apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service"
+    assert host.run(f"systemctl is-enabled {units}").stdout.split() == ["masked"] * 3
+
+
+def test_the_journal_is_kept_and_bounded(host: Any) -> None:
+    settings = host.check_output("systemd-analyze cat-config systemd/journald.conf")
+    assert {"Storage=persistent", "SystemMaxUse=200M"} <= set(settings.splitlines())
+
+
+def test_no_unit_has_failed(host: Any) -> None:
+    assert host.check_output("systemctl list-units --failed --plain --no-legend") == ""

@@ -1,0 +1,122 @@
+"""A running release, seen from inside: it booted whole, is what was released, and is as closed as promised."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.droplet.target import Expected, Target
+
+
+def properties(text: str) -> dict[str, str]:
+    """`systemctl show` and `sshd -T` as a dictionary."""
+    return dict(re.split("[= ]", line, maxsplit=1) for line in text.splitlines() if re.search("[= ]", line))
+
+
+def environment(text: str) -> dict[str, str]:
+    """conf.env as the app gets it: KEY="VALUE", with backslash and double quote escaped by a backslash."""
+    found = re.findall(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE)
+    return {key: re.sub(r"\\(.)", r"\1", value) for key, value in found}
+
+
+def differing(want: dict[str, str], got: dict[str, str]) -> list[str]:
+    """The keys that differ; never the values, which may be secrets."""
+    return sorted(key for key in want.keys() | got.keys() if want.get(key) != got.get(key))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def booted(host: Any, target: Target) -> None:
+    """A boot takes seconds; everything else is asked when it is over."""
+    host.run(f"timeout {target.wait:.0f} cloud-init status --wait")
+
+
+@pytest.fixture(scope="module")
+def unit(host: Any) -> dict[str, str]:
+    return properties(host.check_output("systemctl show app.service"))
+
+
+@pytest.fixture(scope="module")
+def conf_env(host: Any) -> dict[str, str]:
+    return environment(host.check_output("cat /opt/app/conf.env"))
+
+
+def test_cloud_init_finished_without_an_error(host: Any) -> None:
+    result = host.run("cat /run/cloud-init/result.json")
+    assert result.succeeded, "cloud-init did not finish"
+    assert json.loads(result.stdout)["v1"]["errors"] == []
+
+
+def test_the_app_is_active_and_has_never_restarted(unit: dict[str, str]) -> None:
+    wanted = {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"}
+    assert {name: unit[name] for name in wanted} == wanted
+
+
+def test_the_app_says_of_itself_what_was_released(host: Any, expected: Expected) -> None:
+    answer = json.loads(host.check_output(f"curl -sS --max-time 5 http://127.0.0.1:{expected.port}/version"))
+    assert (answer["version"], answer["commit"]) == (expected.version, expected.commit)
+    assert (answer["image"], answer["release"]) == (expected.image, expected.release)
+    assert answer["host"] == host.check_output("hostname")
+
+
+def test_the_app_is_ready(host: Any, expected: Expected) -> None:
+    url = f"http://127.0.0.1:{expected.port}/health/ready"
+    assert host.check_output(f"curl -sS --max-time 5 -w ' %{{http_code}}' {url}") == '{"status":"ready"} 200'
+
+
+def test_the_configuration_is_the_released_one(conf_env: dict[str, str], expected: Expected) -> None:
+    keys = differing(expected.config | {"APP_RELEASE": expected.release}, conf_env)
+    assert keys == []
+
+
+def test_the_app_runs_with_the_released_configuration(
+    host: Any, unit: dict[str, str], conf_env: dict[str, str]
+) -> None:
+    process = host.check_output(f"tr '\\0' '\\n' </proc/{unit['MainPID']}/environ")
+    running = dict(line.split("=", 1) for line in process.splitlines() if "=" in line)
+    keys = differing(conf_env, {key: running[key] for key in conf_env if key in running})
+    assert keys == []
+
+
+def test_the_app_alone_can_read_its_configuration(host: Any) -> None:
+    assert host.check_output("stat -c '%a %U:%G %F' /opt/app/conf.env") == "600 app:app regular file"
+
+
+def test_the_app_runs_as_its_own_user_without_a_way_up(host: Any, unit: dict[str, str]) -> None:
+    status = host.check_output(f"cat /proc/{unit['MainPID']}/status")
+    uid = host.check_output("id -u app")
+    found = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert found["Uid"].split() == [uid] * 4
+    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+    # Bit 10: CAP_NET_BIND_SERVICE.
+    assert [int(found[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")] == [1 << 10] * 3
+
+
+def test_it_listens_only_on_ssh_and_its_port(host: Any, expected: Expected) -> None:
+    lines = host.check_output("ss --no-header --listening --tcp --udp --numeric").splitlines()
+    sockets = {(fields[0], *fields[4].rsplit(":", 1)) for fields in map(str.split, lines)}
+    outside = {(kind, int(port)) for kind, at, port in sockets if not re.match(r"127\.|\[::1\]", at)}
+    dhcp_client = {("udp", 68), ("udp", 546)}
+    assert outside - dhcp_client == {("tcp", 22), ("tcp", expected.port)}
+
+
+def test_no_unit_has_failed(host: Any) -> None:
+    assert host.check_output("systemctl list-units --failed --plain --no-legend") == ""
+
+
+def test_the_app_has_logged_no_error(host: Any) -> None:
+    log = host.check_output("journalctl --boot --unit app.service --output cat --no-pager")
+    assert [line for line in log.splitlines() if '"level":"ERROR"' in line] == []
+
+
+def test_ssh_takes_keys_only(host: Any) -> None:
+    sshd = properties(host.check_output("sshd -T"))
+    assert (sshd["passwordauthentication"], sshd["kbdinteractiveauthentication"]) == ("no", "no")
+    assert (sshd["permitrootlogin"], sshd["authenticationmethods"]) == ("without-password", "publickey")
+
+
+def test_the_only_host_key_is_the_one_it_was_given(host: Any, target: Target) -> None:
+    keys = host.check_output("cat /etc/ssh/ssh_host_*_key.pub").splitlines()
+    assert [key.split()[:2] for key in keys] == [target.host_key.split()[:2]]
