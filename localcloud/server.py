@@ -41,7 +41,11 @@ def serve(config: Config) -> None:
         config.save()
         token = credentials.ensure(config).token
         cloud = Cloud(config, Machinery.of(config))
-        cloud.start()
+        try:
+            cloud.start()
+        except BaseException:
+            cloud.stop()
+            raise
         log.info("serving %s from %s", credentials.endpoint(config), config.state)
         app = build(cloud, token, _lifespan(cloud))
         server = uvicorn.Server(
@@ -82,7 +86,8 @@ def _stop(cloud: Cloud) -> None:
 
 
 def _listener(config: Config) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Only with its protocol named does asyncio set TCP_NODELAY on what the socket accepts.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", config.port))

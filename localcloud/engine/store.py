@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,7 @@ class Table(Generic[R]):
             f"CREATE TABLE IF NOT EXISTS {name} (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
         )
         for index in indices:
-            label = f"{name}_{index.replace(', ', '_')}"
+            label = f"{name}_{re.sub(r'[^a-z_]+', '_', index.lower())}"
             database.execute(f"CREATE INDEX IF NOT EXISTS {label} ON {name} ({index})")
 
     def add(self, record: R) -> R:
