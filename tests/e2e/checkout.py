@@ -1,0 +1,119 @@
+"""Running the verbs in a clone as a user does, and watching the address meanwhile."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# What a user's shell would not have, and what must not leak into the clone from the run that tests it.
+_NOT_INHERITED = {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
+
+
+class Checkout:
+    """A clone of the project and the cloud that it uses."""
+
+    def __init__(self, folder: Path, cloud: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.cloud = cloud
+
+    def call(self, *verbs: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """`./invoke …` to its end, whatever that is."""
+        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        return subprocess.run(
+            ["./invoke", *verbs],
+            cwd=self.folder,
+            env={**inherited, **self.cloud, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    def invoke(self, *verbs: str) -> str:
+        """Standard output of a call that has to succeed."""
+        result = self.call(*verbs)
+        assert result.returncode == 0, f"./invoke {' '.join(verbs)}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def refused(self, *verbs: str, **environ: str) -> str:
+        """Standard error of a call that has to fail as foreseen: with a sentence and without a traceback."""
+        result = self.call(*verbs, **environ)
+        assert result.returncode == 1, f"exit status {result.returncode}\n{result.stdout}\n{result.stderr}"
+        assert "Traceback" not in result.stderr, result.stderr
+        assert "✗" in result.stderr
+        return result.stderr
+
+    def git(self, *args: str) -> str:
+        """Output of git in the clone."""
+        return subprocess.run(["git", *args], cwd=self.folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    def change(self, file: str, old: str, new: str, message: str) -> None:
+        """Change a tracked file and commit it."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} no longer says {old!r}"
+        path.write_text(text.replace(old, new, 1))
+        self.git("commit", "--quiet", "--message", message, "--", file)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """`./invoke status --json`, whatever its exit status."""
+        result = self.call("status", "--json")
+        data: dict[str, Any] = json.loads(result.stdout)
+        assert (result.returncode == 0) is data["in_sync"]
+        return data
+
+    @property
+    def reference(self) -> str:
+        """The reference file's text."""
+        return (self.folder / "terraform" / "environments" / "local.tfvars.json").read_text()
+
+
+@dataclass
+class Prober:
+    """Asks an address which version answers, a new connection each time, for as long as it is open."""
+
+    address: str
+    answers: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Prober:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.answers[ask(self.address)["version"]] += 1
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
+            self._stop.wait(0.02)
+
+
+def ask(address: str) -> dict[str, str]:
+    """What `/version` says over a connection of its own."""
+    connection = http.client.HTTPConnection(address, 80, timeout=2)
+    try:
+        connection.request("GET", "/version")
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise http.client.HTTPException(f"status {answer.status}")
+        data: dict[str, str] = json.loads(body)
+        return data
+    finally:
+        connection.close()
