@@ -93,7 +93,7 @@ def install(packages: list[str], progress: Progress) -> None:
 
 def stop(config: Config) -> bool:
     """End the server and everything that it runs; the records stay. False when nothing ran. Needs root."""
-    from localcloud.host.cleanup import teardown
+    from localcloud.cleanup import teardown
 
     pid = server_pid(config)
     if pid:

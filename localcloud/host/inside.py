@@ -7,6 +7,7 @@ every component is opened without following links, and a link in the way is repl
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path, PurePosixPath
 
 SHIFT = 524288
@@ -26,6 +27,24 @@ def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> Non
             os.fchown(file, SHIFT, SHIFT)
             os.fchmod(file, mode)
         os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def read(root: Path, path: str) -> bytes | None:
+    """The content of the regular file at the absolute ``path`` under ``root``; None when there is none."""
+    *parents, name = PurePosixPath(path).parts[1:]
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parents:
+            child = _enter(part, folder)
+            os.close(folder)
+            folder = child
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with os.fdopen(file, "rb") as stream:
+            return stream.read() if stat.S_ISREG(os.fstat(file).st_mode) else None
+    except OSError:
+        return None
     finally:
         os.close(folder)
 

@@ -41,11 +41,16 @@ class Seed:
 
 
 def write_seed(root: Path, seed: Seed) -> None:
-    """Write the seed, and what the droplet inherits of this host, into the mounted disk ``root``; repeatable."""
-    for name, content in files(seed).items():
+    """Write the seed, and what the droplet inherits of this host, into the mounted disk ``root``; repeatable.
+
+    Only the first boot inherits: what the droplet made of it since is its own.
+    """
+    wanted = files(seed)
+    if inside.read(root, f"{FOLDER}/meta-data") != wanted["meta-data"].encode():
+        for path, data in inherit.files(seed.nameservers).items():
+            inside.write(root, path, data)
+    for name, content in wanted.items():
         inside.write(root, f"{FOLDER}/{name}", content, 0o600)
-    for path, data in inherit.files(seed.nameservers).items():
-        inside.write(root, path, data)
 
 
 def files(seed: Seed) -> dict[str, str]:

@@ -112,7 +112,8 @@ def _routes(config: Config) -> list[str]:
     """The range belongs to this host, except for what has a route of its own; the VPC is nowhere to be found."""
     return [
         f"local {config.range} dev lo table main src {config.gateway}",
-        f"unreachable {config.vpc_range} metric 4278198272",
+        f"unreachable {config.vpc_range}",
+        f"unreachable {config.range} table {_numbers(config.range)[1]}",
     ]
 
 
@@ -122,11 +123,11 @@ def _rules(config: Config) -> list[str]:
     first, second = _numbers(config.range)
     return [
         f"priority {first} iif lo to {config.range} lookup main suppress_prefixlength 31",
-        f"priority {second} iif lo to {config.range} type unreachable",
+        f"priority {second} iif lo to {config.range} lookup {second}",
     ]
 
 
 def _numbers(network: IPv4Network) -> tuple[int, int]:
-    """Priorities of a cloud's own: the range is what clouds of one machine never share."""
-    first = RULE_PRIORITY + 2 * (int(network.network_address) >> 12 & 0xFFF)
+    """Priorities of a cloud's own (the second is its routing table, too): no two clouds of a machine share a range."""
+    first = RULE_PRIORITY + 2 * (int(network.network_address) >> 4 & 0x1FFF)
     return first, first + 1

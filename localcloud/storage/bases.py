@@ -35,6 +35,7 @@ datasource_list: [NoCloud]
 disable_root: false
 users: []
 locale: false
+ssh_genkeytypes: [ecdsa, ed25519]
 apt: {preserve_sources_list: true}
 """
 SSHD = """\

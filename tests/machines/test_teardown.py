@@ -1,0 +1,52 @@
+"""A cloud that was ended from outside, its server dead, leaves nothing in the kernel; its disks stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localcloud.host import cgroups
+from localcloud.cleanup import teardown
+from localcloud.host.machines import interfaces
+from localcloud.host.run import run
+
+from .conftest import Cloud
+
+
+@pytest.fixture
+def network_again(cloud: Cloud):  # type: ignore[no-untyped-def]
+    yield
+    cloud.network.up()
+
+
+def traces(cloud: Cloud) -> str:
+    """Everything of the cloud that this host's kernel has."""
+    config = cloud.config
+    commands = [["ip", "-brief", "link"], ["ip", "route", "show", "table", "all"], ["ip", "rule"], ["nft", "list", "tables"]]
+    kernel = "\n".join([Path("/proc/self/mounts").read_text(), *(run(command) for command in commands)])
+    marks = (config.bridge, str(config.range), str(config.vpc_range), str(config.state))
+    lines = [line for line in kernel.splitlines() if any(mark in line for mark in marks)]
+    processes = [path.name for path in Path("/proc").glob("[0-9]*") if str(config.state) in command_line(path)]
+    return "\n".join([*lines, *processes, *cgroups.names(config.unit_prefix)])
+
+
+def command_line(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_nothing_is_left(cloud: Cloud, network_again: None) -> None:
+    specs = [cloud.boot(), cloud.boot()]
+    cloud.network.set_floating({next(cloud.config.floating_addresses()): specs[0].public_address})
+    assert cloud.config.bridge in traces(cloud)
+    teardown(cloud.config)
+    assert traces(cloud) == ""
+    for spec in specs:
+        for interface in interfaces(f"{cloud.config.unit_prefix}{spec.droplet_id}"):
+            assert not Path(f"/sys/class/net/{interface}").exists()
+        assert cloud.disks.size(spec.droplet_id) > 0
+        cloud.remove(spec)
+    teardown(cloud.config)
