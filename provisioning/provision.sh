@@ -56,12 +56,10 @@ CONFIG
 # they are masked, or systemd counts them as failed.
 nothing_changes_later() {
   step "turning off automatic updates"
-  local unit
-  for unit in apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service \
-    unattended-upgrades.service; do
-    systemctl stop "$unit" 2>/dev/null || true
-    systemctl mask --quiet "$unit"
-  done
+  local units=(apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service
+    unattended-upgrades.service)
+  systemctl stop "${units[@]}" 2>/dev/null || true
+  systemctl mask --no-reload --quiet "${units[@]}" 2>/dev/null
 }
 
 bounded_journal() {
@@ -78,8 +76,8 @@ CONFIG
 # Started here as well, so that the image's tests see it run in its sandbox.
 start_app() {
   step "starting the app"
+  systemctl enable --no-reload --quiet app.service
   systemctl daemon-reload
-  systemctl enable --quiet app.service
   if ! systemctl start app.service; then
     journalctl --unit app.service --no-pager --lines 50 --output cat >&2
     exit 1
