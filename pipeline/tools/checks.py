@@ -11,9 +11,8 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.tools import host
 from pipeline.tools.process import call, run
-from pipeline.tools.toolchain import Toolchain
+from pipeline.tools.toolchain import TOOLS, Toolchain
 
-TOOLS = ("packer", "packer-plugin-digitalocean", "opentofu", "terraform-provider-digitalocean", "actionlint")
 PYTHON = ("pipeline", "localcloud", "tests", "tasks.py")
 
 
@@ -86,10 +85,20 @@ def _infrastructure(root: Path, toolchain: Toolchain) -> Iterable[Check]:
     yield Check("actionlint", (str(toolchain.actionlint()), "-no-color"), root)
     packer, env = str(toolchain.packer()), toolchain.environment("packer")
     yield Check("packer fmt", (packer, "fmt", "-check", "-diff", "-recursive", "."), root / "packer", env)
-    yield Check("packer validate", (packer, "validate", "-syntax-only", "."), root / "packer", env)
+    values = [f"-var={name}={value}" for name, value in _bake(root).items()]
+    env |= {"DIGITALOCEAN_TOKEN": "of no use"}
+    yield Check("packer validate", (packer, "validate", *values, "."), root / "packer", env)
     tofu, env = str(toolchain.tofu()), toolchain.environment("opentofu")
     folder = root / "terraform"
     env |= {"TF_DATA_DIR": str(root / ".slipway" / "check"), "TF_IN_AUTOMATION": "1"}
     yield Check("terraform fmt", (tofu, "fmt", "-check", "-diff", "-recursive"), folder, env)
     yield Check("terraform init", (tofu, "init", "-backend=false", "-input=false", "-no-color"), folder, env)
     yield Check("terraform validate", (tofu, "validate", "-no-color"), folder, env)
+
+
+def _bake(root: Path) -> dict[str, str]:
+    """Values for the variables of the bake that have no default; any file that exists does for the paths."""
+    file = str(root / "LICENSE")
+    names = {"image_name": "app-v0-000000000000", "version": "v0", "commit": "0000000", "digest": "000000000000"}
+    places = {"binary": file, "provisioning_dir": str(root / "provisioning"), "user_data_file": file, "manifest": file}
+    return {**names, **places, "region": "nyc3", "run_id": "check", "test_command": "true"}

@@ -92,6 +92,8 @@ TOOLS = {
     )
 }
 
+RELEASE_TOOLS = ("packer", "packer-plugin-digitalocean", "opentofu", "terraform-provider-digitalocean")
+
 
 @dataclass(frozen=True)
 class Toolchain:
@@ -268,7 +270,9 @@ class Toolchain:
         binary.unlink()
 
     def _drop_sources(self) -> None:
-        """Remove gigabytes of sources and objects, unless another run is building with them."""
+        """Remove gigabytes of sources and objects, unless they are of use to another build, now or soon."""
+        if not all(name in self.overrides or self.folder(name).exists() for name in RELEASE_TOOLS):
+            return
         with (self.cache / "go.lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
