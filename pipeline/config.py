@@ -116,7 +116,7 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
     Raises PipelineError when there is no such environment.
     """
     name = asked or (LOCAL if _is_local(environ) else "production")
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) or not reference_path(root, name).exists():
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name) or not reference_path(root, name).exists():
         folder = root / "terraform" / "environments"
         known = sorted(path.name.removesuffix(".tfvars.json") for path in folder.glob("*.tfvars.json"))
         raise PipelineError(

@@ -29,14 +29,14 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
             f"What goes into the image has uncommitted changes: {some}.",
             "git commit them, or build with --dirty (the version will say so).",
         )
-    return f"{version}-dirty", f"{commit}-dirty"
+    return check(f"{version}-dirty"), f"{commit}-dirty"
 
 
 def check(version: str) -> str:
     """The version itself; raises PipelineError when it could not be part of an image's and a droplet's name."""
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,38}[A-Za-z0-9])?", version):
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,28}[A-Za-z0-9])?", version):
         raise PipelineError(
             f"{version!r} cannot be a version.",
-            "Letters, digits, dots and dashes, 40 at most, such as v1 or v1.2.0.",
+            "Letters, digits, dots and dashes, 30 at most, such as v1 or v1.2.0.",
         )
     return version

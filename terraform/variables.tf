@@ -69,7 +69,7 @@ variable "environment" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,30}$", var.environment))
+    condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.environment))
     error_message = "An environment's name is lower-case letters, digits and dashes, beginning with a letter."
   }
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +34,24 @@ def call(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None
         )
     except OSError as error:
         raise PipelineError(f"{argv[0]} cannot be run: {error.strerror}.", f"Is {argv[0]} installed?") from error
+
+
+def stream(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], on_line: Callable[[str], None]
+) -> tuple[int, str]:
+    """Hand each line of a program's output on as it comes; returns the exit status and what it said as errors."""
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            argv, cwd=cwd, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as p,
+    ):
+        assert p.stdout is not None
+        for line in p.stdout:
+            on_line(line)
+        status = p.wait()
+        errors.seek(0)
+        return status, errors.read()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.tools.process import environment as process_environment
+from pipeline.tools.process import stream
 
 Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
@@ -84,16 +85,17 @@ class Terraform:
         return str(out)
 
     def _stream(self, command: str, on_event: Callable[[Event], None], **flags: object) -> None:
-        options = _options({**flags, "json": True, "input": False})
-        with process_environment(self.environment):
-            process, _, _ = self._terraform().cmd(command, synchronous=False, **options)
-            errors: list[Event] = []
-            for line in process.stdout:
-                event = _event(line)
-                if event.get("@level") == "error":
-                    errors.append(event)
-                on_event(event)
-            status, last_words = process.wait(), process.stderr.read().decode(errors="replace")
+        """Run a command that reports as it goes; python-terraform words it, but waits for the end to hand it over."""
+        argv = self._terraform().generate_cmd_string(command, **_options({**flags, "json": True, "input": False}))
+        errors: list[Event] = []
+
+        def on_line(line: str) -> None:
+            event = _event(line)
+            if event.get("@level") == "error":
+                errors.append(event)
+            on_event(event)
+
+        status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
         if status != 0:
             raise PipelineError(*_explain(errors, last_words, self._binary.name))
 
@@ -110,12 +112,12 @@ def _options(flags: Mapping[str, object]) -> dict[str, object]:
     return {name: IsFlagged if value is True else value for name, value in {"no_color": True, **flags}.items()}
 
 
-def _event(line: bytes) -> Event:
+def _event(line: str) -> Event:
     try:
         event = json.loads(line)
     except ValueError:
         event = None
-    return event if isinstance(event, dict) else {"type": "log", "@message": line.decode(errors="replace").rstrip()}
+    return event if isinstance(event, dict) else {"type": "log", "@message": line.rstrip()}
 
 
 def _explain(errors: list[Event], last_words: str, name: str) -> tuple[str, str]:

@@ -65,7 +65,7 @@ def test_uncommitted_changes_are_refused_or_said(repository: Path) -> None:
     assert version.resolve(git, "v1", dirty=True) == ("v1-dirty", f"{clean[1]}-dirty")
 
 
-@pytest.mark.parametrize("name", ["", "-v1", "v1-", "v 1", "v1/2", "v" * 41, "v1_2", "ä"])
+@pytest.mark.parametrize("name", ["", "-v1", "v1-", "v 1", "v1/2", "v" * 31, "v1_2", "ä"])
 def test_what_cannot_be_part_of_a_name_is_no_version(name: str) -> None:
     with pytest.raises(PipelineError, match="cannot be a version"):
         version.check(name)
