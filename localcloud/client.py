@@ -10,6 +10,7 @@ from typing import Any
 from localcloud import credentials
 from localcloud.config import Config
 from localcloud.host.errors import HostError
+from localcloud.lock import server_pid
 
 SECONDS = 5.0
 RESET_SECONDS = 300.0
@@ -25,6 +26,8 @@ class Health:
 
 def health(config: Config) -> Health | None:
     """None when nobody answers, or somebody who is not the server of this state directory."""
+    if server_pid(config) is None:
+        return None
     try:
         status, body = _ask(config, "GET", "/_localcloud/health", SECONDS)
         values = json.loads(body)

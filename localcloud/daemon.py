@@ -1,7 +1,4 @@
-"""Starting, finding and ending the server from another process. Nothing heavy is imported until it is needed.
-
-A server is alive exactly while it holds the lock on `<state>/server.lock`, so a stale process id is never believed.
-"""
+"""Starting and ending the server from another process. Nothing heavy is imported until it is needed."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from localcloud import client, credentials
 from localcloud.config import Config
 from localcloud.host.errors import HostError
+from localcloud.lock import server_pid
 
 START_SECONDS = 60.0
 STOP_SECONDS = 120.0
@@ -28,36 +25,6 @@ PASSED_ON = ("SUDO_UID", "SUDO_GID")
 DATA = ("disks", "layers", "machines")
 
 Progress = Callable[[str], None]
-
-
-@contextmanager
-def claim(config: Config) -> Iterator[None]:
-    """Be the server of the state directory. Raises HostError when there is one already."""
-    with (config.state / "server.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HostError(
-                f"A local cloud already runs in {config.state}.", "See it with: python -m localcloud status"
-            ) from None
-        lock.seek(0)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def server_pid(config: Config) -> int | None:
-    """The process id of the living server."""
-    try:
-        with (config.state / "server.lock").open() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(lock.read() or 0) or None
-    except FileNotFoundError:
-        pass
-    return None
 
 
 def start(config: Config, progress: Progress) -> client.Health:

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
-from localcloud import credentials, daemon
+from localcloud import credentials, daemon, lock
 from localcloud.api.app import build
 from localcloud.config import Config
 from localcloud.engine.bases import MAKING
@@ -36,7 +36,7 @@ def serve(config: Config) -> None:
     _log_to_stderr()
     requirements.check(config)
     config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
-    with daemon.claim(config):
+    with lock.claim(config):
         listener = _listener(config)
         config.save()
         token = credentials.ensure(config).token

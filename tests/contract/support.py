@@ -1,0 +1,123 @@
+"""The command line and the API of a cloud under test."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """The command line of one cloud."""
+
+    env: dict[str, str]
+
+    @property
+    def state(self) -> Path:
+        return Path(self.env["LOCALCLOUD_STATE"])
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "localcloud", *arguments]
+        done = subprocess.run(command, env=self.env, cwd=ROOT, text=True, capture_output=True, timeout=SECONDS)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def up(self) -> dict[str, Any]:
+        found = json.loads(self.run("up", "--json").stdout)
+        assert isinstance(found, dict)
+        return found
+
+
+class Api:
+    """Raw requests, so that a test sees what is on the wire."""
+
+    def __init__(self, endpoint: str, token: str) -> None:
+        self.endpoint = endpoint
+        self.token = token
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.session.request(method, self.endpoint + path, timeout=60, **options)
+
+    def call(self, method: str, path: str, body: object = None, *, status: int) -> Any:
+        answer = self.send(method, path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def get(self, path: str) -> Any:
+        return self.call("GET", path, status=200)
+
+    def finish(self, action: dict[str, Any]) -> dict[str, Any]:
+        """The action as it ended."""
+
+        def ended() -> Any:
+            found = self.get(f"/v2/actions/{action['id']}")["action"]
+            return found if found["completed_at"] else None
+
+        found = until(ended)
+        assert isinstance(found, dict)
+        return found
+
+    def droplet(self, **fields: Any) -> dict[str, Any]:
+        """A new droplet, active."""
+        order = {"name": "test", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
+        answer = self.call("POST", "/v2/droplets", order | fields, status=202)
+        assert self.finish(answer["links"]["actions"][0])["status"] == "completed"
+        found = self.get(f"/v2/droplets/{answer['droplet']['id']}")["droplet"]
+        assert found["status"] == "active"
+        assert isinstance(found, dict)
+        return found
+
+    def act(self, droplet_id: int, type: str, **arguments: Any) -> dict[str, Any]:
+        """A droplet action that must succeed, as it ended."""
+        body = {"type": type, **arguments}
+        ended = self.finish(self.call("POST", f"/v2/droplets/{droplet_id}/actions", body, status=201)["action"])
+        assert ended["status"] == "completed"
+        return ended
+
+    def delete_droplet(self, droplet_id: int) -> None:
+        self.call("DELETE", f"/v2/droplets/{droplet_id}", status=204)
+        until(lambda: self.send("GET", f"/v2/droplets/{droplet_id}").status_code == 404)
+
+
+def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """The first truthy answer. Fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+def settings(state: Path, number: int) -> dict[str, str]:
+    """The environment of a cloud whose addresses follow from a number."""
+    passed = {name: value for name, value in os.environ.items() if not name.startswith("LOCALCLOUD_")}
+    return passed | {
+        "LOCALCLOUD_STATE": str(state),
+        "LOCALCLOUD_PORT": str(free_port()),
+        "LOCALCLOUD_BRIDGE": f"lct{number % 10000}",
+        "LOCALCLOUD_RANGE": f"198.19.{number % 16 * 16}.0/20",
+        "LOCALCLOUD_VPC_RANGE": f"10.{128 + number % 100}.0.0/20",
+    }

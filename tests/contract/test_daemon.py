@@ -1,0 +1,133 @@
+"""The command line: up, down, status, reset, env; crashes and restarts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from tests.contract.support import Api, Daemon, until
+
+
+def connect(started: dict[str, str]) -> Api:
+    return Api(started["endpoint"], started["token"])
+
+
+def traces(daemon: Daemon) -> list[str]:
+    """What of the cloud is in the kernel."""
+    bridge = daemon.env["LOCALCLOUD_BRIDGE"]
+    shown = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        for command in (
+            ["ip", "link"],
+            ["ip", "route"],
+            ["ip", "rule"],
+            ["nft", "list", "tables"],
+            ["ps", "axww", "-o", "args"],
+        )
+    ]
+    shown.append(Path("/proc/mounts").read_text())
+    found = [line for text in shown for line in text.splitlines()]
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/*localcloud-{bridge}-*")]
+    wanted = (f"{bridge}:", f"{bridge}p:", f"_{bridge}", f"-{bridge}-", str(daemon.state), f"dev {bridge}")
+    return [line for line in found if any(mark in line for mark in wanted)]
+
+
+def test_up_is_quick_when_it_is_up(daemon: Daemon, api: Api) -> None:
+    began = time.monotonic()
+    started = daemon.up()
+    assert time.monotonic() - began < 0.6
+    assert started["endpoint"] == api.endpoint
+    assert set(started) == {"endpoint", "token", "state", "pid", "network"}
+
+
+def test_credentials_are_for_the_owner_alone(daemon: Daemon, api: Api) -> None:
+    assert (daemon.state / "credentials.json").stat().st_mode & 0o777 == 0o600
+    assert daemon.state.stat().st_mode & 0o777 == 0o711
+    for path in ("server.log", "cloud.db"):
+        assert not (daemon.state / path).stat().st_mode & 0o077
+
+
+def test_env_exports_both_spellings(daemon: Daemon, api: Api) -> None:
+    lines = daemon.run("env").stdout.splitlines()
+    assert f"export DIGITALOCEAN_API_URL={api.endpoint}" in lines
+    assert f"export DIGITALOCEAN_END_POINT={api.endpoint}/v2/" in lines
+    assert f"export DIGITALOCEAN_TOKEN={api.token}" in lines
+    assert f"export DIGITALOCEAN_ACCESS_TOKEN={api.token}" in lines
+
+
+def test_it_listens_on_loopback_only(api: Api) -> None:
+    port = int(api.endpoint.rsplit(":", 1)[1])
+    table = Path("/proc/net/tcp").read_text()
+    listening = [line.split()[1] for line in table.splitlines() if line.split()[3] == "0A"]
+    assert [address for address in listening if address.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+
+
+def test_a_busy_port_is_one_sentence(other_daemon: Daemon) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", int(other_daemon.env["LOCALCLOUD_PORT"])))
+        holder.listen()
+        done = other_daemon.run("up", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
+    assert "Hint:" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_settings_that_contradict_the_cloud_are_refused(daemon: Daemon, api: Api) -> None:
+    done = Daemon(daemon.env | {"LOCALCLOUD_BRIDGE": "other"}).run("up", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: LOCALCLOUD_BRIDGE=other contradicts")
+
+
+def test_crash_restart_down_and_reset(other_daemon: Daemon) -> None:
+    started = other_daemon.up()
+    api = connect(started)
+    with api.session:
+        kept, powered_off = api.droplet(name="kept"), api.droplet(name="off")
+        api.act(powered_off["id"], "power_off")
+        reserved = api.call("POST", "/v2/floating_ips", {"droplet_id": kept["id"]}, status=202)
+        api.finish(reserved["links"]["actions"][0])
+
+        os.kill(int(started["pid"]), signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{started['pid']}").exists())
+        assert other_daemon.run("status", check=False).returncode == 1
+        again = other_daemon.up()
+        assert again["token"] == started["token"]
+        status = api.get("/_localcloud/status")
+        assert {d["name"]: d["running"] for d in status["droplets"]} == {"kept": True, "off": False}
+        assert len(api.get("/v2/actions")["actions"]) == 4, "a running machine is taken over, not booted again"
+
+        other_daemon.run("down")
+        assert traces(other_daemon) == []
+        assert "not running" in other_daemon.run("down").stdout
+
+        other_daemon.up()
+        until(lambda: not api.get(f"/v2/droplets/{kept['id']}")["droplet"]["locked"])
+        status = api.get("/_localcloud/status")
+        assert {d["name"]: d["running"] for d in status["droplets"]} == {"kept": True, "off": False}
+        address = reserved["floating_ip"]["ip"]
+        assert api.get(f"/v2/floating_ips/{address}")["floating_ip"]["droplet"]["id"] == kept["id"]
+
+        refused = other_daemon.run("reset", check=False)
+        assert refused.returncode == 1 and "--yes" in refused.stderr
+        other_daemon.run("reset", "--yes")
+        assert traces(other_daemon) == []
+        assert json.loads((other_daemon.state / "credentials.json").read_text())["token"] == started["token"]
+        assert other_daemon.up()["token"] == started["token"]
+        assert api.get("/v2/droplets")["droplets"] == []
+
+
+def test_a_dead_server_is_cleared_away_by_down(other_daemon: Daemon) -> None:
+    started = other_daemon.up()
+    api = connect(started)
+    with api.session:
+        api.droplet()
+    os.kill(int(started["pid"]), signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{started['pid']}").exists())
+    assert traces(other_daemon) != []
+    other_daemon.run("down")
+    assert traces(other_daemon) == []
