@@ -75,6 +75,6 @@ def host(target: Target) -> Iterator[Any]:
     try:
         client = backend.client
     except TargetError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     yield testinfra.host.Host(backend)
     client.close()

@@ -20,7 +20,10 @@ class Site(requests.Session):
         self.trust_env = False
 
     def ask(self, path: str, method: str = "GET") -> requests.Response:
-        return self.request(method, self.base + path, timeout=5)
+        try:
+            return self.request(method, self.base + path, timeout=5)
+        except requests.RequestException as error:
+            raise pytest.fail.Exception(f"{self.base}{path} does not answer: {error}", pytrace=False) from None
 
 
 @pytest.fixture(scope="module")
