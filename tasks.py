@@ -108,7 +108,7 @@ def deploy(
     version: str | None = None,
     environment: str | None = None,
     dirty: bool = False,
-    set: Sequence[str] = (),
+    set: list[str] | None = None,
     no_standby: bool = False,
     keep_failed: bool = False,
     commit: bool = False,
@@ -117,7 +117,7 @@ def deploy(
     session = Session(ROOT, os.environ, environment)
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
     releasing.deploy(
-        session, asked, config=_config(set), standby=not no_standby, keep_failed=keep_failed, commit=commit
+        session, asked, config=_config(set or []), standby=not no_standby, keep_failed=keep_failed, commit=commit
     )
     _say_live(session)
 

@@ -36,7 +36,7 @@ def deploy(
     with only_one(session.settings.work, f"deploy {version or ''}".strip()):
         current = reference.read(session.settings.reference_path)
         target = current
-        if version:
+        if version or config:
             target = current.deploying(compose(session, current, version, config), standby=standby)
         elif not standby:
             target = replace(current, standby=None)
@@ -68,11 +68,17 @@ def destroy(session: Session) -> None:
         reference.write(session.settings.reference_path, Reference())
 
 
-def compose(session: Session, current: Reference, version: str, config: Mapping[str, str] | None) -> Release:
-    """A release of the version's image: with the config given, else with that of the live release."""
+def compose(session: Session, current: Reference, version: str | None, config: Mapping[str, str] | None) -> Release:
+    """A release of a version's image (by default the live one's), with the live release's config and what is given."""
+    live = current.releases[current.live] if current.live else None
+    if version is None:
+        if live is None:
+            raise PipelineError(
+                "Nothing is live whose settings could be changed.", "./invoke build deploy --version v1"
+            )
+        version = live.version
     found: Image = image.find(session.api.images(), version)
-    inherited = current.releases[current.live].config if current.live else {}
-    settings = {**inherited, **(config or {})}
+    settings = {**(live.config if live else {}), **(config or {})}
     reference.check_config(settings)
     return Release(
         version=version,
