@@ -114,7 +114,9 @@ class Actions:
                 log.info("action %d %s %s", action.id, action.type, COMPLETED)
             except Interrupted:
                 log.info("action %d %s interrupted", action.id, action.type)
-            except (HostError, Abandoned) as error:
+            except HostError as error:
+                self._fail(action, f"{error.message} {error.hint}".strip())
+            except Abandoned as error:
                 self._fail(action, str(error))
             except Exception as error:
                 log.exception("action %d %s failed unexpectedly", action.id, action.type)

@@ -1,0 +1,114 @@
+"""Machine rooms that only remember: what the engine asks of the machine, and when, can be looked at and held up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import cast
+
+from localcloud.engine.machinery import Machinery
+from localcloud.host.errors import HostError
+from localcloud.host.machines import MachineSpec
+
+
+class Rooms:
+    """Disks, machines, network and base images in one; `fail` names the method that is to fail."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.fail = ""
+        self.gate = threading.Event()
+        self.gate.set()
+        self.on: set[int] = set()
+        self.disks: set[int] = set()
+        self.layers: set[str] = set()
+        self.floating: dict[IPv4Address, IPv4Address] = {}
+
+    def machinery(self) -> Machinery:
+        return cast(Machinery, _Bundle(self))
+
+    def _step(self, name: str) -> None:
+        assert self.gate.wait(10)
+        if self.fail == name:
+            raise HostError(f"{name} failed.", "Try again.")
+
+    def ready(self, slug: str) -> bool:
+        return True
+
+    def ensure(self, slug: str, progress: Callable[[str], None] = lambda line: None) -> Path:
+        self._step("ensure")
+        return self.folder
+
+    def mount(self, droplet_id: int, layers: Sequence[Path]) -> Path:
+        self._step("mount")
+        self.disks.add(droplet_id)
+        root = self.folder / str(droplet_id)
+        root.mkdir(exist_ok=True)
+        return root
+
+    def unmount(self, droplet_id: int) -> None:
+        pass
+
+    def delete(self, droplet_id: int) -> None:
+        self._step("delete")
+        self.disks.discard(droplet_id)
+
+    def snapshot(self, droplet_id: int, layer_id: str) -> int:
+        self._step("snapshot")
+        self.layers.add(layer_id)
+        return 10_000_000
+
+    def layer(self, layer_id: str) -> Path:
+        return self.folder / layer_id
+
+    def delete_layer(self, layer_id: str) -> None:
+        self.layers.discard(layer_id)
+
+    def start(self, spec: MachineSpec) -> None:
+        self._step("start")
+        self.on.add(spec.droplet_id)
+
+    def shutdown(self, droplet_id: int, timeout: float = 30) -> bool:
+        self._step("shutdown")
+        self.on.discard(droplet_id)
+        return True
+
+    def kill(self, droplet_id: int) -> None:
+        self.on.discard(droplet_id)
+
+    def forget(self, droplet_id: int) -> None:
+        pass
+
+    def is_running(self, droplet_id: int) -> bool:
+        return droplet_id in self.on
+
+    def running(self) -> set[int]:
+        return set(self.on)
+
+    def console(self, droplet_id: int) -> Path:
+        return self.folder / f"{droplet_id}.console"
+
+    def up(self) -> None:
+        pass
+
+    def down(self) -> None:
+        pass
+
+    def set_floating(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
+        self.floating = dict(table)
+
+    def move_floating(self, address: IPv4Address, target: IPv4Address | None) -> None:
+        self._step("move_floating")
+        self.floating.pop(address, None)
+        if target:
+            self.floating[address] = target
+
+    def nameservers(self) -> list[str]:
+        return []
+
+
+class _Bundle:
+    def __init__(self, rooms: Rooms) -> None:
+        self.disks = self.machines = self.network = self.bases = rooms
