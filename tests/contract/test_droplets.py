@@ -106,7 +106,8 @@ def test_a_bad_order_is_refused_in_digitaloceans_words(api: Api, change: dict[st
 def test_what_clients_send_without_meaning_it_is_accepted(api: Api) -> None:
     extra: dict[str, Any] = {"vpc_uuid": None, "volumes": [], "tags": None, "ssh_keys": [], "backups": False}
     image = api.get("/v2/images/debian-12-x64")["image"]["id"]
-    api.droplet(**extra, image=str(image), ipv6=False, monitoring=True, private_networking=True, with_droplet_agent=True)
+    order = extra | {"image": str(image), "ipv6": False, "monitoring": True, "private_networking": True}
+    api.droplet(**order, with_droplet_agent=True)
 
 
 @pytest.mark.parametrize("option", [{"backups": True}, {"ipv6": True}, {"volumes": [{"id": "x"}]}])
