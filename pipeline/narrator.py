@@ -11,7 +11,7 @@ _STEPS = {
     ("terraform_data.gate", "create"): "verify {key} before any traffic",
     ("digitalocean_floating_ip_assignment", "create"): "move the floating IP",
     ("terraform_data.confirmation", "create"): "confirm through the floating IP",
-    ("digitalocean_droplet", "delete"): "retire the droplet of {key}",
+    ("digitalocean_droplet", "delete"): "remove the droplet of {key}",
     ("digitalocean_floating_ip", "delete"): "give the floating IP back",
 }
 

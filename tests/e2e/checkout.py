@@ -53,7 +53,9 @@ class Checkout:
 
     def git(self, *args: str) -> str:
         """Output of git in the clone."""
-        return subprocess.run(["git", *args], cwd=self.folder, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", *args], cwd=self.folder, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     def change(self, file: str, old: str, new: str, message: str) -> None:
         """Change a tracked file and commit it."""
@@ -79,7 +81,7 @@ class Checkout:
 
 @dataclass
 class Prober:
-    """Asks an address which version answers, a new connection each time, for as long as it is open."""
+    """Asks an address which release answers, a new connection each time, for as long as it is open."""
 
     address: str
     answers: Counter[str] = field(default_factory=Counter)
@@ -98,7 +100,7 @@ class Prober:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self.answers[ask(self.address)["version"]] += 1
+                self.answers[ask(self.address)["release"]] += 1
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
             self._stop.wait(0.02)
