@@ -7,6 +7,7 @@ then on; an environment variable that contradicts them is an error, never a sile
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -91,7 +92,7 @@ class Config:
 
     @property
     def gateway(self) -> IPv4Address:
-        """The host's own address on the public bridge; the droplets' default route."""
+        """The host's own address in the range; the droplets' default route."""
         return self.range[1]
 
     @property
@@ -123,8 +124,21 @@ class Config:
 
     @property
     def vpc_bridge(self) -> str:
-        """The bridge of the private network."""
+        """The bridge of the private network (VPC)."""
         return f"{self.bridge}p"
+
+    def interfaces(self, droplet_id: int) -> tuple[str, str]:
+        """The host's ends of a droplet's public and private interface: unique on the machine, at most 15 characters."""
+        return f"{self.public_prefix}{droplet_id:x}", f"{self._interface_prefix}v{droplet_id:x}"
+
+    @property
+    def public_prefix(self) -> str:
+        """What the host's ends of this cloud's public interfaces, and no others, begin with."""
+        return f"{self._interface_prefix}p"
+
+    @property
+    def _interface_prefix(self) -> str:
+        return f"lc{hashlib.sha256(self.bridge.encode()).hexdigest()[:4]}"
 
     @property
     def table(self) -> str:

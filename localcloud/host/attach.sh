@@ -1,7 +1,9 @@
 #!/bin/sh
-# Connect a machine that is starting: as soon as its two interfaces are there, put them on their bridges and route
-# its address. Part of each boot of a machine, so that a reboot from inside works without the server.
-# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE BRIDGE VPC_BRIDGE ADDRESS GATEWAY
+# Connect a machine that is starting: as soon as its two interfaces are there, route its public address to the one
+# (answering ARP there for the whole range, at once, and taking no other source address) and put the other on the VPC's
+# bridge, which comes last and says that all is done. Part of each boot, so that a reboot from inside works without
+# the server.
+# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY
 set -eu
 tries=0
 until [ -e "/sys/class/net/$1" ] && [ -e "/sys/class/net/$2" ]; do
@@ -9,10 +11,12 @@ until [ -e "/sys/class/net/$1" ] && [ -e "/sys/class/net/$2" ]; do
   [ "$tries" -lt 1500 ] || { echo "the interfaces of the machine did not appear" >&2; exit 1; }
   sleep 0.01
 done
+[ ! -e "/proc/sys/net/ipv6/conf/$1" ] || echo 1 >"/proc/sys/net/ipv6/conf/$1/disable_ipv6"
+echo 1 >"/proc/sys/net/ipv4/conf/$1/proxy_arp"
+echo 0 >"/proc/sys/net/ipv4/neigh/$1/proxy_delay"
+echo 1 >"/proc/sys/net/ipv4/conf/$1/rp_filter"
 ip -batch - <<END
-route replace $5/32 dev $3 src $6
-link set $2 master $4 up
-link set $1 master $3
-link set $1 type bridge_slave isolated on
 link set $1 up
+route replace $4/32 dev $1 src $5
+link set $2 master $3 up
 END

@@ -37,7 +37,4 @@ boot() {
 }
 
 while boot "$@"; [ $? -eq 133 ]; do :; done
-# shellcheck disable=SC2086
-set -- $ATTACH
-ip route del "$5/32" dev "$3" 2>/dev/null
 remove

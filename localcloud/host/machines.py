@@ -7,7 +7,6 @@ it has a keeper of its own (``keeper.sh``); a restarted server finds it by its c
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import select
 import signal
@@ -109,7 +108,7 @@ class Machines:
             run(["systemctl", "reset-failed", f"{name}.service"], check=False)
         _wait(gone, KILL_TIMEOUT, f"{name} does not end")
         cgroups.remove(name)
-        for interface in interfaces(name):
+        for interface in self._config.interfaces(droplet_id):
             if Path(f"/sys/class/net/{interface}").exists():
                 run(["ip", "link", "del", interface], check=False)
 
@@ -145,12 +144,14 @@ class Machines:
     def _keep(self, name: str, spec: MachineSpec, console: Path) -> None:
         cgroups.delegate()
         extra = keeper_environment(self._config, name, spec, self._lock(spec.droplet_id))
-        keeper = spawn(["sh", str(SCRIPTS / "keeper.sh"), *nspawn_command(name, spec)], console, extra)
+        command = nspawn_command(self._config, name, spec)
+        keeper = spawn(["sh", str(SCRIPTS / "keeper.sh"), *command], console, extra)
+        _, private = self._config.interfaces(spec.droplet_id)
 
         def attached() -> bool:
             if not Path(f"/proc/{keeper}").exists():
                 raise HostError(f"The keeper of {name} has ended.")
-            return all(Path(f"/sys/class/net/{interface}/master").exists() for interface in interfaces(name))
+            return Path(f"/sys/class/net/{private}/master").exists()
 
         _wait(attached, START_TIMEOUT, f"{name} has no interfaces")
 
@@ -168,15 +169,9 @@ class Machines:
         return False
 
 
-def interfaces(name: str) -> tuple[str, str]:
-    """The host's ends of a machine's public and private interface; unique per cloud, at most 15 characters."""
-    digest = hashlib.sha256(name.encode()).hexdigest()[:11]
-    return f"lc{digest}e0", f"lc{digest}e1"
-
-
-def nspawn_command(name: str, spec: MachineSpec) -> list[str]:
+def nspawn_command(config: Config, name: str, spec: MachineSpec) -> list[str]:
     """The command that is the machine. Its interfaces' hardware addresses follow from ``name``."""
-    public, private = interfaces(name)
+    public, private = config.interfaces(spec.droplet_id)
     return [
         *("systemd-nspawn", "--quiet", "--boot", f"--directory={spec.root}", f"--machine={name}"),
         *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=pipe"),
@@ -186,14 +181,15 @@ def nspawn_command(name: str, spec: MachineSpec) -> list[str]:
     ]
 
 
-def attach_arguments(config: Config, name: str, spec: MachineSpec) -> list[str]:
+def attach_arguments(config: Config, spec: MachineSpec) -> list[str]:
     """The arguments of ``attach.sh``."""
-    return [*interfaces(name), config.bridge, config.vpc_bridge, str(spec.public_address), str(config.gateway)]
+    interfaces = config.interfaces(spec.droplet_id)
+    return [*interfaces, config.vpc_bridge, str(spec.public_address), str(config.gateway)]
 
 
 def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:
     """The command that makes the machine a transient unit; it returns when the machine is attached."""
-    attach = " ".join(["/bin/sh", str(SCRIPTS / "attach.sh"), *attach_arguments(config, name, spec)])
+    attach = " ".join(["/bin/sh", str(SCRIPTS / "attach.sh"), *attach_arguments(config, spec)])
     properties = [
         *("Delegate=yes", "KillMode=mixed", "TimeoutStopSec=30", "OOMPolicy=continue"),
         *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"CPUQuota={spec.vcpus * 100}%", f"TasksMax={TASKS}"),
@@ -201,11 +197,10 @@ def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) ->
         *(f"StandardOutput=append:{console}", f"StandardError=append:{console}"),
         *(f"Environment={key}={value}" for key, value in NSPAWN.items()),
         f"ExecStartPost={attach}",
-        f"ExecStopPost=-ip route del {spec.public_address}/32 dev {config.bridge}",
     ]
     options = [f"--property={each}" for each in properties]
     command = ["systemd-run", "--quiet", "--collect", f"--unit={name}", "--service-type=exec", *options]
-    return [*command, f"--description=Droplet {spec.hostname}", *nspawn_command(name, spec)]
+    return [*command, f"--description=Droplet {spec.hostname}", *nspawn_command(config, name, spec)]
 
 
 def keeper_environment(config: Config, name: str, spec: MachineSpec, lock: Path) -> dict[str, str]:
@@ -220,7 +215,7 @@ def keeper_environment(config: Config, name: str, spec: MachineSpec, lock: Path)
         "GROUPS_": " ".join(str(group) for group in cgroups.groups(name)),
         "LIMITS": "\n".join(lines),
         "OWNER": str(SHIFT),
-        "ATTACH": " ".join(attach_arguments(config, name, spec)),
+        "ATTACH": " ".join(attach_arguments(config, spec)),
     }
 
 

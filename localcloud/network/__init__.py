@@ -1,12 +1,11 @@
-"""The network of a cloud: two bridges, the routes of its ranges, and one nftables table.
+"""The network of a cloud: a bridge that is its gateway, a bridge that is its VPC, routes, and one nftables table.
 
-    public bridge    the gateway's address on the host; droplets reach the internet by it, and nothing on the host
-    private bridge   the VPC: droplets only, the host has no address there
-    floating IPs     one nftables map, so that an address moves in one transaction
-
-Droplets' ports on the public bridge are isolated from each other and the host answers ARP for the whole range, so
-everything between droplets, too, is routed here: a droplet is reached by its neighbour's floating IP with its own
-source address, and an address that nobody has answers "host unreachable" at once.
+    public      each droplet's interface is routed, none is a port of the bridge: the host has a route to each, is the
+                gateway, and answers ARP for the whole range; so whatever droplets send each other is routed here, a
+                neighbour's floating IP is reached with one's own source address, nobody can use an address that is
+                not his, and one that nobody has answers "host unreachable" at once
+    private     the VPC is a bridge with droplets only; the host has no address there
+    floating    one nftables map, so that an address moves in one transaction
 """
 
 from __future__ import annotations
@@ -16,9 +15,11 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from localcloud.config import Config
 from localcloud.host import inherit
+from localcloud.host.errors import HostError
 from localcloud.host.run import run
 from localcloud.network import foreign
 from localcloud.network.rules import floating_rules, ruleset
@@ -34,20 +35,18 @@ class Network:
         self._lock = Lock()
 
     def up(self) -> None:
-        """Make or repair bridges, routes and rules; the floating IPs that are mapped stay so.
+        """Make or repair interfaces, routes and rules; the floating IPs that are mapped stay so.
 
         Raises ``HostError`` when the kernel refuses something.
         """
         config = self._config
+        check_ranges(config, json.loads(run(["ip", "-json", "-4", "address"])))
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         run(["nft", "-f", "-"], input=ruleset(config))
         for bridge in (config.bridge, config.vpc_bridge):
-            if not Path(f"/sys/class/net/{bridge}").exists():
-                run(["ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0"])
-            Path(f"/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6").write_text("1")
-            run(["ip", "link", "set", bridge, "up"])
-        Path(f"/proc/sys/net/ipv4/conf/{config.bridge}/proxy_arp_pvlan").write_text("1")
-        run(["ip", "address", "replace", f"{config.gateway}/32", "dev", config.bridge])
+            _bridge(bridge)
+        address = f"{config.gateway}/{config.range.prefixlen}"
+        run(["ip", "address", "replace", address, "dev", config.bridge])
         run(["ip", "-batch", "-"], input="".join(f"route replace {route}\n" for route in _routes(config)))
         self._drop_rules()
         run(["ip", "-batch", "-"], input="".join(f"rule add {rule}\n" for rule in _rules(config)))
@@ -60,8 +59,8 @@ class Network:
         self._drop_rules()
         for route in _routes(config):
             run(["ip", "route", "del", *route.split()], check=False)
-        for bridge in (config.bridge, config.vpc_bridge):
-            run(["ip", "link", "del", bridge], check=False)
+        for link in (config.bridge, config.vpc_bridge):
+            run(["ip", "link", "del", link], check=False)
         run(["nft", "-f", "-"], input=f"table inet {config.table}\ndelete table inet {config.table}\n")
 
     def set_floating(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
@@ -108,10 +107,32 @@ class Network:
             run(["ip", "rule", "del", "priority", str(number)], check=False)
 
 
+def _bridge(name: str) -> None:
+    if not Path(f"/sys/class/net/{name}").exists():
+        run(["ip", "link", "add", name, "type", "bridge", "forward_delay", "0"])
+    without_ipv6 = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
+    if without_ipv6.exists():
+        without_ipv6.write_text("1")
+    run(["ip", "link", "set", name, "up"])
+
+
+def check_ranges(config: Config, addresses: list[dict[str, Any]]) -> None:
+    """Raise ``HostError`` when an interface of others (as ``ip -json address`` tells) has addresses of our ranges."""
+    for interface in addresses:
+        if interface["ifname"] != config.bridge:
+            for entry in interface["addr_info"]:
+                network = IPv4Network(f"{entry['local']}/{entry['prefixlen']}", strict=False)
+                for name, ours in (("RANGE", config.range), ("VPC_RANGE", config.vpc_range)):
+                    if network.overlaps(ours):
+                        raise HostError(
+                            f"The interface {interface['ifname']} uses {network}, which overlaps the range {ours}.",
+                            f"Choose another range with LOCALCLOUD_{name}.",
+                        )
+
+
 def _routes(config: Config) -> list[str]:
-    """The range belongs to this host, except for what has a route of its own; the VPC is nowhere to be found."""
+    """The VPC is nowhere to be found; nor is, for the host, what has no route of its own (see ``_rules``)."""
     return [
-        f"local {config.range} dev lo table main src {config.gateway}",
         f"unreachable {config.vpc_range}",
         f"unreachable {config.range} table {_numbers(config.range)[1]}",
     ]

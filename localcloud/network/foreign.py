@@ -1,7 +1,7 @@
 """Getting along with another firewall on the host.
 
 Docker and ufw set the policy of iptables' FORWARD chain to drop, which nothing in a table of our own can undo. So
-where iptables is installed, what belongs to our bridges is accepted at the top of that chain; our own table still
+where iptables is installed, what belongs to our droplets is accepted at the top of that chain; our own table still
 has its say afterwards.
 """
 
@@ -17,8 +17,8 @@ from localcloud.host.run import run
 def rules(config: Config) -> list[list[str]]:
     """What is to be accepted, as arguments of iptables."""
     mark = ["-m", "comment", "--comment", config.table, "-j", "ACCEPT"]
-    private = config.vpc_bridge
-    return [["-i", config.bridge, *mark], ["-o", config.bridge, *mark], ["-i", private, "-o", private, *mark]]
+    public, private = f"{config.public_prefix}+", config.vpc_bridge
+    return [["-i", public, *mark], ["-o", public, *mark], ["-i", private, "-o", private, *mark]]
 
 
 def accept(config: Config) -> None:

@@ -13,7 +13,6 @@ CHAINS = {
     "postrouting": "type nat hook postrouting priority srcnat",
     "input": "type filter hook input priority filter",
     "forward": "type filter hook forward priority filter",
-    "redirects": "type filter hook output priority filter",
     "guard": "",
 }
 
@@ -40,26 +39,24 @@ def floating_rules(config: Config, table: Mapping[IPv4Address, IPv4Address]) -> 
 
 
 def _rules(config: Config) -> dict[str, list[str]]:
-    public, private, ours = config.bridge, config.vpc_bridge, config.range
-    unmapped = f"ip daddr {ours} ip daddr != {config.gateway} reject with icmp host-unreachable"
+    public, private, ours = f'"{config.public_prefix}*"', config.vpc_bridge, config.range
     return {
         "prerouting": ["dnat ip to ip daddr map @floating"],
         "output": ["dnat ip to ip daddr map @floating"],
-        "postrouting": [f"ip saddr {ours} ip daddr != {ours} oifname != {{ {public}, {private} }} masquerade"],
-        "input": [f"iifname {{ {public}, {private} }} jump guard"],
+        "postrouting": [f"ip saddr {ours} ip daddr != {ours} oifname != {public} masquerade"],
+        "input": [f"iifname {public} jump guard", f"iifname {private} drop"],
         # Droplets meet nothing of the host but answers to what it asked, and ping.
         "guard": [
-            unmapped,
             "ct state established,related accept",
             f"ip daddr {config.gateway} icmp type echo-request accept",
             "reject with icmpx admin-prohibited",
         ],
+        # What is still for the range at large, when floating IPs are translated, is for nobody.
         # The private network ends at its bridge; the public one is entered from this machine only.
         "forward": [
+            f"oifname {config.bridge} reject with icmp host-unreachable",
             f"iifname {private} oifname != {private} drop",
             f"oifname {private} iifname != {private} drop",
             f"oifname {public} iifname != {public} ct state new reject with icmpx admin-prohibited",
-            f"iifname {public} ip saddr != {config.public_network} drop",
         ],
-        "redirects": [f"oifname {public} icmp type redirect drop"],
     }

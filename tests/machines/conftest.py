@@ -15,9 +15,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from localcloud.cleanup import teardown
 from localcloud.config import Config
 from localcloud.host import requirements
-from localcloud.cleanup import teardown
 from localcloud.host.errors import HostError
 from localcloud.host.machines import Machines, MachineSpec
 from localcloud.host.seed import Seed, write_seed
@@ -82,7 +82,9 @@ class Cloud:
             client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
             try:
                 wait_for_port(address, 22, deadline)
-                client.connect(str(address), username="root", pkey=self.key, timeout=5, look_for_keys=False, allow_agent=False)
+                client.connect(
+                    str(address), username="root", pkey=self.key, timeout=5, look_for_keys=False, allow_agent=False
+                )
                 return client
             except (paramiko.SSHException, OSError):
                 client.close()

@@ -13,7 +13,16 @@ from localcloud.host.machines import MachineSpec
 
 from .conftest import BOOT, Cloud
 
-SERVE = "systemd-run --quiet python3 -c \"import socketserver as s; s.TCPServer.allow_reuse_address = True; s.TCPServer(('0.0.0.0', 8080), type('H', (s.BaseRequestHandler,), dict(handle=lambda h: h.request.sendall((open('/etc/hostname').read().strip() + ' ' + h.client_address[0]).encode())))).serve_forever()\""
+SERVER = """
+import socket, socketserver
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(f"{socket.gethostname()} {self.client_address[0]}".encode())
+
+socketserver.TCPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+SERVE = f"cat >/root/server.py <<'END'\n{SERVER}\nEND\nsystemd-run --quiet python3 /root/server.py"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +30,7 @@ def pair(cloud: Cloud) -> Iterator[tuple[MachineSpec, MachineSpec]]:
     """Two droplets, each telling on port 8080 who it is and who asked."""
     both = (cloud.boot(), cloud.boot())
     for spec in both:
-        cloud.sh(spec.public_address, "cloud-init status --wait >/dev/null; " + SERVE)
+        cloud.sh(spec.public_address, f"cloud-init status --wait >/dev/null\n{SERVE}")
         ask(spec.public_address)
     yield both
     for spec in both:

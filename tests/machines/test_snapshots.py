@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from .conftest import Cloud
 
-IDENTITY = "cloud-init status --wait >/dev/null; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; cloud-init query instance_id"
+IDENTITY = (
+    "cloud-init status --wait >/dev/null;"
+    " cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; cloud-init query instance_id"
+)
 
 
 def test_a_droplet_of_a_snapshot(cloud: Cloud) -> None:

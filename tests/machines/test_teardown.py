@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from localcloud.host import cgroups
 from localcloud.cleanup import teardown
-from localcloud.host.machines import interfaces
+from localcloud.host import cgroups
 from localcloud.host.run import run
 
 from .conftest import Cloud
 
 
 @pytest.fixture
-def network_again(cloud: Cloud):  # type: ignore[no-untyped-def]
+def network_again(cloud: Cloud) -> Iterator[None]:
+    """The network is there again for whatever comes next."""
     yield
     cloud.network.up()
 
@@ -23,9 +24,9 @@ def network_again(cloud: Cloud):  # type: ignore[no-untyped-def]
 def traces(cloud: Cloud) -> str:
     """Everything of the cloud that this host's kernel has."""
     config = cloud.config
-    commands = [["ip", "-brief", "link"], ["ip", "route", "show", "table", "all"], ["ip", "rule"], ["nft", "list", "tables"]]
-    kernel = "\n".join([Path("/proc/self/mounts").read_text(), *(run(command) for command in commands)])
-    marks = (config.bridge, str(config.range), str(config.vpc_range), str(config.state))
+    commands = ["ip -brief link", "ip route show table all", "ip rule", "nft list tables"]
+    kernel = "\n".join([Path("/proc/self/mounts").read_text(), *(run(command.split()) for command in commands)])
+    marks = (config.bridge, config.public_prefix, str(config.range), str(config.vpc_range), str(config.state))
     lines = [line for line in kernel.splitlines() if any(mark in line for mark in marks)]
     processes = [path.name for path in Path("/proc").glob("[0-9]*") if str(config.state) in command_line(path)]
     return "\n".join([*lines, *processes, *cgroups.names(config.unit_prefix)])
@@ -45,7 +46,7 @@ def test_nothing_is_left(cloud: Cloud, network_again: None) -> None:
     teardown(cloud.config)
     assert traces(cloud) == ""
     for spec in specs:
-        for interface in interfaces(f"{cloud.config.unit_prefix}{spec.droplet_id}"):
+        for interface in cloud.config.interfaces(spec.droplet_id):
             assert not Path(f"/sys/class/net/{interface}").exists()
         assert cloud.disks.size(spec.droplet_id) > 0
         cloud.remove(spec)
