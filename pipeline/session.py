@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Project, Settings, choose_cloud, choose_environment
+from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.progress import Progress
 from pipeline.reference import Reference
 from pipeline.tools.digitalocean import API
 from pipeline.tools.git import Git
 from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.terraform import Terraform, has_state
+from pipeline.tools.terraform import Terraform, backend, has_state
 from pipeline.tools.toolchain import Toolchain
 
 
@@ -53,6 +54,7 @@ class Session:
     @cached_property
     def terraform(self) -> Terraform:
         """The environment's release graph, ready to be applied."""
+        self._refuse_a_state_that_would_be_lost()
         self.toolchain.ensure(["opentofu", "terraform-provider-digitalocean"], self.progress.detail)
         project = self.settings.project
         env = {
@@ -74,10 +76,20 @@ class Session:
         terraform.init()
         return terraform
 
+    def _refuse_a_state_that_would_be_lost(self) -> None:
+        name = self.settings.environment
+        kept = backend(self.settings.project.root / "terraform", name).exists()
+        if self.environ.get("CI") and self.settings.cloud.name != "local" and not kept:
+            raise PipelineError(
+                f"The state of {name} would be kept on this runner, and lost with it.",
+                f"Give it a backend: terraform/environments/{name}.backend.tf, as docs/production.md shows.",
+            )
+
     def outputs(self) -> dict[str, Any]:
         """The outputs in the state; empty, and without any tool, where nothing was ever applied from here."""
-        work, root = self.settings.work, self.settings.project.root
-        return self.terraform.outputs() if has_state(work, root, self.settings.environment) else {}
+        source = self.settings.project.root / "terraform"
+        known = has_state(self.settings.work, source, self.settings.environment)
+        return self.terraform.outputs() if known else {}
 
     def host_keys(self, reference: Reference) -> dict[str, str]:
         """The variable that gives Terraform the host keys of a reference's releases."""

@@ -52,6 +52,9 @@ resource "digitalocean_droplet" "app" {
   ssh_keys = [digitalocean_ssh_key.deploy.id]
   tags     = ["slipway", "slipway-environment:${var.environment}"]
 
+  # Nothing but the pipeline's own key opens a droplet.
+  droplet_agent = false
+
   user_data = templatefile("${var.project}/provisioning/cloud-init.yaml.tftpl", {
     conf_env         = local.conf_env[each.key]
     host_key_private = var.host_keys[each.key].private
@@ -63,7 +66,7 @@ resource "digitalocean_droplet" "app" {
     create_before_destroy = true
 
     # A droplet is never changed, and never replaced under its own key: whatever differs makes another release.
-    ignore_changes = [image, region, size, ssh_keys, tags, user_data]
+    ignore_changes = [droplet_agent, image, region, size, ssh_keys, tags, user_data]
 
     precondition {
       condition     = filesha256("${var.project}/provisioning/cloud-init.yaml.tftpl") == each.value.template

@@ -17,10 +17,14 @@ Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
 
 
+def backend(source: Path, environment_name: str) -> Path:
+    """Where an environment says that its state is kept elsewhere; without this file it is in the working folder."""
+    return source / "environments" / f"{environment_name}.backend.tf"
+
+
 def has_state(work: Path, source: Path, environment_name: str) -> bool:
-    """Whether there may be a state: one kept elsewhere by a backend, or one in the working folder."""
-    backend = source / "terraform" / "environments" / f"{environment_name}.backend.tf"
-    return backend.exists() or (work / "terraform" / "terraform.tfstate").exists()
+    """Whether there may be a state: one kept elsewhere, or one in the working folder."""
+    return backend(source, environment_name).exists() or (work / "terraform" / "terraform.tfstate").exists()
 
 
 class Terraform:
@@ -35,7 +39,7 @@ class Terraform:
         self._source = source
         self.folder = work / "terraform"
         self.environment = dict(env)
-        self._backend = source / "environments" / f"{environment_name}.backend.tf"
+        self._backend = backend(source, environment_name)
 
     def init(self) -> None:
         """Bring the working folder up to date; `init` runs only when something in it changed."""
