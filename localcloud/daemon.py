@@ -21,7 +21,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 120.0
 POLL_SECONDS = 0.05
 LOG_BYTES = 10 << 20
-PASSED_ON = ("SUDO_UID", "SUDO_GID")
+OWNER = ("SUDO_UID", "SUDO_GID")
 DATA = ("disks", "layers", "machines")
 
 Progress = Callable[[str], None]
@@ -112,8 +112,10 @@ def _launch(config: Config) -> client.Health:
 
 def environment() -> dict[str, str]:
     """What another process needs to be about the same cloud with the same code."""
+    from localcloud.host.run import PASSED_ON
+
     settings = {key: value for key, value in os.environ.items() if key.startswith("LOCALCLOUD_")}
-    passed = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    passed = {key: os.environ[key] for key in (*OWNER, *PASSED_ON) if key in os.environ}
     package = str(Path(__file__).resolve().parent.parent)
     return settings | passed | {"PYTHONPATH": package, "PYTHONDONTWRITEBYTECODE": "1"}
 

@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -62,7 +62,7 @@ def serve(config: Config) -> None:
         server.run(sockets=[listener])
 
 
-def _lifespan(cloud: Cloud):  # type: ignore[no-untyped-def]
+def _lifespan(cloud: Cloud) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield

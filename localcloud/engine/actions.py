@@ -76,14 +76,23 @@ class Actions:
             )
         )
 
+    def nothing_to_do(self, type: str, resource_type: str, resource_id: int, region: str) -> Action:
+        """Record an action that was never pending, because the resource is as it wants it already."""
+        return self.store.actions.add(
+            Action(
+                type=type,
+                status=COMPLETED,
+                resource_type=resource_type,
+                resource_id=resource_id,
+                region=region,
+                completed_at=now(),
+            )
+        )
+
     def submit(self, action: Action) -> None:
         """Have the action done soon; after a stop it is left to the next start."""
-        self.run(lambda: self._perform(action))
-
-    def run(self, work: Callable[[], None]) -> None:
-        """Have any work done by the pool."""
-        if not self.stopping.is_set():
-            self._pool.submit(work)
+        if action.status == IN_PROGRESS and not self.stopping.is_set():
+            self._pool.submit(self._perform, action)
 
     def lock(self, resource_type: str, resource_id: int) -> threading.Lock:
         """Held while something happens to the resource."""

@@ -19,6 +19,7 @@ from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 
 NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?")
+HOSTNAME_LENGTH = 63
 TAGGED = (
     "CAST(id AS TEXT) IN (SELECT resource_id FROM taggings JOIN tags ON tags.id = tag_id"
     " WHERE resource_type = 'droplet' AND tags.name = ? COLLATE NOCASE)"
@@ -194,7 +195,7 @@ class Droplets:
         droplet = self.store.droplets.add(
             Droplet(
                 name=name,
-                hostname=name,
+                hostname=name[:HOSTNAME_LENGTH].rstrip("-."),
                 region=order.region or DEFAULT_REGION,
                 size=order.size,
                 image_id=image.id,
@@ -215,6 +216,9 @@ class Droplets:
     def _begin(self, droplet: Droplet, type: str, name: str | None) -> Action:
         if self.actions.pending(DROPLET, droplet.id):
             raise Unprocessable(PENDING_DROPLET)
+        if type == "shutdown" and droplet.status == OFF:
+            # Packer asks for it again and again; a pending one would keep the droplet from its snapshot.
+            return self.actions.nothing_to_do(type, DROPLET, droplet.id, droplet.region)
         needed, message = NEEDS.get(type, ("", ""))
         if needed and droplet.status != needed:
             raise Unprocessable(message)

@@ -126,7 +126,6 @@ class Lifecycle:
             self.store.droplets.delete("id = ?", droplet_id)
 
     def _shutdown(self, action: Action) -> Settle:
-        """Asks the machine; one that is off already is done, since Packer asks more than once."""
         droplet_id = action.resource_id
         if self.machines.is_running(droplet_id) and not self.machines.shutdown(droplet_id, SHUTDOWN_SECONDS):
             raise HostError(f"Droplet {droplet_id} did not shut down within {SHUTDOWN_SECONDS:g} seconds.")
@@ -144,6 +143,7 @@ class Lifecycle:
                 self.boot(droplet)
         except HostError:
             self.store.droplets.update(droplet.id, status=OFF)
+            self.halt(droplet.id, clean=False)
             raise
         return lambda: self.store.droplets.update(droplet.id, status=ACTIVE)
 

@@ -127,7 +127,8 @@ def test_power(api: Api) -> None:
 
     api.act(identifier, "shutdown")
     assert (status(), answers(address)) == ("off", False)
-    api.act(identifier, "shutdown")
+    again = api.call("POST", f"{path}/actions", {"type": "shutdown"}, status=201)["action"]
+    assert (again["status"], again["completed_at"] is None) == ("completed", False)
     assert not api.get(path)["droplet"]["locked"]
     error = api.call("POST", f"{path}/actions", {"type": "power_off"}, status=422)
     assert error["message"].startswith("Droplet is already powered off")
