@@ -65,7 +65,6 @@ class Checkout:
         path.write_text(text.replace(old, new, 1))
         self.git("commit", "--quiet", "--message", message, "--", file)
 
-    @property
     def status(self) -> dict[str, Any]:
         """`./invoke status --json`, whatever its exit status."""
         result = self.call("status", "--json")

@@ -23,7 +23,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     _clone(folder)
     with own_cloud("e2e") as cloud:
         yield Checkout(folder, cloud)
-        shutil.rmtree(folder, ignore_errors=True)
+        # The rest stays in pytest's own folder for a while: evidence of what failed.
+        shutil.rmtree(folder / ".venv", ignore_errors=True)
 
 
 def _clone(folder: Path) -> None:

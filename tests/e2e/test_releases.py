@@ -30,7 +30,7 @@ def only_where_released(statement: str) -> str:
 def first(checkout: Checkout) -> str:
     """The first release, made by the README's command; gives its key."""
     printed = checkout.invoke("build", "deploy", "--version", "v1", "--commit")
-    now = checkout.status
+    now = checkout.status()
     assert printed.splitlines()[-1] == f"{now['live']['release']} is live at {now['url']}"
     return str(now["live"]["release"])
 
@@ -38,7 +38,7 @@ def first(checkout: Checkout) -> str:
 @pytest.fixture(scope="module")
 def watched(checkout: Checkout, first: str) -> Iterator[Prober]:
     """The public address, asked from the first release to the end of the story."""
-    with Prober(checkout.status["floating_ip"]) as prober:
+    with Prober(checkout.status()["floating_ip"]) as prober:
         yield prober
     assert prober.failures == []
 
@@ -49,7 +49,7 @@ RELEASED: set[str] = set()
 
 def live(checkout: Checkout, version: str) -> str:
     """Assert that a version is live in every respect; gives its release's key."""
-    now = checkout.status
+    now = checkout.status()
     assert now["in_sync"], now["problems"]
     assert now["live"]["version"] == version
     answer = ask(now["floating_ip"])
@@ -63,9 +63,9 @@ def live(checkout: Checkout, version: str) -> str:
 def a_bad_change(checkout: Checkout, file: str, old: str, new: str) -> Iterator[None]:
     """A committed mistake that fails to be released; afterwards everything is as it was, and it is reverted."""
     checkout.change(file, old, new, "A mistake")
-    before, reference = checkout.status, checkout.reference
+    before, reference = checkout.status(), checkout.reference
     yield
-    assert (checkout.status, checkout.reference) == (before, reference)
+    assert (checkout.status(), checkout.reference) == (before, reference)
     assert checkout.git("status", "--porcelain") == ""
     checkout.git("revert", "--no-edit", "HEAD")
 
@@ -77,7 +77,7 @@ def evidence(message: str, checkout: Checkout) -> Path:
 
 def test_v1_is_live_and_committed(checkout: Checkout, first: str) -> None:
     assert live(checkout, "v1") == first
-    now = checkout.status
+    now = checkout.status()
     assert (now["environment"], now["cloud"], now["standby"], now["warnings"]) == ("local", "local", None, [])
     assert checkout.git("log", "-1", "--format=%s") == f"Release {first} to local"
 
@@ -85,7 +85,7 @@ def test_v1_is_live_and_committed(checkout: Checkout, first: str) -> None:
 def test_the_same_inputs_are_not_baked_again(checkout: Checkout, first: str) -> None:
     log = checkout.folder / ".slipway" / "local" / "logs"
     before = {path: path.stat().st_mtime_ns for path in log.iterdir()}
-    assert checkout.invoke("build", "--version", "v1").strip() == checkout.status["live"]["image"]
+    assert checkout.invoke("build", "--version", "v1").strip() == checkout.status()["live"]["image"]
     assert {path: path.stat().st_mtime_ns for path in log.iterdir()} == before
 
 
@@ -100,7 +100,7 @@ def test_other_inputs_under_a_version_that_exists_are_refused(checkout: Checkout
 def test_v2_takes_over_and_v1_stays_warm(checkout: Checkout, first: str, watched: Prober) -> None:
     checkout.invoke("build", "deploy", "--version", "v2", "--commit")
     live(checkout, "v2")
-    assert checkout.status["standby"]["release"] == first
+    assert checkout.status()["standby"]["release"] == first
 
 
 def test_a_git_revert_and_a_deploy_go_back(checkout: Checkout, first: str, watched: Prober) -> None:
@@ -112,7 +112,7 @@ def test_a_git_revert_and_a_deploy_go_back(checkout: Checkout, first: str, watch
 
 def test_reverting_the_revert_goes_forward_from_the_snapshot(checkout: Checkout, watched: Prober) -> None:
     # v2's droplet went with the revert, whose reference does not know it: it is made again, through the gate.
-    assert checkout.status["standby"] is None
+    assert checkout.status()["standby"] is None
     checkout.git("revert", "--no-edit", "HEAD")
     checkout.invoke("deploy")
     live(checkout, "v2")
@@ -125,11 +125,11 @@ def test_a_rollback_to_the_warm_standby_moves_traffic_at_once(checkout: Checkout
     assert time.monotonic() - start < 60
     assert watched.answers[first] > before
     assert live(checkout, "v1") == first
-    assert checkout.status["standby"]["version"] == "v2"
+    assert checkout.status()["standby"]["version"] == "v2"
 
 
 def test_verification_can_be_run_at_any_time(checkout: Checkout, watched: Prober) -> None:
-    now = checkout.status
+    now = checkout.status()
     assert "tests passed" in checkout.invoke("verify")
     assert now["standby"]["release"] in checkout.invoke("verify", "--droplet", str(now["standby"]["droplet_id"]))
 
@@ -181,7 +181,7 @@ def test_nothing_was_lost_and_no_failed_release_ever_answered(checkout: Checkout
 
 def test_a_retired_release_comes_back_from_its_snapshot(checkout: Checkout, first: str, watched: Prober) -> None:
     checkout.invoke("deploy", "--no-standby", "--commit")
-    assert checkout.status["standby"] is None
+    assert checkout.status()["standby"] is None
     checkout.invoke("rollback", "--commit")
     live(checkout, "v2")
-    assert checkout.status["standby"]["release"] == first
+    assert checkout.status()["standby"]["release"] == first
