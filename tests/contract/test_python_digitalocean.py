@@ -40,7 +40,8 @@ def test_the_whole_path_of_a_release(api: Api, manager: digitalocean.Manager) ->
     droplet.get_action(droplet.take_snapshot("snap")["action"]["id"]).wait(update_every_seconds=0.1, repeat=300)
     (image,) = manager.get_my_images()
     assert (image.name, image.public) == ("snap", False)
-    assert [snapshot.name for snapshot in droplet.get_snapshots()] == ["snap"]
+    droplet.load()
+    assert [snapshot.id for snapshot in droplet.get_snapshots()] == [image.id]
     assert [snapshot.id for snapshot in manager.get_droplet_snapshots()] == [str(image.id)]
 
     address = digitalocean.FloatingIP(token=api.token, region_slug="nyc3")
