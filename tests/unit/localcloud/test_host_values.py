@@ -1,0 +1,163 @@
+"""What the machine rooms work out before they touch anything: archives, name servers, limits, settings, commands."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from localcloud.config import Config, ConfigError
+from localcloud.host import cgroups, inherit
+from localcloud.host.errors import HostError
+from localcloud.host.machines import MachineSpec, unit_command
+from localcloud.network import check_ranges
+from localcloud.network.rules import floating_rules
+from localcloud.storage.archives import Archive, archives
+from localcloud.storage.bases import shifted_capability
+
+HYBRID = """\
+30 24 0:26 / /sys/fs/cgroup rw shared:4 - tmpfs tmpfs rw,mode=755
+31 30 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
+33 30 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+34 30 0:30 / /sys/fs/cgroup/devices rw - cgroup cgroup rw,devices
+"""
+
+
+def config(tmp_path: Path, **settings: str) -> Config:
+    return Config.from_environment({"LOCALCLOUD_STATE": str(tmp_path)} | settings)
+
+
+def sources(tmp_path: Path, name: str, text: str) -> list[Archive]:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    return archives(tmp_path)
+
+
+def test_archives_of_a_debian_host(tmp_path: Path) -> None:
+    text = """\
+Types: deb deb-src
+# a comment
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Enabled: no
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm
+Components: main
+"""
+    found = sources(tmp_path, "sources.list.d/debian.sources", text)
+    assert found == [
+        Archive("http://mirror.example/debian", "bookworm"),
+        Archive("http://mirror.example/debian", "bookworm-updates"),
+    ]
+
+
+def test_archives_of_another_debian_and_of_third_parties(tmp_path: Path) -> None:
+    text = """\
+deb http://mirror.example/debian/ trixie main
+deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://s.example/debian-security trixie-security main
+deb [signed-by=/usr/share/keyrings/vendor.gpg] http://vendor.example/debian bookworm main
+deb http://vendor.example/tool bookworm main
+deb-src http://mirror.example/debian trixie main
+"""
+    assert sources(tmp_path, "sources.list", text) == [
+        Archive("http://mirror.example/debian/", "bookworm"),
+        Archive("http://s.example/debian-security", "bookworm-security"),
+    ]
+
+
+def test_a_host_of_another_distribution_has_no_archives_for_us(tmp_path: Path) -> None:
+    assert sources(tmp_path, "sources.list", "deb http://archive.example/ubuntu noble main universe\n") == []
+
+
+def test_name_servers_that_only_the_host_reaches_are_passed_over(tmp_path: Path) -> None:
+    stub, real = tmp_path / "stub", tmp_path / "real"
+    stub.write_text("nameserver 127.0.0.53\noptions edns0\n")
+    real.write_text("nameserver 192.0.2.53\nnameserver 2001:db8::53\n")
+    assert inherit.nameservers([stub, tmp_path / "none", real]) == ["192.0.2.53", "2001:db8::53"]
+    assert inherit.nameservers([stub]) == []
+
+
+def test_limits_go_where_the_layout_has_them(tmp_path: Path) -> None:
+    found = cgroups.hierarchies(HYBRID)
+    assert [each.root.name for each in found] == ["unified", "systemd", "cpu,cpuacct"]
+    assert cgroups.limits(found[2], 512, 2, 100) == {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "200000"}
+    (tmp_path / "cgroup.controllers").write_text("memory pids")
+    unified = cgroups.Hierarchy(tmp_path, frozenset())
+    assert cgroups.limits(unified, 1, 1, 9) == {"memory.max": "1048576", "memory.swap.max": "0", "pids.max": "9"}
+
+
+def test_settings_derive_everything(tmp_path: Path) -> None:
+    ours = config(tmp_path, LOCALCLOUD_RANGE="198.18.0.0/24", LOCALCLOUD_BRIDGE="b" * 12)
+    assert str(ours.gateway) == "198.18.0.1"
+    assert str(next(ours.public_addresses())) == "198.18.0.2"
+    assert str(next(ours.floating_addresses())) == "198.18.0.129"
+    assert all(len(name) <= 15 for name in (ours.vpc_bridge, *ours.interfaces(999_999_999)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"LOCALCLOUD_PORT": "0"},
+        {"LOCALCLOUD_PORT": "http"},
+        {"LOCALCLOUD_BRIDGE": "much_too_long_"},
+        {"LOCALCLOUD_BRIDGE": "no spaces"},
+        {"LOCALCLOUD_RANGE": "198.18.0.1/20"},
+        {"LOCALCLOUD_RANGE": "198.18.0.0/30"},
+        {"LOCALCLOUD_RANGE": "10.124.0.0/16"},
+        {"LOCALCLOUD_CACHE": "relative"},
+    ],
+)
+def test_unusable_settings_are_refused(tmp_path: Path, settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigError):
+        config(tmp_path, **settings)
+
+
+def test_a_cloud_keeps_its_settings(tmp_path: Path) -> None:
+    config(tmp_path, LOCALCLOUD_PORT="9000").save()
+    assert config(tmp_path).port == 9000
+    assert config(tmp_path, LOCALCLOUD_PORT="9000").port == 9000
+    with pytest.raises(ConfigError, match="LOCALCLOUD_PORT=9001 contradicts .* 9000"):
+        config(tmp_path, LOCALCLOUD_PORT="9001")
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config(tmp_path)
+
+
+def test_a_range_that_others_use_is_refused(tmp_path: Path) -> None:
+    def interface(name: str, address: str) -> list[dict[str, object]]:
+        return [{"ifname": name, "addr_info": [{"local": address, "prefixlen": 16}]}]
+
+    check_ranges(config(tmp_path), interface("lcloud0", "198.18.0.1"))
+    check_ranges(config(tmp_path), interface("eth0", "192.168.1.2"))
+    with pytest.raises(HostError, match="tun0 uses 10.124.0.0/16"):
+        check_ranges(config(tmp_path), interface("tun0", "10.124.7.1"))
+
+
+def test_the_map_of_floating_ips_is_one_transaction(tmp_path: Path) -> None:
+    ours = config(tmp_path)
+    table = {IPv4Address("198.18.8.1"): IPv4Address("198.18.0.2")}
+    assert floating_rules(ours, table).splitlines() == [
+        "flush map inet localcloud_lcloud0 floating",
+        "add element inet localcloud_lcloud0 floating { 198.18.8.1 : 198.18.0.2 }",
+    ]
+    assert floating_rules(ours, {}).count("\n") == 1
+
+
+def test_a_unit_has_the_limits_of_its_size(tmp_path: Path) -> None:
+    ours = config(tmp_path)
+    spec = MachineSpec(7, "web", tmp_path, 1024, 2, IPv4Address("198.18.0.2"), IPv4Address("10.124.0.2"))
+    command = unit_command(ours, "localcloud-lcloud0-7", spec, tmp_path / "console")
+    assert {"--property=MemoryMax=1024M", "--property=CPUQuota=200%", "--property=Delegate=yes"} <= set(command)
+    assert "--private-users=524288:65536" in command[command.index("systemd-nspawn") :]
+
+
+def test_file_capabilities_name_the_root_they_are_of() -> None:
+    ping = bytes.fromhex("0100000200200000000000000000000000000000")
+    assert shifted_capability(ping).hex() == "0100000300200000000000000000000000000000" + "00000800"
