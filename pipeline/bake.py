@@ -19,6 +19,7 @@ from pipeline.progress import Progress
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.packer import Packer
+from pipeline.tools.toolchain import RELEASE_TOOLS
 
 IMAGE_TESTS = ("test_image.py", "test_clean.py")
 
@@ -53,7 +54,7 @@ def _binary(session: Session, name: str, commit: str) -> Path:
 
 def _bake(session: Session, inputs: image.Inputs, name: str, commit: str, binary: Path) -> None:
     settings, toolchain, progress = session.settings, session.toolchain, session.progress
-    toolchain.ensure(["packer", "packer-plugin-digitalocean"], progress.detail)
+    toolchain.ensure(RELEASE_TOOLS, progress.detail)  # those of the deploy as well: they are fetched side by side
     packer = Packer(toolchain.packer(), {**toolchain.environment("packer"), **settings.cloud.environment})
     image_name = inputs.name(name)
     log_path = settings.work / "logs" / f"bake-{image_name}.log"
