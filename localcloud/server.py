@@ -18,7 +18,6 @@ from starlette.concurrency import run_in_threadpool
 from localcloud import credentials, daemon, lock
 from localcloud.api.app import build
 from localcloud.config import Config
-from localcloud.engine.bases import MAKING
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.machinery import Machinery
 from localcloud.host import requirements
@@ -27,6 +26,7 @@ from localcloud.host.errors import HostError
 # Longer than any client waits between two polls, so that a kept connection is never closed under a POST.
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 5
+BASE_SECONDS = 30.0
 
 log = logging.getLogger("localcloud.server")
 
@@ -73,15 +73,15 @@ def _lifespan(cloud: Cloud) -> Callable[[Starlette], AbstractAsyncContextManager
 
 def _stop(cloud: Cloud) -> None:
     log.info("stopping")
-    making = any(state["state"] == MAKING for state in cloud.bases.states().values())
     try:
         cloud.stop()
     except HostError as error:
         log.error("stopping: %s", error)
-    if making and os.getpgrp() == os.getpid():
-        # Whatever makes the base image is our child and would outlive us; it cleans up on this signal.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if cloud.bases.busy() and os.getpgrp() == os.getpid():
+        # Whatever makes a base image is in our process group and would outlive us; on this signal it unmounts
+        # what it mounted. We ourselves are stopping already, and take no notice of it.
         os.killpg(os.getpgrp(), signal.SIGTERM)
+        cloud.bases.join(BASE_SECONDS)
     log.info("stopped")
 
 

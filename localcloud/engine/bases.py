@@ -52,6 +52,15 @@ class Bases:
             raise attempt.error or HostError(f"The base image {slug} could not be made.", "See server.log.")
         return attempt.path
 
+    def busy(self) -> bool:
+        """Whether an image is being made."""
+        return any(attempt.is_alive() for attempt in self._attempts.values())
+
+    def join(self, seconds: float) -> None:
+        """Wait until no image is being made, for at most so long per image."""
+        for attempt in self._attempts.values():
+            attempt.join(seconds)
+
     def states(self) -> dict[str, dict[str, str]]:
         """Per image: its state, and the last line of progress or the error."""
         return {slug: attempt.describe() for slug, attempt in self._attempts.items()}
