@@ -11,11 +11,9 @@ from pathlib import Path
 from pipeline.artifact import digest_files
 from pipeline.config import Project
 from pipeline.errors import PipelineError
+from pipeline.reference import CLOUD_INIT
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.git import Git
-
-CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
-"""The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 
+CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
+"""The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
+
 
 @dataclass(frozen=True)
 class Release:
@@ -147,3 +150,17 @@ def check_config(config: Mapping[str, str]) -> None:
             )
         if re.search(r"[\r\n\0]", value):
             raise PipelineError(f"The value of {name} is more than one line.")
+
+
+def template_digest(root: Path) -> str:
+    """The digest of today's cloud-init template (SHA-256)."""
+    return hashlib.sha256((root / CLOUD_INIT).read_bytes()).hexdigest()
+
+
+def check_template(root: Path, release: Release) -> None:
+    """Raise PipelineError when a new droplet of a release would boot with another template than the release names."""
+    if release.template != template_digest(root):
+        raise PipelineError(
+            f"Release {release.key} was made with another cloud-init template than there is now.",
+            f"Make a release with today's: ./invoke deploy --version {release.version}",
+        )

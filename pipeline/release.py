@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pipeline import image, reference
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
 from pipeline.narrator import Narrator
-from pipeline.reference import Reference, Release
+from pipeline.reference import Reference, Release, check_template, template_digest
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.process import environment
@@ -54,8 +53,8 @@ def rollback(session: Session, *, keep_failed: bool = False, commit: bool = Fals
                 "./invoke releases shows the images there are; ./invoke deploy --version … makes one live.",
             )
         release = current.releases[back]
-        if back not in _droplets(session):
-            release = replace(release, template=_template(session))
+        if back not in (session.outputs().get("droplets") or {}):
+            release = replace(release, template=template_digest(session.settings.project.root))
         return _make_it_so(session, current, current.deploying(release), keep_failed=keep_failed, commit=commit)
 
 
@@ -85,20 +84,25 @@ def compose(session: Session, current: Reference, version: str | None, config: M
         commit=found.label("commit"),
         image=found.name,
         size=session.settings.project.size,
-        template=_template(session),
+        template=template_digest(session.settings.project.root),
         config=settings,
     )
-
-
-def _template(session: Session) -> str:
-    return hashlib.sha256((session.settings.project.root / image.CLOUD_INIT).read_bytes()).hexdigest()
 
 
 def _make_it_so(
     session: Session, current: Reference, target: Reference, *, keep_failed: bool, commit: bool
 ) -> Reference:
     target = _check_images(session, target)
-    _apply(session, target, keep_failed=keep_failed)
+    before = session.outputs()
+    for key in set(target.running) - set(before.get("droplets") or {}):
+        check_template(session.settings.project.root, target.releases[key])
+    evidence = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    try:
+        _apply(session, target, evidence)
+    except PipelineError as error:
+        if not keep_failed:
+            _go_back(session, Reference.from_state(before.get("reference")), evidence)
+        raise _failure(error, evidence) from error
     if target != current:
         reference.write(session.settings.reference_path, target)
     _record(session, target, commit=commit)
@@ -123,18 +127,7 @@ def _check_images(session: Session, target: Reference) -> Reference:
     return target
 
 
-def _apply(session: Session, target: Reference, *, keep_failed: bool) -> None:
-    confirmed = _confirmed(session)
-    evidence = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    try:
-        _apply_reference(session, target, evidence)
-    except PipelineError as error:
-        if not keep_failed:
-            _go_back(session, confirmed, evidence)
-        raise _failure(error, evidence) from error
-
-
-def _apply_reference(session: Session, target: Reference, evidence: Path) -> None:
+def _apply(session: Session, target: Reference, evidence: Path) -> None:
     with environment({**session.host_keys(target), "SLIPWAY_EVIDENCE": str(evidence)}):
         session.terraform.apply(_var_file(session, target), Narrator(session.progress))
 
@@ -142,7 +135,7 @@ def _apply_reference(session: Session, target: Reference, evidence: Path) -> Non
 def _go_back(session: Session, confirmed: Reference, evidence: Path) -> None:
     session.progress.warn("the release failed: going back to what was confirmed before")
     try:
-        _apply_reference(session, confirmed, evidence)
+        _apply(session, confirmed, evidence)
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())
         session.progress.warn("./invoke deploy tries again to make the world what the reference file says")
@@ -154,15 +147,6 @@ def _failure(error: PipelineError, evidence: Path) -> PipelineError:
     if said.exists():
         return PipelineError(said.read_text().strip(), f"The evidence is in {os.path.relpath(evidence)}")
     return error
-
-
-def _confirmed(session: Session) -> Reference:
-    """The last reference that was confirmed; empty before the first release."""
-    return Reference.from_state(session.outputs().get("reference"))
-
-
-def _droplets(session: Session) -> dict[str, object]:
-    return dict(session.outputs().get("droplets") or {})
 
 
 def _var_file(session: Session, target: Reference) -> Path:

@@ -17,7 +17,7 @@ from pipeline import evidence, reference
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
-from pipeline.reference import Release
+from pipeline.reference import Release, check_template
 from pipeline.session import Session
 from pipeline.tools.process import call
 
@@ -101,7 +101,10 @@ def find_subject(
     key = key or current.live
     if key is None:
         raise PipelineError("Nothing is live, so there is nothing to verify.", "./invoke build deploy --version v1")
-    release = candidate(session.environ, key) or current.releases.get(key)
+    new = candidate(session.environ, key)
+    if new and not through_floating_ip:
+        check_template(session.settings.project.root, new)  # its droplet was just made of today's
+    release = new or current.releases.get(key)
     if release is None:
         raise PipelineError(f"There is no release {key}.", f"Known: {', '.join(current.releases) or 'none'}.")
     found = address or ((droplets or {}).get(key) or {}).get("address")
@@ -160,7 +163,7 @@ def _failures(report: Path) -> str:
 
 
 def candidate(environ: Mapping[str, str], key: str) -> Release | None:
-    """The release that Terraform's gate is about, which is not in the reference file before it is live."""
+    """The release that Terraform's graph is about, which is not in the reference file before it is live."""
     text = environ.get("SLIPWAY_CANDIDATE")
     release = Release.parse(json.loads(text)) if text else None
     return release if release and release.key == key else None

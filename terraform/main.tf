@@ -67,11 +67,6 @@ resource "digitalocean_droplet" "app" {
 
     # A droplet is never changed, and never replaced under its own key: whatever differs makes another release.
     ignore_changes = [droplet_agent, image, region, size, ssh_keys, tags, user_data]
-
-    precondition {
-      condition     = filesha256("${var.project}/provisioning/cloud-init.yaml.tftpl") == each.value.template
-      error_message = "Release ${each.key} was made with another cloud-init template: make a release of today's with `./invoke deploy --version ${each.value.version}`."
-    }
   }
 }
 

@@ -13,7 +13,7 @@ from pipeline.tools import host
 from pipeline.tools.process import call, run
 from pipeline.tools.toolchain import TOOLS, Toolchain
 
-PYTHON = ("pipeline", "localcloud", "tests", "tasks.py")
+PYTHON = ("pipeline", "localcloud", "tests", "bench", "tasks.py")
 
 
 @dataclass(frozen=True)
