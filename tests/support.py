@@ -33,7 +33,8 @@ def own_cloud(name: str) -> Iterator[Mapping[str, str]]:
             yield settings
         finally:
             for verb in (["reset", "--yes"], ["down"]):
-                subprocess.run([sys.executable, "-m", "localcloud", *verb], env={**os.environ, **settings}, check=False)
+                argv = [sys.executable, "-m", "localcloud", *verb]
+                subprocess.run(argv, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, check=False)
             _remove(state)
 
 

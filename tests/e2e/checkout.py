@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -13,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).parents[2]
 
 # What a user's shell would not have, and what must not leak into the clone from the run that tests it.
 _NOT_INHERITED = {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
@@ -118,3 +121,27 @@ def ask(address: str) -> dict[str, str]:
         return data
     finally:
         connection.close()
+
+
+def clone(folder: Path) -> None:
+    """The project as it stands in this work tree, committed or not, as one repository."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        source, target = ROOT / name, folder / name
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+        else:
+            target.unlink(missing_ok=True)
+    for key, value in (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false")):
+        subprocess.run(["git", "config", key, value], cwd=folder, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
+    subprocess.run(["git", "commit", "--quiet", "--allow-empty", "--message", "As tested"], cwd=folder, check=True)
+    assert os.access(folder / "invoke", os.X_OK)

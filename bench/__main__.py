@@ -1,0 +1,71 @@
+"""`python -m bench release|boot`: measure, and print what was found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import requests
+
+from bench import boot, release
+from bench.login import LoginError
+from localcloud.config import ConfigError
+from localcloud.host.errors import HostError
+from pipeline.errors import PipelineError
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHES = {"release": (release.compare, 3), "boot": (boot.compare, 5)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one benchmark; the result is the exit status, which says nothing of the figures."""
+    arguments = _parser().parse_args(argv)
+    compare, rounds = BENCHES[arguments.bench]
+    if os.geteuid() != 0:
+        return _fail("The benchmarks start machines, which only root may.", f"sudo {sys.executable} -m bench …")
+    try:
+        found = compare(ROOT, arguments.rounds or rounds, _say)
+    except (PipelineError, HostError, ConfigError) as error:
+        return _fail(error.message, error.hint)
+    except (LoginError, requests.RequestException, subprocess.CalledProcessError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("Interrupted; nothing was measured.")
+    sys.stdout.write((json.dumps(found.as_json(), indent=2) if arguments.json else found.render()) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description="Figures beside their yardsticks, in one run.")
+    parser.add_argument("bench", choices=BENCHES)
+    parser.add_argument("--rounds", type=_positive, help="how often each side is timed (release: 3, boot: 5)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("one at least")
+    return number
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _fail(sentence: str, hint: str = "") -> int:
+    _say(f"✗ {sentence}")
+    for line in hint.splitlines():
+        _say(f"  {line}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""From the call that creates a droplet to a login in it, beside a bare boot of the same base image."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, TypeVar
+
+import paramiko
+import requests
+from cryptography.hazmat.primitives import serialization as to
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bench.bare import BareMachines
+from bench.figures import Comparison, Run, Side, Stopwatch, in_turn
+from bench.login import PAUSE, LoginError, wait_for_login
+from localcloud.config import Config
+from localcloud.storage.bases import BaseImages
+from pipeline.config import Cloud, Project
+from pipeline.progress import Progress
+from pipeline.tools.localcloud import LocalCloud
+from pipeline.tools.process import environment
+from tests.support import own_cloud
+
+TARGET = 1.5
+SECONDS = 60
+
+T = TypeVar("T")
+
+
+def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
+    """Time both; a droplet has the size that the project's releases have."""
+    project = Project.load(root)
+    key, public_key = _key()
+    with own_cloud("bench") as settings, environment(settings):
+        config = Config.from_environment(os.environ)
+        say("the base image and a cloud of its own")
+        base = BaseImages(config).ensure(project.base_image, say)
+        cloud = LocalCloud(root, Progress()).up()
+        account_key = call(cloud, "POST", "account/keys", {"name": "bench", "public_key": public_key})["ssh_key"]
+        droplets = Droplets(cloud, project, key, account_key["id"])
+        bare = BareMachines(config, base, key, public_key, _beside(config.vpc_range))
+        with bare.bridged():
+            say("one of each, not counted")
+            droplets.boot()
+            bare.boot()
+            ours, yardstick = in_turn(rounds, droplets.boot, bare.boot, say)
+    return Comparison(
+        f"A droplet ({project.size}) of {project.base_image}, until root is logged in",
+        Side("create call to login", ours),
+        Side("bare systemd-nspawn", yardstick),
+        TARGET,
+    )
+
+
+@dataclass(frozen=True)
+class Droplets:
+    """Droplets of a cloud, by raw requests."""
+
+    cloud: Cloud
+    project: Project
+    key: paramiko.Ed25519Key
+    account_key: int
+
+    def boot(self) -> Run:
+        """Create a droplet, log in, delete it; what is timed is from the create call to the login."""
+        project, watch = self.project, Stopwatch()
+        place = {"region": project.region, "size": project.size, "image": project.base_image}
+        with watch.time("create call to an address"):
+            order = {"name": "bench", **place, "ssh_keys": [self.account_key]}
+            droplet = call(self.cloud, "POST", "droplets", order)["droplet"]["id"]
+            address = _until(lambda: self._address(droplet), "the droplet has no address")
+        with watch.time("address to login"):
+            wait_for_login(address, self.key)
+        call(self.cloud, "DELETE", f"droplets/{droplet}")
+        _until(lambda: not call(self.cloud, "GET", "droplets")["droplets"], "the droplet is still there")
+        return watch.run
+
+    def _address(self, droplet: int) -> str:
+        """The public one; empty until the droplet is active, as at DigitalOcean."""
+        networks = call(self.cloud, "GET", f"droplets/{droplet}")["droplet"]["networks"]["v4"]
+        return next((str(each["ip_address"]) for each in networks if each["type"] == "public"), "")
+
+
+def call(cloud: Cloud, method: str, path: str, body: object = None) -> Any:
+    """What a request that has to succeed answers."""
+    headers = {"Authorization": f"Bearer {cloud.token}"}
+    answer = requests.request(method, f"{cloud.endpoint}/v2/{path}", json=body, headers=headers, timeout=30)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
+
+
+def _until(question: Callable[[], T], complaint: str) -> T:
+    deadline = time.monotonic() + SECONDS
+    while not (found := question()):
+        if time.monotonic() > deadline:
+            raise LoginError(f"After {SECONDS} seconds {complaint}.")
+        time.sleep(PAUSE)
+    return found
+
+
+def _beside(network: IPv4Network) -> IPv4Network:
+    """A small network behind a cloud's VPC, which no other cloud has."""
+    return IPv4Network((int(network.broadcast_address) + 1, 24))
+
+
+def _key() -> tuple[paramiko.Ed25519Key, str]:
+    secret = Ed25519PrivateKey.generate()
+    private = secret.private_bytes(to.Encoding.PEM, to.PrivateFormat.OpenSSH, to.NoEncryption()).decode()
+    public = secret.public_key().public_bytes(to.Encoding.OpenSSH, to.PublicFormat.OpenSSH).decode()
+    return paramiko.Ed25519Key.from_private_key(io.StringIO(private)), public

@@ -1,0 +1,112 @@
+"""A release as a person makes it who has only the tools: go build, packer build, tofu apply, each typed with its flags.
+
+They get the same files as the pipeline gives them: the template and its variables, the test command of the bake, the
+root module with its gates, and the reference file of the release. What a person would have to work out between the
+commands (names, digests, that file) is not timed.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.figures import Run, Stopwatch
+from pipeline import reference, version
+from pipeline.bake import IMAGE_TESTS
+from pipeline.image import Inputs
+from pipeline.keys import HostKey
+from pipeline.release import compose
+from pipeline.session import Session
+from pipeline.tools.process import run
+
+
+class ByHand:
+    """Releases into the same environment of the same clone as the pipeline's, so that either can follow the other."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._project = session.settings.project
+        # As in the pipeline, the tools of the bake's tests and Go are those of the clone.
+        self._venv = self._project.root / ".venv"
+
+    def release(self, name: str) -> Run:
+        """Make a new version live, and time each command."""
+        watch = Stopwatch()
+        _, commit = version.resolve(self._session.git, name, dirty=False)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            binary = Path(folder) / "app"
+            with watch.time("go build"):
+                self._compile(binary, name, commit)
+            variables = self._variables(Path(folder), binary, name, commit)
+            with watch.time("packer build"):
+                self._bake(variables)
+        self._deploy(name, watch)
+        return watch.run
+
+    def _compile(self, binary: Path, name: str, commit: str) -> None:
+        [go] = self._venv.glob("lib/python3*/site-packages/go/bin/go")
+        flags = f"-s -w -buildid= -X main.version={name} -X main.commit={commit}"
+        env = {**self._session.toolchain.environment("go"), "GOOS": "linux", "GOARCH": "amd64"}
+        argv = [str(go), "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(binary), "."]
+        run(argv, cwd=self._project.root / "app", env=env)
+
+    def _bake(self, variables: Mapping[str, str]) -> None:
+        toolchain, cloud = self._session.toolchain, self._session.settings.cloud
+        values = [f"-var={key}={value}" for key, value in variables.items()]
+        argv = [str(toolchain.packer()), "build", "-color=false", *values, "."]
+        env = {**toolchain.environment("packer"), **cloud.environment}
+        run(argv, cwd=self._project.root / "packer", env=env)
+
+    def _deploy(self, name: str, watch: Stopwatch) -> None:
+        session, settings = self._session, self._session.settings
+        current = reference.read(settings.reference_path)
+        target = current.deploying(compose(session, current, name, None))
+        var_file = settings.work / "by-hand.tfvars.json"
+        reference.write(var_file, target)
+        env = {**session.terraform.environment, **session.host_keys(target)}
+        argv = [str(session.toolchain.tofu()), "apply", "-auto-approve", "-input=false", f"-var-file={var_file}"]
+        with watch.time("tofu apply"):
+            run(argv, cwd=session.terraform.folder, env=env)
+        reference.write(settings.reference_path, target)
+
+    def _variables(self, folder: Path, binary: Path, name: str, commit: str) -> dict[str, str]:
+        project, inputs = self._project, Inputs.read(self._project, self._session.git, binary)
+        image, user_data = inputs.name(name), folder / "user-data"
+        host_key = self._session.key.host_key(f"bake {image}")
+        user_data.write_text(_user_data(host_key))
+        expect = folder / "expect.json"
+        expect.write_text(json.dumps({"version": name, "commit": commit, "image": image}))
+        return {
+            "image_name": image,
+            "version": name,
+            "commit": commit,
+            "digest": inputs.digest,
+            "tags": json.dumps(inputs.tags(name, commit)),
+            "base_image": inputs.base,
+            "region": project.region,
+            "size": project.size,
+            "binary": str(binary),
+            "provisioning_dir": str(project.root / "provisioning"),
+            "user_data_file": str(user_data),
+            "test_command": self._test_command(host_key, expect),
+            "manifest": str(folder / "manifest.json"),
+            "run_id": "by-hand",
+        }
+
+    def _test_command(self, host_key: HostKey, expect: Path) -> str:
+        tests = self._project.root / "tests" / "droplet"
+        python = str(self._venv / "bin" / "python")
+        words = [
+            *(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
+            *(str(tests / test) for test in IMAGE_TESTS),
+            *(f"--host-key={host_key.public}", f"--expect={expect}"),
+        ]
+        return shlex.join(words)
+
+
+def _user_data(host_key: HostKey) -> str:
+    keys = {"ed25519_private": host_key.private, "ed25519_public": host_key.public}
+    return "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_genkeytypes": [], "ssh_keys": keys})

@@ -1,0 +1,73 @@
+"""`./invoke build deploy` of a new version, beside the same work by hand: every verification is part of both."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench.by_hand import ByHand
+from bench.figures import Comparison, Run, Side, in_turn
+from pipeline.errors import PipelineError
+from pipeline.session import Session
+from pipeline.tools.process import environment
+from tests.e2e.checkout import Checkout, ask, clone
+from tests.support import own_cloud
+
+TARGET = 1.15
+_STEP = re.compile(r"^  ✓ (?P<title>.+) · (?P<seconds>[\d.]+) s$", re.MULTILINE)
+
+
+def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
+    """Time both, in a clone and on a cloud of its own; both go on from whatever the other made live."""
+    with tempfile.TemporaryDirectory(prefix="bench-release-") as folder, own_cloud("bench") as settings:
+        checkout = Checkout(Path(folder) / "project", settings)
+        clone(checkout.folder)
+        for name in ("w1", "w2"):  # from the third on, each release retires one, and the tools and Go's cache are there
+            say(f"release {name}, not counted")
+            _by_pipeline(checkout, name)
+        with environment(settings):
+            hand = ByHand(Session(checkout.folder, settings))
+            versions = iter(range(1, 2 * rounds + 1))
+
+            def watched(release: Callable[[str], Run]) -> Callable[[], Run]:
+                return lambda: _released(checkout, f"v{next(versions)}", release)
+
+            ours, yardstick = in_turn(
+                rounds, watched(lambda name: _by_pipeline(checkout, name)), watched(hand.release), say
+            )
+    return Comparison(
+        "A new version, from its sources to verified behind the floating IP",
+        Side("./invoke build deploy", ours),
+        Side("by hand", yardstick),
+        TARGET,
+    )
+
+
+def _by_pipeline(checkout: Checkout, name: str) -> Run:
+    start = time.monotonic()
+    result = checkout.call("build", "deploy", "--version", name)
+    seconds = time.monotonic() - start
+    if result.returncode != 0:
+        raise PipelineError(f"./invoke build deploy --version {name} failed.", result.stderr[-2000:])
+    return Run(seconds, _parts(result.stderr, name))
+
+
+def _parts(said: str, name: str) -> Mapping[str, float]:
+    """The steps that the pipeline tells of, with the names of all versions made one."""
+    steps = ((step["title"], float(step["seconds"])) for step in _STEP.finditer(said))
+    return {_without_version(title): seconds for title, seconds in steps}
+
+
+def _without_version(title: str) -> str:
+    return re.sub(r"\b(app-)?[vw]\d+-[0-9a-f]{8,12}\b", "it", title.replace("remove the droplet of", "retire"))
+
+
+def _released(checkout: Checkout, name: str, release: Callable[[str], Run]) -> Run:
+    run = release(name)
+    answer = ask(checkout.status()["floating_ip"])["version"]
+    if answer != name:
+        raise PipelineError(f"{name} was released, and {answer} answers.")
+    return run
