@@ -10,9 +10,7 @@ from localcloud.api.http import NOTHING, Call, Reply
 def health(call: Call) -> Reply:
     """Needs no token and tells nothing secret: that this is the cloud of that state directory, and alive."""
     bases = {slug: state["state"] for slug, state in call.cloud.bases.states().items()}
-    return Reply(
-        200, {"status": "ok", "pid": os.getpid(), "state": str(call.cloud.config.state), "bases": bases}
-    )
+    return Reply(200, {"status": "ok", "pid": os.getpid(), "state": str(call.cloud.config.state), "bases": bases})
 
 
 def status(call: Call) -> Reply:

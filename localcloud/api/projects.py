@@ -39,8 +39,7 @@ def resources(call: Call) -> Reply:
     store = call.cloud.store
     held = [(f"do:droplet:{d.id}", d.created_at, f"droplets/{d.id}") for d in store.droplets.find()]
     held += [
-        (f"do:floatingip:{ip.address}", ip.created_at, f"floating_ips/{ip.address}")
-        for ip in store.floating_ips.find()
+        (f"do:floatingip:{ip.address}", ip.created_at, f"floating_ips/{ip.address}") for ip in store.floating_ips.find()
     ]
     return listing(call, "resources", whole(held, call.page), lambda row: _resource(call, row))
 

@@ -77,7 +77,5 @@ SIZES = {
 
 BASES = {
     base.slug: base
-    for base in (
-        Base(136387842, "debian-12-x64", "12 x64", "Debian", "2023-07-20T19:23:26Z", 7, 350_000_000),
-    )
+    for base in (Base(136387842, "debian-12-x64", "12 x64", "Debian", "2023-07-20T19:23:26Z", 7, 350_000_000),)
 }

@@ -46,9 +46,7 @@ class Cloud:
         self.images = Images(self.store, self.tags, self.layers)
         self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags)
         self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
-        self.lifecycle = Lifecycle(
-            config, self.store, self.actions, machinery, self.bases, self.layers, self.tags
-        )
+        self.lifecycle = Lifecycle(config, self.store, self.actions, machinery, self.bases, self.layers, self.tags)
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def start(self) -> None:

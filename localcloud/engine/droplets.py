@@ -63,9 +63,7 @@ class DropletView:
 class Droplets:
     """The records; what happens on the machine is the lifecycle's."""
 
-    def __init__(
-        self, config: Config, store: Store, actions: Actions, keys: Keys, images: Images, tags: Tags
-    ) -> None:
+    def __init__(self, config: Config, store: Store, actions: Actions, keys: Keys, images: Images, tags: Tags) -> None:
         self.config = config
         self.store = store
         self.actions = actions
@@ -188,9 +186,7 @@ class Droplets:
             raise Unprocessable("You specified invalid ssh key ids for Droplet creation.")
         return tuple(key.public_key for key in found if key)
 
-    def _add(
-        self, name: str, order: DropletOrder, image: Image, keys: tuple[str, ...]
-    ) -> tuple[Droplet, Action]:
+    def _add(self, name: str, order: DropletOrder, image: Image, keys: tuple[str, ...]) -> tuple[Droplet, Action]:
         others = self.store.droplets.find()
         droplet = self.store.droplets.add(
             Droplet(
@@ -239,9 +235,7 @@ class Droplets:
         addresses = [ip.address for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id)]
         for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id):
             self.store.floating_ips.update(ip.id, droplet_id=None)
-        return self.actions.begin(
-            "destroy", DROPLET, droplet.id, droplet.region, {"addresses": addresses}, force=True
-        )
+        return self.actions.begin("destroy", DROPLET, droplet.id, droplet.region, {"addresses": addresses}, force=True)
 
 
 def _check(order: DropletOrder) -> None:

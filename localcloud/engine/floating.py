@@ -31,9 +31,7 @@ class FloatingView:
 class FloatingIPs:
     """Moving an address is one change of the network's map; the record follows it."""
 
-    def __init__(
-        self, config: Config, store: Store, actions: Actions, droplets: Droplets, network: Network
-    ) -> None:
+    def __init__(self, config: Config, store: Store, actions: Actions, droplets: Droplets, network: Network) -> None:
         self.config = config
         self.store = store
         self.actions = actions

@@ -97,9 +97,7 @@ class Table(Generic[R]):
         self._tuples = {n for n in self._json if hints[n].__origin__ is tuple}
         self._bools = {n for n in self._names if hints[n] is bool}
         columns = ", ".join(f"{n} {SQL_TYPES.get(hints[n], 'TEXT')}" for n in self._names if n != "id")
-        database.execute(
-            f"CREATE TABLE IF NOT EXISTS {name} (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
-        )
+        database.execute(f"CREATE TABLE IF NOT EXISTS {name} (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})")
         for index in indices:
             label = f"{name}_{re.sub(r'[^a-z_]+', '_', index.lower())}"
             database.execute(f"CREATE INDEX IF NOT EXISTS {label} ON {name} ({index})")
@@ -109,9 +107,7 @@ class Table(Generic[R]):
         names = self._names if record.id else [n for n in self._names if n != "id"]
         values = [self._encode(n, getattr(record, n)) for n in names]
         marks = ", ".join("?" * len(names))
-        cursor = self.database.execute(
-            f"INSERT INTO {self.name} ({', '.join(names)}) VALUES ({marks})", values
-        )
+        cursor = self.database.execute(f"INSERT INTO {self.name} ({', '.join(names)}) VALUES ({marks})", values)
         stored = self.get(cursor.lastrowid or 0)
         assert stored is not None
         return stored
@@ -170,9 +166,7 @@ class Store:
         self.keys = Table(self.database, Key, "keys", "fingerprint")
         self.floating_ips = Table(self.database, FloatingIP, "floating_ips", "address", "droplet_id")
         self.tags = Table(self.database, Tag, "tags", "name COLLATE NOCASE")
-        self.taggings = Table(
-            self.database, Tagging, "taggings", "tag_id, resource_type", "resource_type, resource_id"
-        )
+        self.taggings = Table(self.database, Tagging, "taggings", "tag_id, resource_type", "resource_type, resource_id")
         self.layers = Table(self.database, Layer, "layers", "name")
         self.transaction = self.database.transaction
 

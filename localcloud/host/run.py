@@ -26,9 +26,7 @@ def environment() -> dict[str, str]:
     return ENVIRONMENT | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
-def run(
-    argv: Sequence[str], *, input: str | None = None, check: bool = True, timeout: float | None = 60
-) -> str:
+def run(argv: Sequence[str], *, input: str | None = None, check: bool = True, timeout: float | None = 60) -> str:
     """Run ``argv`` to its end and return what it printed; ``timeout`` is in seconds.
 
     Raises ``HostError`` when the command is missing, does not end in time or, with ``check``, exits non-zero.

@@ -1,11 +1,11 @@
 """The network of a cloud: a bridge that is its gateway, a bridge that is its VPC, routes, and one nftables table.
 
-    public      each droplet's interface is routed, none is a port of the bridge: the host has a route to each, is the
-                gateway, and answers ARP for the whole range; so whatever droplets send each other is routed here, a
-                neighbour's floating IP is reached with one's own source address, nobody can use an address that is
-                not his, and one that nobody has answers "host unreachable" at once
-    private     the VPC is a bridge with droplets only; the host has no address there
-    floating    one nftables map, so that an address moves in one transaction
+public      each droplet's interface is routed, none is a port of the bridge: the host has a route to each, is the
+            gateway, and answers ARP for the whole range; so whatever droplets send each other is routed here, a
+            neighbour's floating IP is reached with one's own source address, nobody can use an address that is
+            not his, and one that nobody has answers "host unreachable" at once
+private     the VPC is a bridge with droplets only; the host has no address there
+floating    one nftables map, so that an address moves in one transaction
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class API:
             except digitalocean.DataReadError as error:
                 hint = "Is DIGITALOCEAN_TOKEN right, and does it allow writing?" if "authenticate" in str(error) else ""
                 raise PipelineError(f"{where} refused: {error}", hint) from error
-            except digitalocean.JSONReadError as error:
+            except digitalocean.baseapi.JSONReadError as error:
                 raise PipelineError(f"{where} gave an answer that is not JSON: {error}.") from error
             except requests.RequestException as error:
                 raise PipelineError(f"{where} does not answer.", str(error)) from error

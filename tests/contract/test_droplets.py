@@ -54,9 +54,7 @@ def test_a_droplet_can_be_entered_with_its_key_and_ran_its_user_data(api: Api, t
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", identity], check=True)
     text = identity.with_suffix(".pub").read_text().strip()
     key = api.call("POST", "/v2/account/keys", {"name": "k", "public_key": text}, status=201)["ssh_key"]
-    droplet = api.droplet(
-        name="web-1", ssh_keys=[key["fingerprint"]], user_data="#!/bin/sh\necho made > /made\n"
-    )
+    droplet = api.droplet(name="web-1", ssh_keys=[key["fingerprint"]], user_data="#!/bin/sh\necho made > /made\n")
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2"]
     command = ["ssh", "-i", str(identity), *options, f"root@{public_address(droplet)}"]
     wait = "cloud-init status --wait >/dev/null; hostname; cat /made"

@@ -50,9 +50,7 @@ def test_one_pending_event_at_a_time(cloud: Cloud, rooms: Rooms) -> None:
 
 
 @pytest.mark.parametrize("step", ["ensure", "mount", "start"])
-def test_a_droplet_that_cannot_be_made_leaves_nothing(
-    start: Callable[[], Cloud], rooms: Rooms, step: str
-) -> None:
+def test_a_droplet_that_cannot_be_made_leaves_nothing(start: Callable[[], Cloud], rooms: Rooms, step: str) -> None:
     rooms.fail = step
     cloud = start()
     droplet_id = create(cloud)
