@@ -65,6 +65,8 @@ class BareMachines:
         try:
             run(["ip", "address", "add", f"{self.network[1]}/{self.network.prefixlen}", "dev", self.bridge])
             run(["ip", "link", "set", self.bridge, "up"])
+            # Who asks for the machine's address before it is up would be answered a second later only.
+            Path(f"/proc/sys/net/ipv4/neigh/{self.bridge}/retrans_time_ms").write_text("20")
             yield
         finally:
             run(["ip", "link", "del", self.bridge])
