@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -84,6 +85,14 @@ class Database:
             self.connection.close()
 
 
+def first_id() -> int:
+    """Where a new cloud starts to count: seconds since 2020.
+
+    So no id comes back after a reset, when somebody's Terraform state may still name the droplet that once had it.
+    """
+    return int(time.time()) - 1_577_836_800
+
+
 class Table(Generic[R]):
     """The records of one type; ids are never used twice. `where` is SQL written by the engine itself."""
 
@@ -98,6 +107,11 @@ class Table(Generic[R]):
         self._bools = {n for n in self._names if hints[n] is bool}
         columns = ", ".join(f"{n} {SQL_TYPES.get(hints[n], 'TEXT')}" for n in self._names if n != "id")
         database.execute(f"CREATE TABLE IF NOT EXISTS {name} (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})")
+        database.execute(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT ?, ? WHERE NOT EXISTS"
+            " (SELECT 1 FROM sqlite_sequence WHERE name = ?)",
+            (name, first_id(), name),
+        )
         for index in indices:
             label = f"{name}_{re.sub(r'[^a-z_]+', '_', index.lower())}"
             database.execute(f"CREATE INDEX IF NOT EXISTS {label} ON {name} ({index})")

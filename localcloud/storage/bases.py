@@ -86,7 +86,7 @@ class BaseImages:
 
     def _make(self, base: Path, progress: Callable[[str], None]) -> None:
         draft = base.with_name(f".{base.name}.draft")
-        run(["rm", "-rf", str(draft)], timeout=600)
+        _discard(draft)
         sources = [archive.line() for archive in archives()]
         progress(f"Making the base image of Debian {SUITE} (once on this machine, about a minute)")
         text = "".join(f"{line}\n" for line in sources)
@@ -95,6 +95,14 @@ class BaseImages:
         progress("Handing the base image over to the droplets' user namespace")
         _shift(draft)
         draft.rename(base)
+
+
+def _discard(draft: Path) -> None:
+    """Remove a half-made base, and before that what a killed mmdebstrap left mounted in it."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((mount for mount in mounts if mount.startswith(f"{draft}/")), reverse=True):
+        run(["umount", "--lazy", mount])
+    run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
 
 
 def bootstrap_command(target: Path, proxies: Sequence[str], own_sources: bool) -> list[str]:

@@ -1,0 +1,187 @@
+"""Bad input: one sentence and a hint, a non-zero exit, and nothing changed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.e2e.checkout import Checkout
+
+pytestmark = [pytest.mark.e2e, pytest.mark.host]
+
+
+@pytest.fixture(autouse=True)
+def nothing_changes(checkout: Checkout) -> Iterator[None]:
+    """Whatever is refused leaves git and world as they were."""
+    checkout.invoke("cloud.up")
+    before = checkout.status(), checkout.git("status", "--porcelain"), checkout.git("rev-parse", "HEAD")
+    yield
+    assert (checkout.status(), checkout.git("status", "--porcelain"), checkout.git("rev-parse", "HEAD")) == before
+
+
+def api(checkout: Checkout) -> tuple[str, dict[str, str]]:
+    """The cloud's endpoint and the headers for it."""
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in checkout.invoke("cloud.env").splitlines())
+    return exports["DIGITALOCEAN_API_URL"], {"Authorization": f"Bearer {exports['DIGITALOCEAN_TOKEN']}"}
+
+
+def test_a_version_that_was_never_built(checkout: Checkout) -> None:
+    message = checkout.refused("deploy", "--version", "v99")
+    assert "There is no image of version v99." in message
+    assert "./invoke build --version v99" in message
+
+
+def test_something_that_is_no_version(checkout: Checkout) -> None:
+    assert "'v 1' cannot be a version" in checkout.refused("build", "--version", "v 1")
+
+
+def test_uncommitted_changes_in_what_goes_into_the_image(checkout: Checkout) -> None:
+    stray = checkout.folder / "app" / "stray.go"
+    stray.write_text("package main\n")
+    try:
+        message = checkout.refused("build", "deploy", "--version", "v9")
+    finally:
+        stray.unlink()
+    assert "uncommitted changes: app/stray.go" in message and "--dirty" in message
+
+
+def test_an_unknown_environment(checkout: Checkout) -> None:
+    message = checkout.refused("deploy", "--environment", "staging")
+    assert "There is no environment 'staging'; known are local, production." in message
+
+
+def test_production_without_a_token(checkout: Checkout) -> None:
+    assert "DIGITALOCEAN_TOKEN is not set" in checkout.refused("deploy", "--environment", "production")
+
+
+def test_a_wrong_token(checkout: Checkout) -> None:
+    # The local cloud refuses a wrong token as DigitalOcean does, in its words.
+    endpoint, _ = api(checkout)
+    wrong = {"DIGITALOCEAN_TOKEN": "wrong", "DIGITALOCEAN_API_URL": endpoint}
+    message = checkout.refused("releases", "--environment", "production", **wrong)
+    assert "Unable to authenticate you" in message and "DIGITALOCEAN_TOKEN" in message
+
+
+def test_a_cloud_that_does_not_answer(checkout: Checkout) -> None:
+    nowhere = {"DIGITALOCEAN_TOKEN": "any", "DIGITALOCEAN_API_URL": "http://127.0.0.1:9"}
+    assert "http://127.0.0.1:9 does not answer" in checkout.refused(
+        "releases", "--environment", "production", **nowhere
+    )
+
+
+@pytest.mark.parametrize("text", ["{", '{"live": "v1-0", "releases": {}, "standby": null}'])
+def test_a_corrupt_reference_file(checkout: Checkout, text: str) -> None:
+    path = checkout.folder / "terraform" / "environments" / "local.tfvars.json"
+    before = path.read_text()
+    path.write_text(text)
+    try:
+        for verb in (["deploy"], ["rollback"], ["releases"]):
+            assert "The reference file local.tfvars.json is corrupt" in checkout.refused(*verb)
+        assert path.read_text() == text
+    finally:
+        path.write_text(before)
+
+
+def test_a_setting_without_a_value(checkout: Checkout) -> None:
+    assert "--set PORT has no value" in checkout.refused("deploy", "--set", "PORT")
+
+
+def test_a_second_deploy_while_one_runs(checkout: Checkout) -> None:
+    lock = checkout.folder / ".slipway" / "local" / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write("deploy v7, process 1")
+        file.flush()
+        assert "Another run is under way here: deploy v7, process 1." in checkout.refused("deploy", "--version", "v1")
+
+
+def test_a_busy_port(checkout: Checkout, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        elsewhere = {"LOCALCLOUD_STATE": str(tmp_path / "state"), "LOCALCLOUD_PORT": str(port)}
+        assert str(port) in checkout.refused("cloud.up", **elsewhere)
+        assert "The local cloud did not start" in checkout.refused("deploy", **elsewhere)
+
+
+def test_a_disk_without_space(checkout: Checkout, small_disk: Path) -> None:
+    full = {"LOCALCLOUD_STATE": str(small_disk / "state"), "LOCALCLOUD_PORT": "1"}
+    assert "space" in checkout.refused("cloud.up", **full)
+    assert "The disk is full" in checkout.refused("check", SLIPWAY_CACHE=str(small_disk / "cache"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 4 MB."""
+    become = [] if os.geteuid() == 0 else ["sudo"]
+    subprocess.run([*become, "mount", "-t", "tmpfs", "-o", "size=4m,mode=0777", "small", str(tmp_path)], check=True)
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run([*become, "umount", str(tmp_path)], check=True)
+
+
+def test_no_root_and_no_sudo(checkout: Checkout, tmp_path: Path) -> None:
+    # A user who may do nothing, in a machine on which no cloud runs yet.
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("git", "sh", "dirname", "cat", "cksum", "id", "python3", "dpkg-query"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    result = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "localcloud", "up"],
+        cwd="/",
+        env={**checkout.cloud, "PATH": str(programs), "LOCALCLOUD_STATE": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "root" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_two_images_of_one_name(checkout: Checkout) -> None:
+    endpoint, headers = api(checkout)
+    order = {"name": "twin", "region": "fra1", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
+    droplet = requests.post(f"{endpoint}/v2/droplets", json=order, headers=headers, timeout=60).json()["droplet"]["id"]
+    images = []
+    try:
+        for _ in range(2):
+            images.append(_snapshot(endpoint, headers, droplet, "app-twin-0123456789ab"))
+        message = checkout.refused("deploy", "--version", "twin")
+        assert "two images" in message and all(str(image) in message for image in images)
+    finally:
+        for image in images:
+            requests.delete(f"{endpoint}/v2/images/{image}", headers=headers, timeout=60)
+        requests.delete(f"{endpoint}/v2/droplets/{droplet}", headers=headers, timeout=60)
+        _until(
+            lambda: requests.get(f"{endpoint}/v2/droplets/{droplet}", headers=headers, timeout=60).status_code == 404
+        )
+
+
+def _snapshot(endpoint: str, headers: dict[str, str], droplet: int, name: str) -> int:
+    url = f"{endpoint}/v2/droplets/{droplet}"
+    _until(lambda: requests.get(url, headers=headers, timeout=60).json()["droplet"]["locked"] is False)
+    known = {each["id"] for each in requests.get(f"{url}/snapshots", headers=headers, timeout=60).json()["snapshots"]}
+    answer = requests.post(f"{url}/actions", json={"type": "snapshot", "name": name}, headers=headers, timeout=60)
+    assert answer.status_code == 201, answer.text
+    action = f"{endpoint}/v2/actions/{answer.json()['action']['id']}"
+    _until(lambda: requests.get(action, headers=headers, timeout=60).json()["action"]["status"] == "completed")
+    found = {each["id"] for each in requests.get(f"{url}/snapshots", headers=headers, timeout=60).json()["snapshots"]}
+    return int((found - known).pop())
+
+
+def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
