@@ -22,13 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return VERBS[arguments.verb](Config.from_environment(os.environ), arguments)
     except (ConfigError, HostError) as error:
-        _tell(f"Error: {error.message}")
-        if error.hint:
-            _tell(f"Hint: {error.hint}")
+        _fail(error.message, error.hint)
     except PermissionError as error:
-        _tell(f"Error: {error.filename} may not be touched: {error.strerror}.\nHint: Run this as root.")
+        _fail(f"{error.filename} may not be touched: {error.strerror}.", "Run this as root.")
     except KeyboardInterrupt:
-        _tell("Error: interrupted.")
+        _fail("Interrupted.")
     return 1
 
 
@@ -41,7 +39,7 @@ def up(config: Config, arguments: argparse.Namespace) -> int:
         if state == "making":
             _tell(f"Making the base image {slug} in the background (first time about a minute); droplets wait for it.")
         if state == "failed":
-            _tell(f"The base image {slug} could not be made; see: python -m localcloud status")
+            _tell(f"The base image {slug} could not be made; see: localcloud status")
     described = daemon.describe(config, health)
     _print(json.dumps(described) if arguments.json else f"The local cloud answers at {described['endpoint']}.")
     return 0
@@ -62,7 +60,7 @@ def status(config: Config, arguments: argparse.Namespace) -> int:
         if arguments.json:
             _print(json.dumps({"running": False, "state": str(config.state)}))
         else:
-            _tell(f"The local cloud in {config.state} is not running.\nHint: python -m localcloud up")
+            _fail(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
         return 1
     found = client.status(config)
     if arguments.json:
@@ -100,7 +98,7 @@ def reset(config: Config, arguments: argparse.Namespace) -> int:
 def env(config: Config, arguments: argparse.Namespace) -> int:
     health = client.health(config)
     if health is None:
-        raise HostError(f"The local cloud in {config.state} is not running.", "Start it: python -m localcloud up")
+        raise HostError(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
     described = daemon.describe(config, health)
     for name, value in (
         ("DIGITALOCEAN_API_URL", described["endpoint"]),
@@ -160,6 +158,13 @@ def _become_root(arguments: argparse.Namespace) -> None:
 
 def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
+
+
+def _fail(message: str, hint: str = "") -> None:
+    """What went wrong in a sentence, and below it what to do about it."""
+    _tell(f"✗ {message}")
+    for line in hint.splitlines():
+        _tell(f"  {line}")
 
 
 def _tell(line: str) -> None:

@@ -132,7 +132,7 @@ def _last_line(path: Path, begin: int) -> str:
     with path.open("rb") as file:
         file.seek(begin)
         lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    errors = [line.removeprefix("✗ ") for line in lines if line.startswith("✗ ")]
     return (errors or lines or [f"it said nothing within {START_SECONDS:g} seconds"])[-1]
 
 

@@ -73,14 +73,14 @@ def test_a_busy_port_is_one_sentence(other_daemon: Daemon) -> None:
         holder.listen()
         done = other_daemon.run("up", check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
+    assert done.stderr.startswith(f"✗ Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
     assert "Hint:" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_settings_that_contradict_the_cloud_are_refused(daemon: Daemon, api: Api) -> None:
     done = Daemon(daemon.env | {"LOCALCLOUD_BRIDGE": "other"}).run("up", check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: LOCALCLOUD_BRIDGE=other contradicts")
+    assert done.stderr.startswith("✗ LOCALCLOUD_BRIDGE=other contradicts")
 
 
 def test_crash_restart_down_and_reset(other_daemon: Daemon) -> None:
