@@ -74,7 +74,7 @@ def test_a_busy_port_is_one_sentence(other_daemon: Daemon) -> None:
         done = other_daemon.run("up", check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"✗ Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
-    assert "Hint:" in done.stderr and "Traceback" not in done.stderr
+    assert "LOCALCLOUD_PORT to a free port" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_settings_that_contradict_the_cloud_are_refused(daemon: Daemon, api: Api) -> None:

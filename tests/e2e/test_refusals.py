@@ -133,7 +133,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_no_root_and_no_sudo(checkout: Checkout, tmp_path: Path) -> None:
     # A user namespace without a mapping: the same files can be read, but nobody in it is root.
-    become_nobody = ["unshare", "--user"] if os.geteuid() == 0 else []
+    become_nobody = ["/usr/bin/unshare", "--user"] if os.geteuid() == 0 else []
     result = subprocess.run(
         [*become_nobody, sys.executable, "-m", "localcloud", "up"],
         env={**checkout.cloud, "PATH": "/nowhere", "LOCALCLOUD_STATE": str(tmp_path / "state")},
