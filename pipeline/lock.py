@@ -18,7 +18,7 @@ def only_one(work: Path, what: str) -> Iterator[None]:
 
     The kernel lets go of it when its holder ends, however that ends.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (work / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

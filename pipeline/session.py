@@ -30,6 +30,8 @@ class Session:
         name = choose_environment(root, environ, environment)
         cloud = choose_cloud(name, environ, LocalCloud(root, self.progress).up)
         self.settings = Settings(project, name, cloud)
+        # Its owner's alone: the deploy key, the state and the settings of the app are in it.
+        self.settings.work.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @cached_property
     def git(self) -> Git:
