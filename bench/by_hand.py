@@ -7,17 +7,14 @@ commands (names, digests, that file) is not timed.
 
 from __future__ import annotations
 
-import json
-import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from bench.figures import Run, Stopwatch
 from pipeline import reference, version
-from pipeline.bake import IMAGE_TESTS
+from pipeline.bake import Recipe, packer_variables
 from pipeline.image import Inputs
-from pipeline.keys import HostKey
 from pipeline.release import compose
 from pipeline.session import Session
 from pipeline.tools.process import run
@@ -29,8 +26,6 @@ class ByHand:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._project = session.settings.project
-        # As in the pipeline, the tools of the bake's tests and Go are those of the clone.
-        self._venv = self._project.root / ".venv"
 
     def release(self, name: str) -> Run:
         """Make a new version live, and time each command."""
@@ -40,17 +35,27 @@ class ByHand:
             binary = Path(folder) / "app"
             with watch.time("go build"):
                 self._compile(binary, name, commit)
-            variables = self._variables(Path(folder), binary, name, commit)
+            recipe = Recipe(name, commit, binary, Inputs.read(self._project, self._session.git, binary))
+            variables = packer_variables(self._session, recipe, Path(folder))
             with watch.time("packer build"):
                 self._bake(variables)
         self._deploy(name, watch)
         return watch.run
 
     def _compile(self, binary: Path, name: str, commit: str) -> None:
-        [go] = self._venv.glob("lib/python3*/site-packages/go/bin/go")
         flags = f"-s -w -buildid= -X main.version={name} -X main.commit={commit}"
         env = {**self._session.toolchain.environment("go"), "GOOS": "linux", "GOARCH": "amd64"}
-        argv = [str(go), "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(binary), "."]
+        argv = [
+            str(self._session.toolchain.go()),
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags",
+            flags,
+            "-o",
+            str(binary),
+            ".",
+        ]
         run(argv, cwd=self._project.root / "app", env=env)
 
     def _bake(self, variables: Mapping[str, str]) -> None:
@@ -71,42 +76,3 @@ class ByHand:
         with watch.time("tofu apply"):
             run(argv, cwd=session.terraform.folder, env=env)
         reference.write(settings.reference_path, target)
-
-    def _variables(self, folder: Path, binary: Path, name: str, commit: str) -> dict[str, str]:
-        project, inputs = self._project, Inputs.read(self._project, self._session.git, binary)
-        image, user_data = inputs.name(name), folder / "user-data"
-        host_key = self._session.key.host_key(f"bake {image}")
-        user_data.write_text(_user_data(host_key))
-        expect = folder / "expect.json"
-        expect.write_text(json.dumps({"version": name, "commit": commit, "image": image}))
-        return {
-            "image_name": image,
-            "version": name,
-            "commit": commit,
-            "digest": inputs.digest,
-            "tags": json.dumps(inputs.tags(name, commit)),
-            "base_image": inputs.base,
-            "region": project.region,
-            "size": project.size,
-            "binary": str(binary),
-            "provisioning_dir": str(project.root / "provisioning"),
-            "user_data_file": str(user_data),
-            "test_command": self._test_command(host_key, expect),
-            "manifest": str(folder / "manifest.json"),
-            "run_id": "by-hand",
-        }
-
-    def _test_command(self, host_key: HostKey, expect: Path) -> str:
-        tests = self._project.root / "tests" / "droplet"
-        python = str(self._venv / "bin" / "python")
-        words = [
-            *(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
-            *(str(tests / test) for test in IMAGE_TESTS),
-            *(f"--host-key={host_key.public}", f"--expect={expect}"),
-        ]
-        return shlex.join(words)
-
-
-def _user_data(host_key: HostKey) -> str:
-    keys = {"ed25519_private": host_key.private, "ed25519_public": host_key.public}
-    return "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_genkeytypes": [], "ssh_keys": keys})

@@ -9,10 +9,10 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import artifact, image, version
-from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.keys import HostKey
 from pipeline.progress import Progress
@@ -24,22 +24,36 @@ from pipeline.tools.toolchain import RELEASE_TOOLS
 IMAGE_TESTS = ("test_image.py", "test_clean.py")
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes one image, worked out before anything is started."""
+
+    version: str
+    commit: str
+    binary: Path
+    inputs: image.Inputs
+
+    @property
+    def image(self) -> str:
+        """The image's name."""
+        return self.inputs.name(self.version)
+
+
 def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     """The image of a version, baked now unless the same inputs were baked before.
 
     Raises PipelineError for uncommitted changes, for a version that was baked from other inputs, and for a bake that
     fails, its tests included.
     """
-    project, progress = session.settings.project, session.progress
     name, commit = version.resolve(session.git, asked, dirty=dirty)
     binary = _binary(session, name, commit)
-    inputs = image.Inputs.read(project, session.git, binary)
-    found = image.baked_before(session.api.images(), inputs, name)
+    recipe = Recipe(name, commit, binary, image.Inputs.read(session.settings.project, session.git, binary))
+    found = image.baked_before(session.api.images(), recipe.inputs, name)
     if found is None:
-        with progress.step(f"bake {inputs.name(name)}"):
-            _bake(session, inputs, name, commit, binary)
+        with session.progress.step(f"bake {recipe.image}"):
+            _bake(session, recipe)
         return image.find(session.api.images(), name)
-    progress.say(f"  ✓ {found.name} was baked before")
+    session.progress.say(f"  ✓ {found.name} was baked before")
     return found
 
 
@@ -52,36 +66,43 @@ def _binary(session: Session, name: str, commit: str) -> Path:
     return artifact.binary(session.git, cache, name, commit, go, session.toolchain.environment("go"))
 
 
-def _bake(session: Session, inputs: image.Inputs, name: str, commit: str, binary: Path) -> None:
+def _bake(session: Session, recipe: Recipe) -> None:
     settings, toolchain, progress = session.settings, session.toolchain, session.progress
     toolchain.ensure(RELEASE_TOOLS, progress.detail)  # those of the deploy as well: they are fetched side by side
     packer = Packer(toolchain.packer(), {**toolchain.environment("packer"), **settings.cloud.environment})
-    image_name = inputs.name(name)
-    log_path = settings.work / "logs" / f"bake-{image_name}.log"
+    log_path = settings.work / "logs" / f"bake-{recipe.image}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="slipway-bake-") as folder, log_path.open("w") as log:
-        host_key = session.key.host_key(f"bake {image_name}")
-        variables = {
-            "image_name": image_name,
-            "version": name,
-            "commit": commit,
-            "digest": inputs.digest,
-            "tags": json.dumps(inputs.tags(name, commit)),
-            "base_image": inputs.base,
-            "region": settings.project.region,
-            "size": settings.project.size,
-            "binary": str(binary),
-            "provisioning_dir": str(settings.project.root / "provisioning"),
-            "user_data_file": str(_private_file(Path(folder) / "user-data", _user_data(host_key))),
-            "test_command": _test_command(settings, Path(folder), host_key, image_name, name, commit),
-            "manifest": str(settings.work / "manifest.json"),
-            "run_id": secrets.token_hex(4),
-        }
+        variables = packer_variables(session, recipe, Path(folder))
         try:
             packer.build(settings.project.root / "packer", variables, _watch(log.write, progress))
         except PipelineError as error:
             log.flush()
             raise PipelineError(error.message, f"{_last_words(log_path)}\nAll of its output: {log_path}") from error
+
+
+def packer_variables(session: Session, recipe: Recipe, folder: Path) -> dict[str, str]:
+    """The variables of the template; the files that they name, which are secret, are made in ``folder``."""
+    project = session.settings.project
+    host_key = session.key.host_key(f"bake {recipe.image}")
+    expected = {"version": recipe.version, "commit": recipe.commit, "image": recipe.image}
+    expect = _private_file(folder / "expect.json", json.dumps(expected))
+    return {
+        "image_name": recipe.image,
+        "version": recipe.version,
+        "commit": recipe.commit,
+        "digest": recipe.inputs.digest,
+        "tags": json.dumps(recipe.inputs.tags(recipe.version, recipe.commit)),
+        "base_image": recipe.inputs.base,
+        "region": project.region,
+        "size": project.size,
+        "binary": str(recipe.binary),
+        "provisioning_dir": str(project.root / "provisioning"),
+        "user_data_file": str(_private_file(folder / "user-data", _user_data(host_key))),
+        "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect),
+        "manifest": str(session.settings.work / "manifest.json"),
+        "run_id": secrets.token_hex(4),
+    }
 
 
 def _user_data(host_key: HostKey) -> str:
@@ -95,9 +116,7 @@ def _user_data(host_key: HostKey) -> str:
     )
 
 
-def _test_command(settings: Settings, folder: Path, host_key: HostKey, image_name: str, name: str, commit: str) -> str:
-    expect = _private_file(folder / "expect.json", json.dumps({"version": name, "commit": commit, "image": image_name}))
-    tests = settings.project.root / "tests" / "droplet"
+def _test_command(tests: Path, host_key: HostKey, expect: Path) -> str:
     words = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
         *(str(tests / test) for test in IMAGE_TESTS),
