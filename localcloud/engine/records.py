@@ -21,7 +21,10 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Droplet:
-    """A machine that is wanted: `layers` are its image's, topmost first, above the base image `base`."""
+    """A machine that is wanted: `layers` are its image's, topmost first, above the base image `base`.
+
+    Its `disk` in GiB is that of its size, or of an earlier size that it was resized from without the disk.
+    """
 
     id: int = 0
     name: str = ""
@@ -39,6 +42,11 @@ class Droplet:
     private_address: str = ""
     vpc: str = ""
     hostname: str = ""
+    disk: int = 0
+    ipv6: bool = False
+    backups: bool = False
+    backup_policy: dict[str, Any] = field(default_factory=dict)
+    root_password: str = ""
     created_at: str = field(default_factory=now)
 
 
