@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
-from localcloud import credentials, daemon, lock
+from localcloud import credentials, daemon, lock, tls
 from localcloud.api.app import build
 from localcloud.config import Config
 from localcloud.engine.cloud import Cloud
@@ -37,18 +39,19 @@ def serve(config: Config) -> None:
     requirements.check(config)
     config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
     with lock.claim(config):
-        listener = _listener(config)
+        listener, tls_listener = _listener(config.port, "PORT"), _listener(config.tls_port, "TLS_PORT")
         config.save()
         token = credentials.ensure(config).token
+        secure = tls.context(config)
         cloud = Cloud(config, Machinery.of(config))
         try:
             cloud.start()
         except BaseException:
             cloud.stop()
             raise
-        log.info("serving %s from %s", credentials.endpoint(config), config.state)
+        log.info("serving %s and %s from %s", credentials.endpoint(config), tls.endpoint(config), config.state)
         app = build(cloud, token, _lifespan(cloud))
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -57,9 +60,31 @@ def serve(config: Config) -> None:
                 lifespan="on",
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+            ),
+            tls_listener,
+            secure,
         )
         server.run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """One server with two doors: whatever holds for a connection over HTTP holds for one over HTTPS."""
+
+    def __init__(self, config: uvicorn.Config, tls_listener: socket.socket, secure: ssl.SSLContext) -> None:
+        super().__init__(config)
+        self._tls_listener = tls_listener
+        self._secure = secure
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        door = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=self._tls_listener, ssl=self._secure, backlog=self.config.backlog
+        )
+        self.servers.append(door)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class  # type: ignore[assignment]
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def _lifespan(cloud: Cloud) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
@@ -85,15 +110,15 @@ def _stop(cloud: Cloud) -> None:
     log.info("stopped")
 
 
-def _listener(config: Config) -> socket.socket:
+def _listener(port: int, setting: str) -> socket.socket:
     # Only with its protocol named does asyncio set TCP_NODELAY on what the socket accepts.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", config.port))
+        listener.bind(("127.0.0.1", port))
     except OSError:
         listener.close()
-        raise daemon.port_busy(config) from None
+        raise daemon.port_busy(port, setting) from None
     return listener
 
 

@@ -25,6 +25,7 @@ def own_cloud(name: str) -> Iterator[Mapping[str, str]]:
         settings = {
             "LOCALCLOUD_STATE": str(state),
             "LOCALCLOUD_PORT": str(_free_port()),
+            "LOCALCLOUD_TLS_PORT": str(_free_port()),
             "LOCALCLOUD_BRIDGE": f"lctest{slot}",
             "LOCALCLOUD_RANGE": f"198.{18 + slot // 16}.{slot % 16 * 16}.0/20",
             "LOCALCLOUD_VPC_RANGE": f"10.{200 + slot}.0.0/20",

@@ -130,6 +130,7 @@ def settings(state: Path, number: int) -> dict[str, str]:
     return passed | {
         "LOCALCLOUD_STATE": str(state),
         "LOCALCLOUD_PORT": str(free_port()),
+        "LOCALCLOUD_TLS_PORT": str(free_port()),
         "LOCALCLOUD_BRIDGE": f"lcc{number % 100000}",
         "LOCALCLOUD_RANGE": str(free_range(number)),
         "LOCALCLOUD_VPC_RANGE": f"10.{128 + number % 100}.0.0/20",
