@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 from pathlib import Path
 
@@ -154,6 +154,15 @@ class Config:
     def anchor_address(self, public: IPv4Address) -> IPv4Address:
         """The anchor address of the droplet that has this public address."""
         return self._anchor(public)
+
+    def anchor(self, public: IPv4Address) -> IPv4Interface:
+        """The same with the network that the droplet sees it in."""
+        return IPv4Interface((self._anchor(public), self.anchor_network.prefixlen))
+
+    def anchored(self, anchor: IPv4Address) -> IPv4Address:
+        """The public address of the droplet that has this anchor address."""
+        kept, taken = int(ANCHORS.netmask), int(ANCHORS.hostmask)
+        return IPv4Address(int(self.range.network_address) & kept | int(anchor) & taken)
 
     @staticmethod
     def _anchor(public: IPv4Address) -> IPv4Address:

@@ -229,4 +229,5 @@ class Lifecycle:
             private_address=IPv4Address(droplet.private_address),
             private_network=self.config.vpc_range,
             nameservers=self.network.nameservers(),
+            anchor=self.config.anchor(IPv4Address(droplet.public_address)),
         )

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Connect a machine that is starting: as soon as its two interfaces are there, route its public address to the one
+# Connect a machine that is starting: as soon as its two interfaces are there, route its public addresses to the one
 # (answering ARP there for the whole range, at once, and taking no other source address) and put the other on the VPC's
 # bridge, which comes last and says that all is done. Part of each boot, so that a reboot from inside works without
 # the server.
-# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY
+# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY ANCHOR_ADDRESS
 set -eu
 tries=0
 until [ -e "/sys/class/net/$1" ] && [ -e "/sys/class/net/$2" ]; do
@@ -18,5 +18,6 @@ echo 1 >"/proc/sys/net/ipv4/conf/$1/rp_filter"
 ip -batch - <<END
 link set $1 up
 route replace $4/32 dev $1 src $5
+route replace $6/32 dev $1 src $5
 link set $2 master $3 up
 END

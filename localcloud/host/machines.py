@@ -174,17 +174,19 @@ def nspawn_command(config: Config, name: str, spec: MachineSpec) -> list[str]:
     public, private = config.interfaces(spec.droplet_id)
     return [
         *("systemd-nspawn", "--quiet", "--boot", f"--directory={spec.root}", f"--machine={name}"),
-        *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=pipe"),
+        *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=read-only"),
         *(f"--private-users={SHIFT}:65536", "--private-users-ownership=off"),
         *(f"--network-veth-extra={public}:eth0", f"--network-veth-extra={private}:eth1"),
         *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+        "systemd.show_status=1",  # to init: tell the console what is being started
     ]
 
 
 def attach_arguments(config: Config, spec: MachineSpec) -> list[str]:
     """The arguments of ``attach.sh``."""
     interfaces = config.interfaces(spec.droplet_id)
-    return [*interfaces, config.vpc_bridge, str(spec.public_address), str(config.gateway)]
+    addresses = (spec.public_address, config.gateway, config.anchor_address(spec.public_address))
+    return [*interfaces, config.vpc_bridge, *map(str, addresses)]
 
 
 def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 from localcloud.host import inherit, inside
@@ -38,6 +38,7 @@ class Seed:
     private_address: IPv4Address
     private_network: IPv4Network
     nameservers: Sequence[str] = ()
+    anchor: IPv4Interface | None = None
 
 
 def write_seed(root: Path, seed: Seed) -> None:
@@ -73,10 +74,11 @@ def network_config(seed: Seed) -> dict[str, object]:
         "dns_nameservers": list(seed.nameservers),
     }
     private = {"type": "static", "address": f"{seed.private_address}/{seed.private_network.prefixlen}"}
+    anchor = [{"type": "static", "address": str(seed.anchor)}] if seed.anchor else []
     return {
         "version": 1,
         "config": [
-            {"type": "physical", "name": "eth0", "subnets": [public]},
+            {"type": "physical", "name": "eth0", "subnets": [public, *anchor]},
             {"type": "physical", "name": "eth1", "subnets": [private]},
         ],
     }

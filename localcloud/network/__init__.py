@@ -5,7 +5,8 @@ public      each droplet's interface is routed, none is a port of the bridge: th
             neighbour's floating IP is reached with one's own source address, nobody can use an address that is
             not his, and one that nobody has answers "host unreachable" at once
 private     the VPC is a bridge with droplets only; the host has no address there
-floating    one nftables map, so that an address moves in one transaction
+floating    one nftables map, so that an address moves in one transaction; what it translates to is the anchor address
+            that each droplet has beside its public one, as at DigitalOcean
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from localcloud.config import Config
 from localcloud.host import inherit
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
-from localcloud.network import foreign
-from localcloud.network.rules import floating_rules, ruleset
+from localcloud.network import connections, foreign
+from localcloud.network.rules import floating_rules, muted_rules, ruleset
 
 RULE_PRIORITY = 5270
 
@@ -47,6 +48,7 @@ class Network:
             _bridge(bridge)
         address = f"{config.gateway}/{config.range.prefixlen}"
         run(["ip", "address", "replace", address, "dev", config.bridge])
+        run(["ip", "address", "replace", f"{config.anchor_gateway}/32", "dev", config.bridge])
         run(["ip", "-batch", "-"], input="".join(f"route replace {route}\n" for route in _routes(config)))
         self._drop_rules()
         run(["ip", "-batch", "-"], input="".join(f"rule add {rule}\n" for rule in _rules(config)))
@@ -71,7 +73,7 @@ class Network:
     def move_floating(self, address: IPv4Address, target: IPv4Address | None) -> None:
         """Point one floating IP at a droplet's public address, or nowhere, in one transaction.
 
-        Connections through it end as they do at DigitalOcean: their next packet meets the new droplet.
+        Connections through it end at once, for both of their ends; new ones reach the new droplet.
         """
         with self._lock:
             table = self.floating()
@@ -82,7 +84,12 @@ class Network:
         """The map as the kernel has it."""
         listed = json.loads(run(["nft", "-j", "list", "map", "inet", self._config.table, "floating"]))
         maps = [entry["map"] for entry in listed["nftables"] if "map" in entry]
-        return {IPv4Address(key): IPv4Address(value) for key, value in maps[0].get("elem", [])}
+        elements = maps[0].get("elem", [])
+        return {IPv4Address(key): self._config.anchored(IPv4Address(value)) for key, value in elements}
+
+    def mute(self, interface: str, muted: bool = True) -> None:
+        """Let nothing through an interface of a droplet, or everything again."""
+        run(["nft", "-f", "-"], input=muted_rules(self._config, interface, muted))
 
     def nameservers(self) -> list[str]:
         """The name servers that droplets are to use."""
@@ -98,9 +105,11 @@ class Network:
         gone = "".join(f"route del {a}/32 dev {bridge}\n" for a in before.keys() - table.keys())
         run(["ip", "-batch", "-"], input=added)
         run(["nft", "-f", "-"], input=floating_rules(self._config, table))
-        run(["ip", "-force", "-batch", "-"], input=gone, check=False)
+        # An address that points nowhere keeps its route until its connections have heard of their end.
         for address in changed:
-            run(["conntrack", "-D", "-f", "ipv4", "--orig-dst", str(address)], check=False)
+            if address in before:
+                connections.end(address, self._config.anchor_address(before[address]))
+        run(["ip", "-force", "-batch", "-"], input=gone, check=False)
 
     def _drop_rules(self) -> None:
         for number in _numbers(self._config.range):

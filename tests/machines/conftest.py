@@ -64,6 +64,7 @@ class Cloud:
             private_address=private,
             private_network=self.config.vpc_range,
             nameservers=self.network.nameservers(),
+            anchor=self.config.anchor(public),
         )
         write_seed(root, seed)
         return MachineSpec(number, seed.hostname, root, memory_mb, 1, public, private)
