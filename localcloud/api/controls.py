@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from localcloud.api.http import NOTHING, Call, Reply
+from localcloud.engine import overview
 
 
 def health(call: Call) -> Reply:
@@ -14,7 +15,17 @@ def health(call: Call) -> Reply:
 
 
 def status(call: Call) -> Reply:
-    return Reply(200, call.cloud.status())
+    return Reply(200, overview.status(call.cloud))
+
+
+def usage(call: Call) -> Reply:
+    return Reply(200, overview.usage(call.cloud))
+
+
+def login(call: Call) -> Reply:
+    """Where to log in to a droplet, and by which host keys it is known."""
+    found = overview.login(call.cloud, call.number("droplet"))
+    return Reply(200, {"address": found.address, "host_keys": found.host_keys})
 
 
 def reset(call: Call) -> Reply:
@@ -25,5 +36,7 @@ def reset(call: Call) -> Reply:
 ROUTES = [
     ("GET", "/_localcloud/health", health),
     ("GET", "/_localcloud/status", status),
+    ("GET", "/_localcloud/usage", usage),
+    ("GET", "/_localcloud/droplets/{droplet}/login", login),
     ("POST", "/_localcloud/reset", reset),
 ]

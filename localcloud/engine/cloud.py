@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
@@ -20,7 +18,7 @@ from localcloud.engine.keys import Keys
 from localcloud.engine.layers import Layers
 from localcloud.engine.lifecycle import Lifecycle
 from localcloud.engine.machinery import Machinery
-from localcloud.engine.records import ACTIVE, DROPLET, ERRORED, IN_PROGRESS
+from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 from localcloud.host.errors import HostError
@@ -89,40 +87,6 @@ class Cloud:
         finally:
             self.actions.paused = False
 
-    def status(self) -> dict[str, Any]:
-        """What a person wants to know: what is there, what runs, what went wrong and why."""
-        droplets = self.store.droplets.find()
-        running = self.machinery.machines.running()
-        return {
-            "pid": os.getpid(),
-            "state": str(self.config.state),
-            "network": {"range": str(self.config.range), "vpc_range": str(self.config.vpc_range)},
-            "bases": self.bases.states(),
-            "droplets": [
-                {
-                    "id": droplet.id,
-                    "name": droplet.name,
-                    "status": droplet.status,
-                    "running": droplet.id in running,
-                    "address": droplet.public_address,
-                    "console": str(self.machinery.machines.console(droplet.id)),
-                }
-                for droplet in droplets
-            ],
-            "floating_ips": {ip.address: ip.droplet_id for ip in self.store.floating_ips.find()},
-            "images": self.store.images.count("slug IS NULL AND NOT deleted"),
-            "errors": [
-                {
-                    "action": action.id,
-                    "type": action.type,
-                    "resource_id": action.resource_id,
-                    "at": action.completed_at,
-                    "reason": action.reason,
-                }
-                for action in self.store.actions.find("status = ?", ERRORED, newest=True)[:20]
-            ],
-        }
-
     def _remove_strays(self) -> None:
         """Machines without a record, as a crash in the midst of a reset can leave them."""
         known = {droplet.id for droplet in self.store.droplets.find()}
@@ -142,6 +106,8 @@ class Cloud:
         while not self.actions.stopping.wait(WATCH_SECONDS):
             try:
                 running = self.machinery.machines.running()
+                for droplet_id in running:
+                    self.machinery.machines.trim_console(droplet_id)
                 for droplet in self.store.droplets.find("status = ?", ACTIVE):
                     if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
                         self.lifecycle.notice_off(droplet.id)

@@ -13,6 +13,9 @@ from pathlib import Path, PurePosixPath
 SHIFT = 524288
 """The host's user and group id that is root inside every droplet; ids up to 65535 follow it."""
 
+MOST = 1 << 20
+"""Bytes: a droplet may make its files as large as it likes, and the server must not read all of them."""
+
 
 def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> None:
     """Put a file of the droplet's root at the absolute ``path`` under ``root``, at once or not at all."""
@@ -32,7 +35,10 @@ def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> Non
 
 
 def read(root: Path, path: str) -> bytes | None:
-    """The content of the regular file at the absolute ``path`` under ``root``; None when there is none."""
+    """The content of the regular file at the absolute ``path`` under ``root``, its first megabyte at most.
+
+    None when there is none.
+    """
     *parents, name = PurePosixPath(path).parts[1:]
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -42,7 +48,7 @@ def read(root: Path, path: str) -> bytes | None:
             folder = child
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         with os.fdopen(file, "rb") as stream:
-            return stream.read() if stat.S_ISREG(os.fstat(file).st_mode) else None
+            return stream.read(MOST) if stat.S_ISREG(os.fstat(file).st_mode) else None
     except OSError:
         return None
     finally:

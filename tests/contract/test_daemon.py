@@ -42,7 +42,7 @@ def test_up_is_quick_when_it_is_up(daemon: Daemon, api: Api) -> None:
     started = daemon.up()
     assert time.monotonic() - began < 0.6
     assert started["endpoint"] == api.endpoint
-    assert set(started) == {"endpoint", "token", "state", "pid", "network"}
+    assert set(started) == {"endpoint", "https", "token", "state", "pid", "network"}
 
 
 def test_credentials_are_for_the_owner_alone(daemon: Daemon, api: Api) -> None:
@@ -73,14 +73,14 @@ def test_a_busy_port_is_one_sentence(other_daemon: Daemon) -> None:
         holder.listen()
         done = other_daemon.run("up", check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
-    assert "Hint:" in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"✗ Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
+    assert "\n  Stop that program" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_settings_that_contradict_the_cloud_are_refused(daemon: Daemon, api: Api) -> None:
     done = Daemon(daemon.env | {"LOCALCLOUD_BRIDGE": "other"}).run("up", check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: LOCALCLOUD_BRIDGE=other contradicts")
+    assert done.stderr.startswith("✗ LOCALCLOUD_BRIDGE=other contradicts")
 
 
 def test_crash_restart_down_and_reset(other_daemon: Daemon) -> None:

@@ -44,9 +44,18 @@ class Rooms:
     def mount(self, droplet_id: int, layers: Sequence[Path]) -> Path:
         self._step("mount")
         self.disks.add(droplet_id)
-        root = self.folder / str(droplet_id)
+        root = self.root(droplet_id)
         root.mkdir(exist_ok=True)
         return root
+
+    def root(self, droplet_id: int) -> Path:
+        return self.folder / str(droplet_id)
+
+    def size(self, droplet_id: int) -> int:
+        return 1_000_000
+
+    def layer_size(self, layer_id: str) -> int:
+        return 10_000_000
 
     def unmount(self, droplet_id: int) -> None:
         pass
@@ -89,6 +98,9 @@ class Rooms:
 
     def console(self, droplet_id: int) -> Path:
         return self.folder / f"{droplet_id}.console"
+
+    def trim_console(self, droplet_id: int) -> None:
+        pass
 
     def up(self) -> None:
         pass

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from localcloud.engine import overview
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.droplets import DropletOrder
 from localcloud.engine.errors import NotFound, Unprocessable
@@ -58,7 +59,7 @@ def test_a_droplet_that_cannot_be_made_leaves_nothing(start: Callable[[], Cloud]
     with pytest.raises(NotFound):
         cloud.droplets.get(droplet_id)
     assert last_action(cloud, "create") == (ERRORED, f"{step} failed. Try again.")
-    assert cloud.status()["errors"][0]["reason"] == f"{step} failed. Try again."
+    assert overview.status(cloud)["errors"][0]["reason"] == f"{step} failed. Try again."
     assert (rooms.on, rooms.disks) == (set(), set())
     rooms.fail = ""
     ready(cloud)
