@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from localcloud import credentials, daemon, lock, tls
 from localcloud.api.app import build
+from localcloud.api.metadata import Doors
 from localcloud.config import Config
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.machinery import Machinery
@@ -28,6 +29,7 @@ from localcloud.host.errors import HostError
 # Longer than any client waits between two polls, so that a kept connection is never closed under a POST.
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 5
+IP_FREEBIND = 15
 BASE_SECONDS = 30.0
 
 log = logging.getLogger("localcloud.server")
@@ -40,6 +42,7 @@ def serve(config: Config) -> None:
     config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
     with lock.claim(config):
         listener, tls_listener = _listener(config.port, "PORT"), _listener(config.tls_port, "TLS_PORT")
+        droplets_listener = _listener(config.port, "PORT", str(config.gateway))
         config.save()
         token = credentials.ensure(config).token
         secure = tls.context(config)
@@ -50,7 +53,7 @@ def serve(config: Config) -> None:
             cloud.stop()
             raise
         log.info("serving %s and %s from %s", credentials.endpoint(config), tls.endpoint(config), config.state)
-        app = build(cloud, token, _lifespan(cloud))
+        app = Doors(cloud, build(cloud, token, _lifespan(cloud)))
         server = Server(
             uvicorn.Config(
                 app,
@@ -64,7 +67,7 @@ def serve(config: Config) -> None:
             tls_listener,
             secure,
         )
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, droplets_listener])
 
 
 class Server(uvicorn.Server):
@@ -110,12 +113,14 @@ def _stop(cloud: Cloud) -> None:
     log.info("stopped")
 
 
-def _listener(port: int, setting: str) -> socket.socket:
+def _listener(port: int, setting: str, address: str = "127.0.0.1") -> socket.socket:
     # Only with its protocol named does asyncio set TCP_NODELAY on what the socket accepts.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        # The droplets' door is at an address that is only there once the network is up.
+        listener.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        listener.bind((address, port))
     except OSError:
         listener.close()
         raise daemon.port_busy(port, setting) from None

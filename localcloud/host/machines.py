@@ -7,6 +7,7 @@ it has a keeper of its own (``keeper.sh``); a restarted server finds it by its c
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import select
 import signal
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from localcloud.config import Config
@@ -28,6 +29,7 @@ TASKS = 4096
 START_TIMEOUT = 30.0
 KILL_TIMEOUT = 15.0
 REBOOT = 133
+CONSOLE_BYTES, CONSOLE_KEPT = 8 << 20, 1 << 20
 POWER_OFF = signal.SIGRTMIN + 4
 """What systemd as process 1 takes for "power off cleanly" (systemd(1), SIGNALS)."""
 
@@ -49,6 +51,7 @@ class MachineSpec:
     vcpus: int
     public_address: IPv4Address
     private_address: IPv4Address
+    address6: IPv6Address | None = None
 
 
 class Machines:
@@ -69,6 +72,7 @@ class Machines:
         console = self.console(spec.droplet_id)
         console.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         console.write_bytes(b"")
+        self._note_ipv6(spec)
         try:
             if cgroups.systemd_is_init():
                 run(unit_command(self._config, name, spec, console), timeout=START_TIMEOUT)
@@ -80,6 +84,11 @@ class Machines:
             said = console.read_text(errors="replace").strip().splitlines()
             reason = said[-1] if said else error.message
             raise HostError(f"Droplet {spec.droplet_id} does not start: {reason}", f"Look at {console}.") from None
+
+    def attach(self, spec: MachineSpec) -> None:
+        """Connect a running machine anew, as its addresses are now. Raises ``HostError``."""
+        self._note_ipv6(spec)
+        run(["sh", str(SCRIPTS / "attach.sh"), *attach_arguments(self._config, spec)])
 
     def shutdown(self, droplet_id: int, timeout: float = 30) -> bool:
         """Power off cleanly; ``False`` when the machine still runs after ``timeout`` seconds."""
@@ -130,10 +139,33 @@ class Machines:
         """The file with what the machine printed on its console since it was started."""
         return self._config.state / "machines" / f"{droplet_id}.console"
 
+    def trim_console(self, droplet_id: int) -> None:
+        """Keep the newest part alone of what a droplet printed, once it is so much that it would fill the host."""
+        with suppress(FileNotFoundError), self.console(droplet_id).open("r+b") as file:
+            if file.seek(0, os.SEEK_END) > CONSOLE_BYTES:
+                file.seek(-CONSOLE_KEPT, os.SEEK_END)
+                kept = file.read()
+                file.truncate(0)  # whoever writes appends, so it goes on behind what is put back
+                file.seek(0)
+                file.write(kept)
+
+    def hardware_addresses(self, droplet_id: int) -> dict[str, str]:
+        """The hardware address of each of the machine's interfaces, by its name inside; empty when it does not run."""
+        init = cgroups.init(self._name(droplet_id))
+        if init is None:
+            return {}
+        listed = run(["nsenter", f"--net=/proc/{init}/ns/net", "ip", "-json", "link"], check=False)
+        return {link["ifname"]: link["address"] for link in json.loads(listed or "[]")}
+
     def forget(self, droplet_id: int) -> None:
         """Remove the files that were kept about a machine that is no more."""
         self.console(droplet_id).unlink(missing_ok=True)
         self._lock(droplet_id).unlink(missing_ok=True)
+        ipv6_file(self._config, droplet_id).unlink(missing_ok=True)
+
+    def _note_ipv6(self, spec: MachineSpec) -> None:
+        path = ipv6_file(self._config, spec.droplet_id)
+        path.write_text(f"{spec.address6} {self._config.gateway6}\n" if spec.address6 else "")
 
     def _name(self, droplet_id: int) -> str:
         return f"{self._config.unit_prefix}{droplet_id}"
@@ -186,7 +218,12 @@ def attach_arguments(config: Config, spec: MachineSpec) -> list[str]:
     """The arguments of ``attach.sh``."""
     interfaces = config.interfaces(spec.droplet_id)
     addresses = (spec.public_address, config.gateway, config.anchor_address(spec.public_address))
-    return [*interfaces, config.vpc_bridge, *map(str, addresses)]
+    return [*interfaces, config.vpc_bridge, *map(str, addresses), str(ipv6_file(config, spec.droplet_id))]
+
+
+def ipv6_file(config: Config, droplet_id: int) -> Path:
+    """Where ``attach.sh`` reads the IPv6 address of a machine that has one."""
+    return config.state / "machines" / f"{droplet_id}.ipv6"
 
 
 def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:
