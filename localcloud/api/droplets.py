@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import Any
 
 from localcloud.api import actions, images, regions, sizes, vpcs
 from localcloud.api.http import NOTHING, Call, Reply, listing, whole
 from localcloud.config import Config
+from localcloud.engine import backups
 from localcloud.engine.catalogue import DEFAULT_REGION, REGIONS, SIZES
 from localcloud.engine.droplets import DropletOrder, DropletView
 from localcloud.engine.errors import Unprocessable, Unsupported
 from localcloud.engine.images import ImageView
-from localcloud.engine.records import DROPLET, NEW, Action, Droplet
+from localcloud.engine.records import BACKUP, DROPLET, NEW, Action, Droplet
 
 # Asked for, these would have to work, and the local cloud has none of them.
-UNSUPPORTED_OPTIONS = ("backups", "ipv6", "volumes")
+UNSUPPORTED_OPTIONS = ("volumes",)
 
 
 def render(call: Call, view: DropletView) -> dict[str, Any]:
@@ -25,18 +27,19 @@ def render(call: Call, view: DropletView) -> dict[str, Any]:
         "name": droplet.name,
         "memory": size.memory,
         "vcpus": size.vcpus,
-        "disk": size.disk,
+        "disk": droplet.disk or size.disk,
         "locked": view.locked,
         "status": droplet.status,
         "kernel": None,
         "created_at": droplet.created_at,
-        "features": [*(["monitoring"] if droplet.monitoring else []), "private_networking"],
-        "backup_ids": [],
-        "next_backup_window": None,
+        "features": [name for name in ("backups", "ipv6", "monitoring") if getattr(droplet, name)]
+        + ["private_networking"],
+        "backup_ids": view.backup_ids,
+        "next_backup_window": backups.next_window(droplet.backup_policy) if droplet.backups else None,
         "snapshot_ids": view.snapshot_ids,
         "image": images.render(ImageView(view.image, view.image_tags)),
         "volume_ids": [],
-        "size": sizes.render(size),
+        "size": sizes.render(call, size),
         "size_slug": size.slug,
         "networks": networks(call.cloud.config, droplet),
         "region": regions.render(REGIONS[droplet.region]),
@@ -61,7 +64,16 @@ def networks(config: Config, droplet: Droplet) -> dict[str, Any]:
         "gateway": str(config.private_gateway),
         "type": "private",
     }
-    return {"v4": [private, public], "v6": []}
+    return {"v4": [private, public], "v6": [_network6(config, droplet)] if droplet.ipv6 else []}
+
+
+def _network6(config: Config, droplet: Droplet) -> dict[str, Any]:
+    return {
+        "ip_address": str(config.address6(IPv4Address(droplet.public_address))),
+        "netmask": config.network6.prefixlen,
+        "gateway": str(config.gateway6),
+        "type": "public",
+    }
 
 
 def index(call: Call) -> Reply:
@@ -109,15 +121,26 @@ def snapshots_of(call: Call) -> Reply:
 
 
 def backups_of(call: Call) -> Reply:
-    return _none(call, "backups")
+    found = call.cloud.images.of_droplet(_existing(call), call.page, BACKUP)
+    return listing(call, "backups", found, images.render)
 
 
 def kernels_of(call: Call) -> Reply:
     return _none(call, "kernels")
 
 
+def firewalls_of(call: Call) -> Reply:
+    return _none(call, "firewalls")
+
+
 def neighbors_of(call: Call) -> Reply:
-    return _none(call, "droplets")
+    """All droplets of a region are on the same hardware here."""
+    found = call.cloud.droplets.neighbors(_existing(call), call.page)
+    return listing(call, "droplets", found, lambda view: render(call, view))
+
+
+def neighbor_ids(call: Call) -> Reply:
+    return Reply(200, {"neighbor_ids": call.cloud.droplets.neighborhoods()})
 
 
 def _none(call: Call, key: str) -> Reply:
@@ -149,6 +172,8 @@ def _order(call: Call, several: bool) -> DropletOrder:
         user_data=call.text("user_data") or "",
         tags=call.words("tags"),
         monitoring=bool(call.body.get("monitoring")),
+        ipv6=bool(call.body.get("ipv6")),
+        backup_policy=backups.policy(call.body.get("backup_policy")) if call.body.get("backups") else None,
     )
 
 
@@ -163,4 +188,6 @@ ROUTES = [
     ("GET", "/v2/droplets/{droplet}/backups", backups_of),
     ("GET", "/v2/droplets/{droplet}/kernels", kernels_of),
     ("GET", "/v2/droplets/{droplet}/neighbors", neighbors_of),
+    ("GET", "/v2/droplets/{droplet}/firewalls", firewalls_of),
+    ("GET", "/v2/reports/droplet_neighbors_ids", neighbor_ids),
 ]

@@ -11,9 +11,12 @@ from localcloud.config import Config
 from localcloud.engine.actions import Actions
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import BASES
+from localcloud.engine.changes import Changes
+from localcloud.engine.droplet_actions import DropletActions
 from localcloud.engine.droplets import Droplets
 from localcloud.engine.floating import FloatingIPs
 from localcloud.engine.images import Images
+from localcloud.engine.imports import CustomImages
 from localcloud.engine.keys import Keys
 from localcloud.engine.layers import Layers
 from localcloud.engine.lifecycle import Lifecycle
@@ -41,10 +44,13 @@ class Cloud:
         self.keys = Keys(self.store)
         self.tags = Tags(self.store)
         self.layers = Layers(self.store, machinery.disks)
-        self.images = Images(self.store, self.tags, self.layers)
+        self.images = Images(config, self.store, self.tags, self.layers)
+        self.custom_images = CustomImages(self.store, self.actions, self.images, machinery.imports)
         self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags)
         self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
         self.lifecycle = Lifecycle(config, self.store, self.actions, machinery, self.bases, self.layers, self.tags)
+        self.droplet_actions = DropletActions(self.store, self.actions, self.droplets, self.images)
+        Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def start(self) -> None:

@@ -44,6 +44,6 @@ class Layers:
                 used.update(droplet.layers)
             for image in self.store.images.find("NOT deleted"):
                 used.update(image.layers)
-            for action in self.store.actions.find("status = ? AND type = 'snapshot'", IN_PROGRESS):
-                used.add(action.args["layer"])
+            for action in self.store.actions.find("status = ?", IN_PROGRESS):
+                used.update([action.args["layer"]] if "layer" in action.args else action.args.get("layers", ()))
             return [layer for layer in self.store.layers.find() if layer.name not in used]

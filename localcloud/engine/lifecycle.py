@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from localcloud.config import Config
@@ -12,7 +12,7 @@ from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import BASES, SIZES
 from localcloud.engine.layers import Layers
 from localcloud.engine.machinery import Machinery
-from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF, Action, Droplet, Image
+from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF, SNAPSHOT, Action, Droplet, Image
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 from localcloud.host.errors import HostError
@@ -51,7 +51,7 @@ class Lifecycle:
             "destroy": self._destroy,
             "shutdown": self._shutdown,
             "power_off": self._power_off,
-            "power_on": self._power_on,
+            "power_on": self.power_on,
             "power_cycle": self._power_cycle,
             "reboot": self._reboot,
             "snapshot": self._snapshot,
@@ -60,11 +60,17 @@ class Lifecycle:
 
     def boot(self, droplet: Droplet) -> None:
         """Start the machine on its disk, which is made when it is not there."""
+        root = self.mount(droplet)
+        write_seed(root, self._seed(droplet))
+        if droplet.ipv6:
+            self.network.enable_ipv6()
+        self.machines.start(self.spec(droplet, root))
+
+    def mount(self, droplet: Droplet) -> Path:
+        """Have the droplet's disk mounted, made if need be; its root."""
         base = self._base(droplet)
         self._still_wanted(droplet.id)
-        root = self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), base])
-        write_seed(root, self._seed(droplet))
-        self.machines.start(self._spec(droplet, root))
+        return self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), base])
 
     def halt(self, droplet_id: int, *, clean: bool) -> None:
         """Stop the machine, by force when it does not go by itself, and let go of its disk."""
@@ -91,7 +97,7 @@ class Lifecycle:
             self.halt(droplet_id, clean=False)
 
     def _create(self, action: Action) -> Settle:
-        droplet = self._droplet(action)
+        droplet = self.droplet(action)
         try:
             self.boot(droplet)
         except (HostError, Abandoned):
@@ -136,8 +142,8 @@ class Lifecycle:
         self.halt(action.resource_id, clean=False)
         return lambda: self.store.droplets.update(action.resource_id, status=OFF)
 
-    def _power_on(self, action: Action) -> Settle:
-        droplet = self._droplet(action)
+    def power_on(self, action: Action) -> Settle:
+        droplet = self.droplet(action)
         try:
             if not self.machines.is_running(droplet.id):
                 self.boot(droplet)
@@ -149,15 +155,22 @@ class Lifecycle:
 
     def _power_cycle(self, action: Action) -> Settle:
         self.halt(action.resource_id, clean=False)
-        return self._power_on(action)
+        return self.power_on(action)
 
     def _reboot(self, action: Action) -> Settle:
         self.halt(action.resource_id, clean=True)
-        return self._power_on(action)
+        return self.power_on(action)
 
     def _snapshot(self, action: Action) -> Settle:
-        """The image's time is the action's: the Terraform provider finds the snapshot by that."""
-        droplet = self._droplet(action)
+        image = self.image(action)
+        return lambda: self.store.images.add(image)
+
+    def image(self, action: Action, type: str = SNAPSHOT) -> Image:
+        """What the droplet has become, as an image that is yet to be recorded.
+
+        Its time is the action's: the Terraform provider finds the snapshot by that.
+        """
+        droplet = self.droplet(action)
         name, layer = action.args["name"], action.args["layer"]
         try:
             size = self.disks.snapshot(droplet.id, layer)
@@ -165,24 +178,25 @@ class Lifecycle:
             self.layers.collect()
             raise
         parent = self.store.images.get(droplet.image_id)
-        image = Image(
+        return Image(
             name=name,
+            type=type,
             distribution=BASES[droplet.base].distribution,
             region=droplet.region,
             base=droplet.base,
             base_path=droplet.base_path,
             layers=(layer, *droplet.layers),
             droplet_id=droplet.id,
-            min_disk_size=SIZES[droplet.size].disk,
+            min_disk_size=droplet.disk or SIZES[droplet.size].disk,
             size_bytes=size + (parent.size_bytes if parent else 0),
             created_at=action.started_at,
         )
-        return lambda: self.store.images.add(image)
 
     def _rename(self, action: Action) -> Settle:
         return lambda: self.store.droplets.update(action.resource_id, name=action.args["name"])
 
-    def _droplet(self, action: Action) -> Droplet:
+    def droplet(self, action: Action) -> Droplet:
+        """The droplet that an action is about. Raises Abandoned when it goes or is gone."""
         self._still_wanted(action.resource_id)
         droplet = self.store.droplets.get(action.resource_id)
         if droplet is None:
@@ -205,7 +219,8 @@ class Lifecycle:
         self.store.droplets.update(droplet.id, base_path=str(base))
         return base
 
-    def _spec(self, droplet: Droplet, root: Path) -> MachineSpec:
+    def spec(self, droplet: Droplet, root: Path) -> MachineSpec:
+        """The machine of a droplet, as it is wanted now."""
         size = SIZES[droplet.size]
         return MachineSpec(
             droplet_id=droplet.id,
@@ -215,7 +230,11 @@ class Lifecycle:
             vcpus=size.vcpus,
             public_address=IPv4Address(droplet.public_address),
             private_address=IPv4Address(droplet.private_address),
+            address6=self._address6(droplet),
         )
+
+    def _address6(self, droplet: Droplet) -> IPv6Address | None:
+        return self.config.address6(IPv4Address(droplet.public_address)) if droplet.ipv6 else None
 
     def _seed(self, droplet: Droplet) -> Seed:
         return Seed(
@@ -230,4 +249,6 @@ class Lifecycle:
             private_network=self.config.vpc_range,
             nameservers=self.network.nameservers(),
             anchor=self.config.anchor(IPv4Address(droplet.public_address)),
+            address6=self._address6(droplet),
+            gateway6=self.config.gateway6,
         )

@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeVar
 
 NEW, ACTIVE, OFF = "new", "active", "off"
 IN_PROGRESS, COMPLETED, ERRORED = "in-progress", "completed", "errored"
+AVAILABLE, PENDING, IMPORTING = "available", "pending", "import"
 DROPLET, FLOATING_IP, IMAGE = "droplet", "floating_ip", "image"
+SNAPSHOT, BACKUP = "snapshot", "backup"
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ MOST = 1 << 20
 """Bytes: a droplet may make its files as large as it likes, and the server must not read all of them."""
 
 
-def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> None:
-    """Put a file of the droplet's root at the absolute ``path`` under ``root``, at once or not at all."""
+def write(root: Path, path: str, content: str | bytes, mode: int = 0o644, group: int = 0) -> None:
+    """Put a file of the droplet's root and ``group`` at the absolute ``path`` under ``root``, at once or not at all."""
     *parents, name = PurePosixPath(path).parts[1:]
     folder = _folder(root, parents)
     try:
@@ -27,7 +27,7 @@ def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> Non
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=folder)
         with os.fdopen(file, "wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
-            os.fchown(file, SHIFT, SHIFT)
+            os.fchown(file, SHIFT, SHIFT + group)
             os.fchmod(file, mode)
         os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
     finally:

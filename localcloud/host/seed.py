@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from pathlib import Path
 
 from localcloud.host import inherit, inside
@@ -39,6 +39,8 @@ class Seed:
     private_network: IPv4Network
     nameservers: Sequence[str] = ()
     anchor: IPv4Interface | None = None
+    address6: IPv6Address | None = None
+    gateway6: IPv6Address | None = None
 
 
 def write_seed(root: Path, seed: Seed) -> None:
@@ -75,10 +77,12 @@ def network_config(seed: Seed) -> dict[str, object]:
     }
     private = {"type": "static", "address": f"{seed.private_address}/{seed.private_network.prefixlen}"}
     anchor = [{"type": "static", "address": str(seed.anchor)}] if seed.anchor else []
+    # Not even its neighbours are on the droplet's link: they are routed, too.
+    ipv6 = [{"type": "static6", "address": f"{seed.address6}/128", "gateway": str(seed.gateway6)}]
     return {
         "version": 1,
         "config": [
-            {"type": "physical", "name": "eth0", "subnets": [public, *anchor]},
+            {"type": "physical", "name": "eth0", "subnets": [public, *anchor, *(ipv6 if seed.address6 else [])]},
             {"type": "physical", "name": "eth1", "subnets": [private]},
         ],
     }

@@ -22,7 +22,7 @@ from localcloud.config import Config
 from localcloud.host import inherit
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
-from localcloud.network import connections, foreign
+from localcloud.network import connections, foreign, ipv6
 from localcloud.network.rules import floating_rules, muted_rules, ruleset
 
 RULE_PRIORITY = 5270
@@ -52,18 +52,26 @@ class Network:
         run(["ip", "-batch", "-"], input="".join(f"route replace {route}\n" for route in _routes(config)))
         self._drop_rules()
         run(["ip", "-batch", "-"], input="".join(f"rule add {rule}\n" for rule in _rules(config)))
+        ipv6.up(config)
         foreign.accept(config)
 
     def down(self) -> None:
         """Remove all of it, whatever state it is in."""
         config = self._config
         foreign.forget(config)
+        ipv6.down(config)
         self._drop_rules()
         for route in _routes(config):
             run(["ip", "route", "del", *route.split()], check=False)
         for link in (config.bridge, config.vpc_bridge):
             run(["ip", "link", "del", link], check=False)
         run(["nft", "-f", "-"], input=f"table inet {config.table}\ndelete table inet {config.table}\n")
+
+    def enable_ipv6(self) -> None:
+        """Make ready for droplets that have IPv6. Raises ``HostError`` when this host has none."""
+        if not ipv6.available():
+            raise HostError("This machine has no IPv6.", "Create droplets without it.")
+        ipv6.forward()
 
     def set_floating(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
         """Make ``table`` (floating IP to public address of a droplet) the whole map, in one transaction."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from localcloud.config import Config
+from localcloud.network import ipv6
 
 METADATA = IPv4Address("169.254.169.254")
 """Where droplets ask who they are, as at every cloud."""
@@ -66,11 +67,13 @@ def _rules(config: Config) -> dict[str, list[str]]:
     public, private, ours = f'"{config.public_prefix}*"', config.vpc_bridge, config.range
     metadata = f"ct original ip daddr {METADATA} tcp dport {config.port}"
     floating = config.floating_network
+    six = ipv6.rules(config, public)
     return {
         # A droplet sends from its own addresses only, those that are routed to its interface.
         "raw": [
             "iifname @muted drop",
             f"iifname {public} meta nfproto ipv4 fib saddr . iif oif missing drop",
+            *six["raw"],
             f"meta mark {UNTRACKED:#x} notrack",
         ],
         "rawoutput": ["oifname @muted drop", f"meta mark {UNTRACKED:#x} notrack"],
@@ -95,6 +98,7 @@ def _rules(config: Config) -> dict[str, list[str]]:
             "ct state established,related accept",
             f"{metadata} accept",
             f"ip daddr {config.gateway} icmp type echo-request accept",
+            *six["guard"],
             "reject with icmpx admin-prohibited",
         ],
         # What is still for the range at large, when floating IPs are translated, is for nobody.
@@ -107,6 +111,7 @@ def _rules(config: Config) -> dict[str, list[str]]:
             f"oifname {config.bridge} reject with icmp host-unreachable",
             f"iifname {private} oifname != {private} drop",
             f"oifname {private} iifname != {private} drop",
+            *six["forward"],
             f"oifname {public} iifname != {public} ct state new reject with icmpx admin-prohibited",
             f"oifname {public} ip daddr {config.anchor_network} ct status ! dnat ct direction original"
             " reject with icmp host-unreachable",

@@ -84,6 +84,12 @@ class Rooms:
         self.on.discard(droplet_id)
         return True
 
+    def attach(self, spec: MachineSpec) -> None:
+        self._step("attach")
+
+    def root(self, droplet_id: int) -> Path:
+        return self.folder / str(droplet_id)
+
     def kill(self, droplet_id: int) -> None:
         self.on.discard(droplet_id)
 
@@ -103,6 +109,9 @@ class Rooms:
         pass
 
     def up(self) -> None:
+        pass
+
+    def enable_ipv6(self) -> None:
         pass
 
     def down(self) -> None:

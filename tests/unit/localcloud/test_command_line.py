@@ -12,6 +12,7 @@ from localcloud.cli import main
 from localcloud.config import Config
 from localcloud.engine import overview
 from localcloud.engine.cloud import Cloud
+from localcloud.engine.droplet_actions import Wish
 from localcloud.engine.droplets import DropletOrder
 from localcloud.engine.errors import NotFound, Unprocessable
 from localcloud.host.enter import login
@@ -53,7 +54,7 @@ def test_a_shell_without_terminal_has_no_size() -> None:
 def test_status_shows_what_there_is(cloud: Cloud) -> None:
     droplet = cloud.droplets.create(ORDER)[0][0].droplet
     settle(cloud)
-    cloud.droplets.act(droplet.id, "snapshot", "kept")
+    cloud.droplet_actions.act(droplet.id, Wish("snapshot", "kept"))
     settle(cloud)
     found, bytes_of = overview.status(cloud), overview.usage(cloud)
     for kind in ("droplets", "images"):
