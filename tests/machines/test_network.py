@@ -102,7 +102,7 @@ def test_a_connection_between_droplets_ends_with_the_move(cloud: Cloud, pair: tu
     cloud.network.set_floating({floating: two.public_address})
     connect = f"import socket; c = socket.create_connection(('{floating}', 8081), 5)"
     listen = f"{connect}; print(c.recv(99).decode(), flush=True); c.recv(1)"
-with cloud.login(one.public_address) as client:
+    with cloud.login(one.public_address) as client:
         _, out, err = client.exec_command(f'python3 -c "{listen}"', timeout=30)
         assert out.readline().strip() == two.hostname
         cloud.network.move_floating(floating, one.public_address)
