@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,8 @@ DEFAULTS = {
     "range": "198.18.0.0/20",
     "vpc_range": "10.124.0.0/20",
     "cache": "/var/cache/localcloud",
+    "image_aliases": "",
+    "prices": "",
 }
 
 ANCHORS = IPv4Network("10.16.0.0/15")
@@ -41,6 +43,13 @@ class ConfigError(Exception):
         self.hint = hint
 
 
+class Pairs(dict[str, str]):
+    """A setting of the form ``name=value,name=value``."""
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}={value}" for name, value in self.items())
+
+
 @dataclass(frozen=True)
 class Config:
     """One cloud's settings; everything that is named or addressed after them is derived here."""
@@ -52,6 +61,10 @@ class Config:
     range: IPv4Network
     vpc_range: IPv4Network
     cache: Path
+    image_aliases: Pairs = field(default_factory=Pairs)
+    """Slugs of base images that cannot be made here, each with one that is offered in its place."""
+    prices: Pairs = field(default_factory=Pairs)
+    """US dollars a month by size, where the price list is not today's."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Config:
@@ -85,6 +98,8 @@ class Config:
             range=_network(values, "range"),
             vpc_range=_network(values, "vpc_range"),
             cache=_directory(values, "cache"),
+            image_aliases=_pairs(values, "image_aliases", r"[a-z0-9][a-z0-9-]*"),
+            prices=_pairs(values, "prices", r"\d{1,5}(\.\d+)?"),
         )
         if config.vpc_range.overlaps(ANCHORS):
             raise ConfigError(
@@ -241,6 +256,14 @@ def _port(values: Mapping[str, str], name: str) -> int:
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
         raise ConfigError(f"LOCALCLOUD_{name.upper()}={value} is not a port.", "Give a number from 1 to 65535.")
     return int(value)
+
+
+def _pairs(values: Mapping[str, str], name: str, form: str) -> Pairs:
+    found = Pairs(pair.split("=", 1) for pair in values[name].split(",") if "=" in pair)
+    good = all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", key) and re.fullmatch(form, value) for key, value in found.items())
+    if not good or str(found) != values[name]:
+        raise ConfigError(f"LOCALCLOUD_{name.upper()}={values[name]} cannot be read.", "Give NAME=VALUE,NAME=VALUE.")
+    return found
 
 
 def _bridge(value: str) -> str:

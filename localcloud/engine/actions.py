@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from localcloud.engine.errors import PENDING_ADDRESS, PENDING_DROPLET, Unprocessable
-from localcloud.engine.records import COMPLETED, DROPLET, ERRORED, IN_PROGRESS, Action, now
+from localcloud.engine.errors import PENDING_EVENTS, Unprocessable
+from localcloud.engine.records import COMPLETED, ERRORED, IN_PROGRESS, Action, now
 from localcloud.engine.store import Store
 from localcloud.host.errors import HostError
 
@@ -65,7 +65,7 @@ class Actions:
         if self.paused:
             raise Unprocessable("The local cloud is being reset.")
         if not force and self.pending(resource_type, resource_id):
-            raise Unprocessable(PENDING_DROPLET if resource_type == DROPLET else PENDING_ADDRESS)
+            raise Unprocessable(PENDING_EVENTS[resource_type])
         return self.store.actions.add(
             Action(
                 type=type,

@@ -15,7 +15,18 @@ from localcloud.engine.errors import NotFound, Unprocessable, Unsupported
 from localcloud.engine.images import Images
 from localcloud.engine.keys import Keys
 from localcloud.engine.limits import DROPLETS, DROPLETS_AT_ONCE, USER_DATA_BYTES
-from localcloud.engine.records import BACKUP, DROPLET, IN_PROGRESS, SNAPSHOT, Action, Droplet, Image, Listing, Page
+from localcloud.engine.records import (
+    AVAILABLE,
+    BACKUP,
+    DROPLET,
+    IN_PROGRESS,
+    SNAPSHOT,
+    Action,
+    Droplet,
+    Image,
+    Listing,
+    Page,
+)
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 from localcloud.network import ipv6
@@ -170,8 +181,10 @@ class Droplets:
 
     def _image(self, order: DropletOrder) -> Image:
         image = self.images.find(order.image)
-        if image is None or image.base not in BASES:
+        if image is None or image.status != AVAILABLE or (image.base and image.base not in BASES):
             raise Unprocessable("You specified an invalid image for Droplet creation.")
+        if image.region and order.region not in ("", image.region, *image.regions):
+            raise Unprocessable("You specified an image that is not available in the region of the Droplet.")
         if image.min_disk_size > SIZES[order.size].disk:
             raise Unprocessable("This size is not available because it has a smaller disk.")
         return image

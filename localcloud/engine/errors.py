@@ -36,3 +36,8 @@ class Unsupported(CloudError):
 
 PENDING_DROPLET = "Droplet already has a pending event."
 PENDING_ADDRESS = "The floating IP already has a pending event."
+PENDING_EVENTS = {
+    "droplet": PENDING_DROPLET,
+    "floating_ip": PENDING_ADDRESS,
+    "image": "Image already has a pending event.",
+}

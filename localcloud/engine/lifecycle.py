@@ -9,7 +9,7 @@ from pathlib import Path
 from localcloud.config import Config
 from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.bases import Bases
-from localcloud.engine.catalogue import BASES, SIZES
+from localcloud.engine.catalogue import SIZES
 from localcloud.engine.layers import Layers
 from localcloud.engine.machinery import Machinery
 from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF, SNAPSHOT, Action, Droplet, Image
@@ -70,7 +70,7 @@ class Lifecycle:
         """Have the droplet's disk mounted, made if need be; its root."""
         base = self._base(droplet)
         self._still_wanted(droplet.id)
-        return self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), base])
+        return self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), *base])
 
     def halt(self, droplet_id: int, *, clean: bool) -> None:
         """Stop the machine, by force when it does not go by itself, and let go of its disk."""
@@ -181,7 +181,7 @@ class Lifecycle:
         return Image(
             name=name,
             type=type,
-            distribution=BASES[droplet.base].distribution,
+            distribution=parent.distribution if parent else "Unknown",
             region=droplet.region,
             base=droplet.base,
             base_path=droplet.base_path,
@@ -211,13 +211,15 @@ class Lifecycle:
         doomed = "resource_type = 'droplet' AND resource_id = ? AND type = 'destroy' AND status = ?"
         return self.store.actions.first(doomed, droplet_id, IN_PROGRESS) is not None
 
-    def _base(self, droplet: Droplet) -> Path:
-        """The very base that the droplet's layers were made on, however newer ones are made."""
+    def _base(self, droplet: Droplet) -> list[Path]:
+        """The very base that the droplet's layers were made on, however newer ones are made; or nothing."""
+        if not droplet.base:
+            return []
         if droplet.base_path:
-            return Path(droplet.base_path)
+            return [Path(droplet.base_path)]
         base = self.bases.wait(droplet.base)
         self.store.droplets.update(droplet.id, base_path=str(base))
-        return base
+        return [base]
 
     def spec(self, droplet: Droplet, root: Path) -> MachineSpec:
         """The machine of a droplet, as it is wanted now."""
