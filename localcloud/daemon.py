@@ -51,7 +51,7 @@ def install(packages: list[str], progress: Progress) -> None:
     progress(f"Installing {', '.join(packages)}")
     try:
         run(["apt-get", "update"], check=False, timeout=600)
-        run(["env", "DEBIAN_FRONTEND=noninteractive", *command], timeout=1800)
+        run(["env", f"--unset={OWNER}", "DEBIAN_FRONTEND=noninteractive", *command], timeout=1800)
     except HostError as error:
         raise HostError(
             f"This machine lacks {', '.join(packages)}, and they could not be installed: {error.message}",

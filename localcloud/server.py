@@ -23,7 +23,7 @@ from localcloud.api.metadata import Doors
 from localcloud.config import Config
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.machinery import Machinery
-from localcloud.host import requirements
+from localcloud.host import orphans, requirements
 from localcloud.host.errors import HostError
 
 # Longer than any client waits between two polls, so that a kept connection is never closed under a POST.
@@ -46,6 +46,7 @@ def serve(config: Config) -> None:
         config.save()
         token = credentials.ensure(config).token
         secure = tls.context(config)
+        orphans.end()
         cloud = Cloud(config, Machinery.of(config))
         try:
             cloud.start()

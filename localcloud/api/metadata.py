@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from localcloud.api.droplets import networks
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.records import ACTIVE, DROPLET, Droplet
-from localcloud.host.seed import VENDOR_DATA
 
 ROOT = "/metadata/v1/"
 WHOLE = "/metadata/v1.json"
@@ -80,7 +79,7 @@ def document(cloud: Cloud, droplet: Droplet) -> dict[str, Any]:
         "droplet_id": droplet.id,
         "hostname": droplet.hostname,
         "user_data": droplet.user_data,
-        "vendor_data": VENDOR_DATA,
+        "vendor_data": cloud.lifecycle.vendor_data,
         "public_keys": list(droplet.public_keys),
         "region": droplet.region,
         "interfaces": _interfaces(cloud, droplet),
@@ -154,7 +153,7 @@ def _moved(path: str) -> Response:
 
 def _interfaces(cloud: Cloud, droplet: Droplet) -> dict[str, list[dict[str, Any]]]:
     """In the form of the API's networks, by kind and with hardware addresses. A droplet that asks is running."""
-    shown = networks(cloud.config, replace(droplet, status=ACTIVE))
+    shown = networks(cloud.config, replace(droplet, status=ACTIVE), cloud.vpcs.of(droplet))
     hardware = cloud.machinery.machines.hardware_addresses(droplet.id)
     found: dict[str, list[dict[str, Any]]] = {}
     for kind, interface in (("public", "eth0"), ("private", "eth1")):

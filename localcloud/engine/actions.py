@@ -125,6 +125,8 @@ class Actions:
                 log.info("action %d %s interrupted", action.id, action.type)
             except HostError as error:
                 self._fail(action, f"{error.message} {error.hint}".strip())
+            except OSError as error:
+                self._fail(action, f"{error.strerror or error}: {error.filename or 'this machine'}.")
             except Abandoned as error:
                 self._fail(action, str(error))
             except Exception as error:

@@ -37,6 +37,14 @@ class Layers:
                 else:
                     self.store.layers.delete("id = ?", layer.id)
 
+    def sweep(self) -> None:
+        """Remove from disk what is not recorded, as a crash in the midst of a reset leaves it."""
+        for name in self.disks.layer_names() - {layer.name for layer in self.store.layers.find()}:
+            try:
+                self.disks.delete_layer(name)
+            except HostError as error:
+                log.error("layer %s: %s", name, error)
+
     def _unused(self) -> list[Layer]:
         with self.store.transaction():
             used: set[str] = set()

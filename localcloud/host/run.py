@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from localcloud.host import orphans
 from localcloud.host.errors import HostError
 
 ENVIRONMENT = {
@@ -32,9 +33,10 @@ def run(argv: Sequence[str], *, input: str | None = None, check: bool = True, ti
 
     Raises ``HostError`` when the command is missing, does not end in time or, with ``check``, exits non-zero.
     """
+    env = environment() | {orphans.OWNER: orphans.mark()}
     try:
         done = subprocess.run(
-            argv, input=input, text=True, errors="replace", capture_output=True, timeout=timeout, env=environment()
+            argv, input=input, text=True, errors="replace", capture_output=True, timeout=timeout, env=env
         )
     except FileNotFoundError:
         raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None

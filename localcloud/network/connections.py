@@ -19,6 +19,7 @@ from localcloud.host.run import run
 from localcloud.network.rules import UNTRACKED
 
 TRACKED = re.compile(r"tcp .*ESTABLISHED src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) src=(\S+) \S+ sport=(\d+)")
+REPLIES = re.compile(r"src=\S+ dst=\S+ .*?src=(\S+)")
 SYN, HEADER_WORDS, WINDOW, HOPS = 0x02, 5, 1024, 64
 
 
@@ -32,10 +33,12 @@ class End:
     peer_port: int
 
 
-def end(address: IPv4Address, target: IPv4Address) -> None:
-    """End what was connected to ``target`` through the floating IP ``address``; both are told."""
-    gone = ["conntrack", "-D", "-f", "ipv4", "--orig-dst", str(address), "--reply-src", str(target)]
-    said = run(gone, check=False)
+def end(address: IPv4Address, target: IPv4Address | None) -> None:
+    """End what is connected through the floating IP ``address`` to any but ``target``; both ends are told."""
+    tracked = ["-f", "ipv4", "--orig-dst", str(address)]
+    listed = run(["conntrack", "-L", *tracked], check=False)
+    others = sorted(set(REPLIES.findall(listed)) - {str(address), str(target)})
+    said = "".join(run(["conntrack", "-D", *tracked, "--reply-src", other], check=False) for other in others)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, UNTRACKED)
         for each in ends(said):

@@ -115,7 +115,7 @@ def test_no_new_connection_is_lost_in_100_moves(cloud: Cloud, pair: tuple[Machin
     floating = next(cloud.config.floating_addresses())
     names = [spec.hostname for spec in pair]
     cloud.network.set_floating({floating: pair[0].public_address})
-    moving, moves, refused, cut = threading.Event(), 0, [], 0
+    moving, moves, refused, cut = threading.Event(), 0, list[Exception](), 0
     answers = dict.fromkeys(names, 0)
 
     def visit() -> None:
