@@ -15,6 +15,8 @@ from starlette.routing import Route
 from localcloud.api import (
     account,
     actions,
+    associated,
+    backups,
     controls,
     droplet_actions,
     droplets,
@@ -39,6 +41,8 @@ from localcloud.host.errors import HostError
 RESOURCES = (
     account,
     actions,
+    associated,
+    backups,
     controls,
     droplet_actions,
     droplets,

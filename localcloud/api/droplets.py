@@ -13,7 +13,7 @@ from localcloud.engine.catalogue import DEFAULT_REGION, REGIONS, SIZES
 from localcloud.engine.droplets import DropletOrder, DropletView
 from localcloud.engine.errors import Unprocessable, Unsupported
 from localcloud.engine.images import ImageView
-from localcloud.engine.records import BACKUP, DROPLET, NEW, Action, Droplet
+from localcloud.engine.records import DROPLET, NEW, Action, Droplet
 
 # Asked for, these would have to work, and the local cloud has none of them.
 UNSUPPORTED_OPTIONS = ("volumes",)
@@ -120,11 +120,6 @@ def snapshots_of(call: Call) -> Reply:
     return listing(call, "snapshots", found, images.render)
 
 
-def backups_of(call: Call) -> Reply:
-    found = call.cloud.images.of_droplet(_existing(call), call.page, BACKUP)
-    return listing(call, "backups", found, images.render)
-
-
 def kernels_of(call: Call) -> Reply:
     return _none(call, "kernels")
 
@@ -185,7 +180,6 @@ ROUTES = [
     ("DELETE", "/v2/droplets/{droplet}", delete),
     ("GET", "/v2/droplets/{droplet}/actions", actions_of),
     ("GET", "/v2/droplets/{droplet}/snapshots", snapshots_of),
-    ("GET", "/v2/droplets/{droplet}/backups", backups_of),
     ("GET", "/v2/droplets/{droplet}/kernels", kernels_of),
     ("GET", "/v2/droplets/{droplet}/neighbors", neighbors_of),
     ("GET", "/v2/droplets/{droplet}/firewalls", firewalls_of),

@@ -16,6 +16,7 @@ STATUSES: dict[type[errors.CloudError], tuple[int, str]] = {
     errors.BadRequest: (400, "bad_request"),
     errors.Forbidden: (403, "forbidden"),
     errors.NotFound: (404, "not_found"),
+    errors.Conflict: (409, "conflict"),
     errors.Unprocessable: (422, "unprocessable_entity"),
     errors.Unsupported: (501, "not_implemented"),
 }

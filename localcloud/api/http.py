@@ -31,6 +31,7 @@ class Call:
     params: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    headers: Mapping[str, str]
 
     def number(self, name: str) -> int:
         """A path parameter that is an id. Raises NotFound, since no resource has any other."""
@@ -122,6 +123,7 @@ def _endpoint(handler: Handler) -> Callable[[Request], Any]:
             params=request.path_params,
             query=request.query_params,
             body=_body(await request.body()),
+            headers=request.headers,
         )
         reply = await run_in_threadpool(handler, call)
         return render(reply.status, reply.body)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
+from localcloud.engine.associated import Associated
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import BASES
 from localcloud.engine.changes import Changes
@@ -50,6 +51,7 @@ class Cloud:
         self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
         self.lifecycle = Lifecycle(config, self.store, self.actions, machinery, self.bases, self.layers, self.tags)
         self.droplet_actions = DropletActions(self.store, self.actions, self.droplets, self.images)
+        self.associated = Associated(self.store, self.actions, self.droplets, self.tags)
         Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 

@@ -136,14 +136,14 @@ class Droplets:
     def delete(self, identifier: int) -> None:
         """Begin the end. It waits for what is pending, which gives up early; floating IPs are free at once."""
         with self.store.transaction():
-            action = self._doom(self.record(identifier))
+            action = self.doom(self.record(identifier))
         if action:
             self.actions.submit(action)
 
     def delete_tagged(self, tag_name: str) -> None:
         with self.store.transaction():
             self.tags.get(tag_name)
-            doomed = [self._doom(droplet) for droplet in self.store.droplets.find(TAGGED, tag_name)]
+            doomed = [self.doom(droplet) for droplet in self.store.droplets.find(TAGGED, tag_name)]
         for action in filter(None, doomed):
             self.actions.submit(action)
 
@@ -222,14 +222,16 @@ class Droplets:
         self.tags.label(order.tags, DROPLET, droplet.id)
         return self.record(droplet.id), self.actions.begin("create", DROPLET, droplet.id, droplet.region)
 
-    def _doom(self, droplet: Droplet) -> Action | None:
+    def doom(self, droplet: Droplet, args: Mapping[str, Any] | None = None) -> Action | None:
+        """Record the beginning of the end, with what it is to remember; None when it has begun already."""
         doomed = "resource_type = 'droplet' AND resource_id = ? AND type = 'destroy' AND status = ?"
         if self.store.actions.first(doomed, droplet.id, IN_PROGRESS):
             return None
         addresses = [ip.address for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id)]
         for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id):
             self.store.floating_ips.update(ip.id, droplet_id=None)
-        return self.actions.begin("destroy", DROPLET, droplet.id, droplet.region, {"addresses": addresses}, force=True)
+        args = {"addresses": addresses, **(args or {})}
+        return self.actions.begin("destroy", DROPLET, droplet.id, droplet.region, args, force=True)
 
 
 def _check(order: DropletOrder) -> None:

@@ -26,6 +26,10 @@ class NotFound(CloudError):
         super().__init__(message)
 
 
+class Conflict(CloudError):
+    """The same is being done already."""
+
+
 class Unprocessable(CloudError):
     """The request can be read, but the resource's state or the values given forbid it."""
 

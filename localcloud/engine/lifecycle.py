@@ -12,7 +12,7 @@ from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import SIZES
 from localcloud.engine.layers import Layers
 from localcloud.engine.machinery import Machinery
-from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF, SNAPSHOT, Action, Droplet, Image
+from localcloud.engine.records import ACTIVE, BACKUP, DROPLET, IMAGE, IN_PROGRESS, OFF, SNAPSHOT, Action, Droplet, Image
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 from localcloud.host.errors import HostError
@@ -125,9 +125,13 @@ class Lifecycle:
         return lambda: None
 
     def _forget(self, droplet_id: int) -> None:
+        """Its backups go with it, as at DigitalOcean; its snapshots stay."""
         with self.store.transaction():
             for ip in self.store.floating_ips.find("droplet_id = ?", droplet_id):
                 self.store.floating_ips.update(ip.id, droplet_id=None)
+            for backup in self.store.images.find("droplet_id = ? AND type = ? AND NOT deleted", droplet_id, BACKUP):
+                self.store.images.update(backup.id, deleted=True)
+                self.tags.forget(IMAGE, backup.id)
             self.tags.forget(DROPLET, droplet_id)
             self.store.droplets.delete("id = ?", droplet_id)
 
