@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from localcloud.api import actions, images, regions, sizes, vpcs
+from localcloud.api import actions, images, regions, sizes
 from localcloud.api.http import NOTHING, Call, Reply, listing, whole
 from localcloud.config import Config
 from localcloud.engine import backups
@@ -13,7 +13,7 @@ from localcloud.engine.catalogue import DEFAULT_REGION, REGIONS, SIZES
 from localcloud.engine.droplets import DropletOrder, DropletView
 from localcloud.engine.errors import Unprocessable, Unsupported
 from localcloud.engine.images import ImageView
-from localcloud.engine.records import DROPLET, NEW, Action, Droplet
+from localcloud.engine.records import DROPLET, NEW, Action, Droplet, Vpc
 
 # Asked for, these would have to work, and the local cloud has none of them.
 UNSUPPORTED_OPTIONS = ("volumes",)
@@ -41,14 +41,14 @@ def render(call: Call, view: DropletView) -> dict[str, Any]:
         "volume_ids": [],
         "size": sizes.render(call, size),
         "size_slug": size.slug,
-        "networks": networks(call.cloud.config, droplet),
+        "networks": networks(call.cloud.config, droplet, view.vpc),
         "region": regions.render(REGIONS[droplet.region]),
         "tags": view.tags,
-        "vpc_uuid": vpcs.IDS[droplet.region],
+        "vpc_uuid": view.vpc.uuid,
     }
 
 
-def networks(config: Config, droplet: Droplet) -> dict[str, Any]:
+def networks(config: Config, droplet: Droplet, vpc: Vpc) -> dict[str, Any]:
     """Addresses are shown once the droplet has been started, as DigitalOcean does."""
     if droplet.status == NEW:
         return {"v4": [], "v6": []}
@@ -58,10 +58,11 @@ def networks(config: Config, droplet: Droplet) -> dict[str, Any]:
         "gateway": str(config.gateway),
         "type": "public",
     }
+    network = IPv4Network(vpc.ip_range)
     private = {
         "ip_address": droplet.private_address,
-        "netmask": str(config.vpc_range.netmask),
-        "gateway": str(config.private_gateway),
+        "netmask": str(network.netmask),
+        "gateway": str(network[1]),
         "type": "private",
     }
     return {"v4": [private, public], "v6": [_network6(config, droplet)] if droplet.ipv6 else []}
@@ -156,8 +157,6 @@ def _order(call: Call, several: bool) -> DropletOrder:
         if call.body.get(option):
             raise Unsupported(f"The local cloud does not implement POST /v2/droplets with {option}.")
     region = call.text("region") or DEFAULT_REGION
-    if call.text("vpc_uuid") not in (None, "", vpcs.IDS.get(region)):
-        raise Unprocessable("You specified an invalid VPC for Droplet creation.")
     return DropletOrder(
         names=call.words("names") if several else [call.text("name") or ""],
         region=region,
@@ -168,6 +167,7 @@ def _order(call: Call, several: bool) -> DropletOrder:
         tags=call.words("tags"),
         monitoring=bool(call.body.get("monitoring")),
         ipv6=bool(call.body.get("ipv6")),
+        vpc=call.text("vpc_uuid"),
         backup_policy=backups.policy(call.body.get("backup_policy")) if call.body.get("backups") else None,
     )
 

@@ -28,7 +28,7 @@ PAGE: Mapping[str, Schema] = {
     "per_page": {"type": "integer", "minimum": 1, "maximum": 200},
 }
 # Errors that any route can answer: DigitalOcean's body each time.
-REFUSALS = (400, 401, 403, 404, 422, 501)
+REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 501)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ IMAGE_ORDER = with_all(
     "region",
 )
 TAGGED = thing(resources=many(thing(resource_id=NAME_OR_ID, resource_type=TEXT)))
+VPC_CHANGE = some(name=TEXT, description=TEXT, default=TRUTH)
 ADDRESS_ORDER = some(region=TEXT, droplet_id=ID)
 
 
@@ -159,7 +160,18 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/v2/tags/{name}/resources"): gone("Tag resources", TAGGED),
     ("DELETE", "/v2/tags/{name}/resources"): gone("Untag resources", TAGGED),
     ("GET", "/v2/vpcs"): listed("List VPCs", "vpcs", "vpc"),
+    ("POST", "/v2/vpcs"): made(
+        "Create a VPC", "vpc", "vpc", some(name=TEXT, region=TEXT, description=TEXT, ip_range=TEXT)
+    ),
     ("GET", "/v2/vpcs/{vpc}"): shown("Show a VPC", "vpc"),
+    ("PUT", "/v2/vpcs/{vpc}"): made("Change a VPC", "vpc", "vpc", VPC_CHANGE, 200),
+    ("PATCH", "/v2/vpcs/{vpc}"): made("Change a VPC in part", "vpc", "vpc", VPC_CHANGE, 200),
+    ("DELETE", "/v2/vpcs/{vpc}"): gone("Delete a VPC"),
+    ("GET", "/v2/vpcs/{vpc}/members"): Operation(
+        "List the droplets in a VPC",
+        answer=page("members", thing(urn=TEXT, name=TEXT, created_at=TEXT)),
+        query={"resource_type": TEXT, **PAGE},
+    ),
     ("GET", "/v2/projects"): listed("List projects", "projects", "project"),
     ("GET", "/v2/projects/{project}"): shown("Show a project; `default` is one of its names", "project"),
     ("GET", "/v2/projects/{project}/resources"): listed(

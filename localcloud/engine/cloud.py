@@ -22,9 +22,10 @@ from localcloud.engine.keys import Keys
 from localcloud.engine.layers import Layers
 from localcloud.engine.lifecycle import Lifecycle
 from localcloud.engine.machinery import Machinery
-from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS
+from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
+from localcloud.engine.vpcs import Vpcs
 from localcloud.host.errors import HostError
 
 WATCH_SECONDS = 1.0
@@ -47,9 +48,12 @@ class Cloud:
         self.layers = Layers(self.store, machinery.disks)
         self.images = Images(config, self.store, self.tags, self.layers)
         self.custom_images = CustomImages(self.store, self.actions, self.images, machinery.imports)
-        self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags)
+        self.vpcs = Vpcs(config, self.store, machinery.network)
+        self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags, self.vpcs)
         self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
-        self.lifecycle = Lifecycle(config, self.store, self.actions, machinery, self.bases, self.layers, self.tags)
+        self.lifecycle = Lifecycle(
+            config, self.store, self.actions, machinery, self.bases, self.layers, self.tags, self.vpcs
+        )
         self.droplet_actions = DropletActions(self.store, self.actions, self.droplets, self.images)
         self.associated = Associated(self.store, self.actions, self.droplets, self.tags)
         Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
@@ -62,6 +66,7 @@ class Cloud:
         """
         self.images.seed()
         self.machinery.network.up()
+        self.vpcs.seed()
         self.machinery.network.set_floating(self.floating_ips.table())
         for slug in BASES:
             self.bases.prepare(slug)
@@ -87,18 +92,27 @@ class Cloud:
             machines = {droplet.id for droplet in self.store.droplets.find()}
             self._each(machines | self.machinery.machines.running(), self.lifecycle.dismantle)
             self.machinery.network.set_floating({})
+            self.vpcs.remove_bridges()
             layers = self.store.layers.find()
             self.store.clear()
             for layer in layers:
                 self.machinery.disks.delete_layer(layer.name)
             self.images.seed()
+            self.vpcs.seed()
         finally:
             self.actions.paused = False
 
     def _remove_strays(self) -> None:
-        """Machines without a record, as a crash in the midst of a reset can leave them."""
-        known = {droplet.id for droplet in self.store.droplets.find()}
-        self._each(self.machinery.machines.running() - known, self.lifecycle.dismantle)
+        """What has no record, as a crash can leave it: machines, disks, layers; and what runs of those that are off."""
+        known = {droplet.id: droplet for droplet in self.store.droplets.find()}
+        found = self.machinery.machines.traces() | self.machinery.disks.known()
+        self._each(found - known.keys(), self.lifecycle.dismantle)
+        self.layers.sweep()
+        mounted = self.machinery.disks.mounted() | self.machinery.machines.running()
+        idle = {
+            id for id in mounted & known.keys() if known[id].status == OFF and not self.actions.pending(DROPLET, id)
+        }
+        self._each(idle, lambda id: self.lifecycle.halt(id, clean=False))
 
     def _resume(self) -> None:
         pending = self.store.actions.find("status = ?", IN_PROGRESS)

@@ -26,9 +26,11 @@ from localcloud.engine.records import (
     Image,
     Listing,
     Page,
+    Vpc,
 )
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
+from localcloud.engine.vpcs import Vpcs
 from localcloud.network import ipv6
 
 NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?")
@@ -53,6 +55,7 @@ class DropletOrder:
     monitoring: bool = False
     ipv6: bool = False
     backup_policy: Mapping[str, Any] | None = None
+    vpc: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class DropletView:
 
     droplet: Droplet
     image: Image
+    vpc: Vpc
     image_tags: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     snapshot_ids: list[int] = field(default_factory=list)
@@ -71,13 +75,23 @@ class DropletView:
 class Droplets:
     """The records; what happens on the machine is the lifecycle's."""
 
-    def __init__(self, config: Config, store: Store, actions: Actions, keys: Keys, images: Images, tags: Tags) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        actions: Actions,
+        keys: Keys,
+        images: Images,
+        tags: Tags,
+        vpcs: Vpcs,
+    ) -> None:
         self.config = config
         self.store = store
         self.actions = actions
         self.keys = keys
         self.images = images
         self.tags = tags
+        self.vpcs = vpcs
 
     def create(self, order: DropletOrder) -> list[tuple[DropletView, Action]]:
         """Record the droplets and begin making them, all or none. Raises Unprocessable in DigitalOcean's words."""
@@ -161,11 +175,13 @@ class Droplets:
                 f" AND resource_id IN ({marks})",
                 *ids,
             )
+            vpcs = self.vpcs.all_of(droplets)
         locked = {action.resource_id for action in pending}
         return [
             DropletView(
                 droplet=droplet,
                 image=images[droplet.image_id],
+                vpc=vpcs[droplet.id],
                 image_tags=image_tags[droplet.image_id],
                 tags=tags[droplet.id],
                 snapshot_ids=[i.id for i in made if i.droplet_id == droplet.id and i.type == SNAPSHOT],
@@ -197,6 +213,7 @@ class Droplets:
 
     def _add(self, name: str, order: DropletOrder, image: Image, keys: tuple[str, ...]) -> tuple[Droplet, Action]:
         others = self.store.droplets.find()
+        vpc = self.vpcs.choose(order.region or DEFAULT_REGION, order.vpc)
         droplet = self.store.droplets.add(
             Droplet(
                 name=name,
@@ -214,10 +231,11 @@ class Droplets:
                 ipv6=order.ipv6,
                 backups=order.backup_policy is not None,
                 backup_policy=dict(order.backup_policy or {}),
+                vpc=vpc.uuid,
             )
         )
         public = choose(self.config.public_addresses(), (d.public_address for d in others), droplet.id - 1)
-        private = choose(self.config.private_addresses(), (d.private_address for d in others), droplet.id - 1)
+        private = choose(self.vpcs.addresses(vpc), (d.private_address for d in others), droplet.id - 1)
         self.store.droplets.update(droplet.id, public_address=public, private_address=private)
         self.tags.label(order.tags, DROPLET, droplet.id)
         return self.record(droplet.id), self.actions.begin("create", DROPLET, droplet.id, droplet.region)

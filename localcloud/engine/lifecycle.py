@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 
 from localcloud.config import Config
-from localcloud.engine.actions import Abandoned, Actions, Settle
+from localcloud.engine.actions import Abandoned, Actions, Interrupted, Settle
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import SIZES
 from localcloud.engine.layers import Layers
@@ -15,9 +15,10 @@ from localcloud.engine.machinery import Machinery
 from localcloud.engine.records import ACTIVE, BACKUP, DROPLET, IMAGE, IN_PROGRESS, OFF, SNAPSHOT, Action, Droplet, Image
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
+from localcloud.engine.vpcs import Vpcs
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
-from localcloud.host.seed import Seed, write_seed
+from localcloud.host.seed import VENDOR_DATA, Seed, write_seed
 
 SHUTDOWN_SECONDS = 30.0
 
@@ -26,6 +27,8 @@ log = logging.getLogger("localcloud.lifecycle")
 
 class Lifecycle:
     """The droplets' jobs. Raises HostError; what failed to be created leaves nothing behind."""
+
+    vendor_data = VENDOR_DATA
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Lifecycle:
         bases: Bases,
         layers: Layers,
         tags: Tags,
+        vpcs: Vpcs,
     ) -> None:
         self.config = config
         self.store = store
@@ -46,6 +50,7 @@ class Lifecycle:
         self.bases = bases
         self.layers = layers
         self.tags = tags
+        self.vpcs = vpcs
         actions.jobs |= {
             "create": self._create,
             "destroy": self._destroy,
@@ -100,7 +105,9 @@ class Lifecycle:
         droplet = self.droplet(action)
         try:
             self.boot(droplet)
-        except (HostError, Abandoned):
+        except Interrupted:
+            raise
+        except Exception:
             self._undo(droplet)
             raise
         return lambda: self.store.droplets.update(droplet.id, status=ACTIVE)
@@ -151,7 +158,7 @@ class Lifecycle:
         try:
             if not self.machines.is_running(droplet.id):
                 self.boot(droplet)
-        except HostError:
+        except (HostError, OSError):
             self.store.droplets.update(droplet.id, status=OFF)
             self.halt(droplet.id, clean=False)
             raise
@@ -237,6 +244,7 @@ class Lifecycle:
             public_address=IPv4Address(droplet.public_address),
             private_address=IPv4Address(droplet.private_address),
             address6=self._address6(droplet),
+            vpc_bridge=self.vpcs.ready(self.vpcs.of(droplet)),
         )
 
     def _address6(self, droplet: Droplet) -> IPv6Address | None:
@@ -252,7 +260,7 @@ class Lifecycle:
             public_network=self.config.public_network,
             gateway=self.config.gateway,
             private_address=IPv4Address(droplet.private_address),
-            private_network=self.config.vpc_range,
+            private_network=IPv4Network(self.vpcs.of(droplet).ip_range),
             nameservers=self.network.nameservers(),
             anchor=self.config.anchor(IPv4Address(droplet.public_address)),
             address6=self._address6(droplet),

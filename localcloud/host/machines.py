@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import time
@@ -52,6 +53,8 @@ class MachineSpec:
     public_address: IPv4Address
     private_address: IPv4Address
     address6: IPv6Address | None = None
+    vpc_bridge: str = ""
+    """The private network's bridge, where it is not the cloud's first."""
 
 
 class Machines:
@@ -134,6 +137,14 @@ class Machines:
         prefix = self._config.unit_prefix
         numbers = (name.removeprefix(prefix) for name in cgroups.names(prefix))
         return {int(number) for number in numbers if number.isdigit()}
+
+    def traces(self) -> set[int]:
+        """The droplets of which this host has anything: a control group, an interface, files."""
+        prefixes = "|".join(interface[:-1] for interface in self._config.interfaces(0))
+        links = (re.fullmatch(f"(?:{prefixes})([0-9a-f]+)", path.name) for path in Path("/sys/class/net").iterdir())
+        files = (path.name.partition(".")[0] for path in self.console(0).parent.glob("*"))
+        found = {int(link[1], 16) for link in links if link}
+        return self.known() | found | {int(file) for file in files if file.isdigit()}
 
     def console(self, droplet_id: int) -> Path:
         """The file with what the machine printed on its console since it was started."""
@@ -218,7 +229,12 @@ def attach_arguments(config: Config, spec: MachineSpec) -> list[str]:
     """The arguments of ``attach.sh``."""
     interfaces = config.interfaces(spec.droplet_id)
     addresses = (spec.public_address, config.gateway, config.anchor_address(spec.public_address))
-    return [*interfaces, config.vpc_bridge, *map(str, addresses), str(ipv6_file(config, spec.droplet_id))]
+    return [
+        *interfaces,
+        spec.vpc_bridge or config.vpc_bridge,
+        *map(str, addresses),
+        str(ipv6_file(config, spec.droplet_id)),
+    ]
 
 
 def ipv6_file(config: Config, droplet_id: int) -> Path:

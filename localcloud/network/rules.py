@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
 
 from localcloud.config import Config
 from localcloud.network import ipv6
@@ -34,9 +34,11 @@ def ruleset(config: Config) -> str:
     for name in ("floating", "anchored"):
         lines += [f" map {name} {{", "  type ipv4_addr : ipv4_addr", " }"]
     lines += [" set muted {", "  type ifname", " }"]
+    lines += [" set private {", "  type ipv4_addr", "  flags interval", " }"]
     for chain, hook in CHAINS.items():
         lines += [f" chain {chain} {{", *([f"  {hook}; policy accept;"] if hook else []), " }"]
     lines.append("}")
+    lines.append(f"flush set inet {config.table} muted")
     lines += [f"flush chain inet {config.table} {chain}" for chain in CHAINS]
     for chain, rules in _rules(config).items():
         lines += [f"add rule inet {config.table} {chain} {rule}" for rule in rules]
@@ -55,6 +57,14 @@ def muted_rules(config: Config, interface: str, muted: bool) -> str:
     return f"add {element}\n" if muted else f"add {element}\ndelete {element}\n"
 
 
+def private_rules(config: Config, ranges: Iterable[IPv4Network]) -> str:
+    """One transaction that makes ``ranges``, which do not overlap, those of the private networks."""
+    lines = [f"flush set inet {config.table} private"]
+    if listed := ", ".join(str(network) for network in sorted(ranges)):
+        lines.append(f"add element inet {config.table} private {{ {listed} }}")
+    return "\n".join(lines) + "\n"
+
+
 def _map(config: Config, name: str, elements: Mapping[IPv4Address, IPv4Address]) -> str:
     lines = [f"flush map inet {config.table} {name}"]
     if elements:
@@ -64,7 +74,7 @@ def _map(config: Config, name: str, elements: Mapping[IPv4Address, IPv4Address])
 
 
 def _rules(config: Config) -> dict[str, list[str]]:
-    public, private, ours = f'"{config.public_prefix}*"', config.vpc_bridge, config.range
+    public, private, ours = f'"{config.public_prefix}*"', f'"{config.vpc_bridge}*"', config.range
     metadata = f"ct original ip daddr {METADATA} tcp dport {config.port}"
     floating = config.floating_network
     six = ipv6.rules(config, public)
@@ -109,6 +119,7 @@ def _rules(config: Config) -> dict[str, list[str]]:
             f"ct original ip daddr {floating} ct state new jump broken",
             f"ip saddr {config.anchor_network} ct state new jump broken",
             f"oifname {config.bridge} reject with icmp host-unreachable",
+            f"iifname {public} ip daddr @private reject with icmp host-unreachable",
             f"iifname {private} oifname != {private} drop",
             f"oifname {private} iifname != {private} drop",
             *six["forward"],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Address
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import cast
 
@@ -61,6 +61,18 @@ class Rooms:
 
     def layer_size(self, layer_id: str) -> int:
         return 10_000_000
+
+    def layer_names(self) -> set[str]:
+        return set(self.layers)
+
+    def known(self) -> set[int]:
+        return set(self.disks)
+
+    def mounted(self) -> set[int]:
+        return set(self.disks)
+
+    def traces(self) -> set[int]:
+        return set(self.on)
 
     def unmount(self, droplet_id: int) -> None:
         pass
@@ -124,6 +136,15 @@ class Rooms:
 
     def set_floating(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
         self.floating = dict(table)
+
+    def set_private(self, ranges: Iterable[IPv4Network]) -> None:
+        pass
+
+    def make_vpc(self, bridge: str) -> None:
+        pass
+
+    def remove_vpc(self, bridge: str) -> None:
+        pass
 
     def move_floating(self, address: IPv4Address, target: IPv4Address | None) -> None:
         self._step("move_floating")
