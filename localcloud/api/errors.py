@@ -14,9 +14,11 @@ from localcloud.host.errors import HostError
 
 STATUSES: dict[type[errors.CloudError], tuple[int, str]] = {
     errors.BadRequest: (400, "bad_request"),
+    errors.TooLarge: (413, "request_entity_too_large"),
     errors.Forbidden: (403, "forbidden"),
     errors.NotFound: (404, "not_found"),
     errors.Conflict: (409, "conflict"),
+    errors.Precondition: (412, "precondition_failed"),
     errors.Unprocessable: (422, "unprocessable_entity"),
     errors.Unsupported: (501, "not_implemented"),
 }

@@ -28,7 +28,7 @@ PAGE: Mapping[str, Schema] = {
     "per_page": {"type": "integer", "minimum": 1, "maximum": 200},
 }
 # Errors that any route can answer: DigitalOcean's body each time.
-REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 501)
+REFUSALS = (400, 401, 403, 404, 409, 412, 413, 422, 429, 501)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ IMAGE_ORDER = with_all(
 )
 TAGGED = thing(resources=many(thing(resource_id=NAME_OR_ID, resource_type=TEXT)))
 VPC_CHANGE = some(name=TEXT, description=TEXT, default=TRUTH)
+PROJECT_CHANGE = some(name=TEXT, description=TEXT, purpose=TEXT, environment=TEXT, is_default=TRUTH)
 ADDRESS_ORDER = some(region=TEXT, droplet_id=ID)
 
 
@@ -173,6 +174,15 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query={"resource_type": TEXT, **PAGE},
     ),
     ("GET", "/v2/projects"): listed("List projects", "projects", "project"),
+    ("POST", "/v2/projects"): made("Create a project", "project", "project", PROJECT_CHANGE),
+    ("PUT", "/v2/projects/{project}"): made("Change a project", "project", "project", PROJECT_CHANGE, 200),
+    ("PATCH", "/v2/projects/{project}"): made("Change a project in part", "project", "project", PROJECT_CHANGE, 200),
+    ("DELETE", "/v2/projects/{project}"): gone("Delete a project that nothing belongs to"),
+    ("POST", "/v2/projects/{project}/resources"): Operation(
+        "Put resources into a project",
+        answer=thing(resources=many(reference("project_resource"))),
+        body=some(resources=many(TEXT)),
+    ),
     ("GET", "/v2/projects/{project}"): shown("Show a project; `default` is one of its names", "project"),
     ("GET", "/v2/projects/{project}/resources"): listed(
         "List what belongs to a project", "resources", "project_resource"

@@ -15,6 +15,10 @@ class BadRequest(CloudError):
     """The request cannot be read at all."""
 
 
+class TooLarge(CloudError):
+    """The request has more bytes than any request needs."""
+
+
 class Forbidden(CloudError):
     """The resource exists but is not the caller's to change."""
 
@@ -28,6 +32,10 @@ class NotFound(CloudError):
 
 class Conflict(CloudError):
     """The same is being done already."""
+
+
+class Precondition(CloudError):
+    """Something else must be done first."""
 
 
 class Unprocessable(CloudError):

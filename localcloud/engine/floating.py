@@ -97,6 +97,7 @@ class FloatingIPs:
             record = self.record(address)
             self._idle(record)
             self.store.floating_ips.delete("id = ?", record.id)
+            self.store.memberships.delete("urn = ?", f"do:floatingip:{record.address}")
         self.network.move_floating(IPv4Address(address), None)
 
     def table(self) -> dict[IPv4Address, IPv4Address]:
