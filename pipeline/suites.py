@@ -34,6 +34,7 @@ SUITES: dict[str, Callable[[Path, Toolchain, Progress], None]] = {
     "check": _check,
     "app": _app,
     "unit": _pytest("unit"),
+    "fuzz": _pytest("fuzz"),
     "machines": _pytest("machines", as_root=True),
     "contract": _pytest("contract"),
     "e2e": _pytest("e2e"),
