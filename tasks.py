@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json as jsonlib
 import os
@@ -59,7 +60,11 @@ def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
             try:
                 function(*args, **kwargs)
             except PipelineError as error:
-                raise Exit("\n".join(["", f"✗ {error.message}", *_indented(error.hint)]), code=1) from error
+                raise _exit(error.message, error.hint) from error
+            except OSError as error:
+                full = error.errno == errno.ENOSPC
+                what = "The disk is full" if full else f"The machine refused: {error.strerror}"
+                raise _exit(f"{what}: {error.filename or 'no file was named'}.", "df -h" if full else "") from error
             except KeyboardInterrupt as error:
                 raise Exit("\n✗ Interrupted. ./invoke status says where things stand.", code=130) from error
 
@@ -68,8 +73,8 @@ def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
     return decorate
 
 
-def _indented(hint: str) -> list[str]:
-    return [f"  {line}" for line in hint.splitlines()]
+def _exit(message: str, hint: str) -> Exit:
+    return Exit("\n".join(["", f"✗ {message}", *(f"  {line}" for line in hint.splitlines())]), code=1)
 
 
 def _show(text: str) -> None:

@@ -40,8 +40,8 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
     with own_cloud("bench") as settings, environment(settings):
         config = Config.from_environment(os.environ)
         say("the base image and a cloud of its own")
-        base = BaseImages(config).ensure(project.base_image, say)
         cloud = LocalCloud(root, Progress()).up()
+        base = BaseImages(config).ensure(project.base_image, say)
         account_key = call(cloud, "POST", "account/keys", {"name": "bench", "public_key": public_key})["ssh_key"]
         droplets = Droplets(cloud, project, key, account_key["id"])
         bare = BareMachines(config, base, key, public_key, _beside(config.vpc_range))

@@ -27,10 +27,17 @@ def differing(want: dict[str, str], got: dict[str, str]) -> list[str]:
     return sorted(key for key in want.keys() | got.keys() if want.get(key) != got.get(key))
 
 
+READY = "curl --fail --silent --output /dev/null --max-time 2 http://127.0.0.1:{port}/health/ready"
+FAILED = 'systemctl is-failed --quiet app.service || [ "$(systemctl show -P NRestarts app.service)" != 0 ]'
+
+
 @pytest.fixture(scope="module", autouse=True)
-def booted(host: Any, target: Target) -> None:
-    """A boot takes seconds; everything else is asked when it is over."""
-    host.run(f"timeout {target.wait:.0f} cloud-init status --wait")
+def settled(host: Any, target: Target, expected: Expected) -> None:
+    """A boot takes seconds, and so may what the app depends on; an app that has failed once is not waited for."""
+    seconds = f"{target.wait:.0f}"
+    host.run("timeout %s cloud-init status --wait", seconds)
+    over = f"{READY.format(port=expected.port)} || {FAILED}"
+    host.run("timeout %s bash -c %s", seconds, f"until {over}; do sleep 0.2; done")
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,8 @@ def test_a_release_whose_cloud_init_fails_gets_no_request(checkout: Checkout, wa
 
 
 def test_an_image_that_fails_its_tests_never_exists(checkout: Checkout, watched: Prober) -> None:
-    with a_bad_change(checkout, "provisioning/app.service", "NoNewPrivileges=yes", "NoNewPrivileges=no"):
+    script = "provisioning/provision.sh"
+    with a_bad_change(checkout, script, "PasswordAuthentication no", "PasswordAuthentication yes"):
         message = checkout.refused("build", "--version", "v5")
         assert "Packer's build failed, so there is no image" in message
         assert "v5" not in {known["version"] for known in json.loads(checkout.invoke("releases", "--json"))}
