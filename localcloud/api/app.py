@@ -20,6 +20,7 @@ from localcloud.api import (
     controls,
     droplet_actions,
     droplets,
+    faults,
     floating_ips,
     images,
     keys,
@@ -46,6 +47,7 @@ RESOURCES = (
     controls,
     droplet_actions,
     droplets,
+    faults,
     floating_ips,
     images,
     keys,
@@ -67,7 +69,7 @@ def build(
     table = [route for resource in RESOURCES for route in routes(resource.ROUTES)]
     app = Starlette(
         routes=[*table, Route("/{rest:path}", _elsewhere, methods=METHODS)],
-        middleware=[Middleware(Gate, token=token)],
+        middleware=[Middleware(Gate, token=token, faults=cloud.faults)],
         exception_handlers=dict.fromkeys((CloudError, HostError, HTTPException, Exception), on_error),
         lifespan=lifespan,
     )

@@ -10,8 +10,9 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from localcloud.api import errors
+from localcloud.api import errors, faults
 from localcloud.api.http import render
+from localcloud.engine.faults import Fault, Faults
 
 OPEN_PATHS = {"/_localcloud/health"}
 REQUESTS_AN_HOUR = 5000
@@ -23,8 +24,9 @@ log = logging.getLogger("localcloud.requests")
 class Gate:
     """Served directly with or without a trailing slash, because a redirect would turn a POST into a GET."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, faults: Faults) -> None:
         self.app = app
+        self.faults = faults
         self.token = token.encode()
         self._window = 0
         self._used = 0
@@ -49,14 +51,19 @@ class Gate:
         shown = scope.get("raw_path", b"").decode("ascii", "replace")
         scope["path"] = path.rstrip("/") or "/"
         try:
-            if path in OPEN_PATHS or self._authorized(scope):
-                await self.app(scope, receive, answer)
-            else:
+            if path not in OPEN_PATHS and not self._authorized(scope):
                 refusal = errors.body("unauthorized", "Unable to authenticate you.", request_id)
                 await render(401, refusal)(scope, receive, answer)
+            elif fault := self._fault(scope):
+                await faults.answer(fault, request_id)(scope, receive, answer)
+            else:
+                await self.app(scope, receive, answer)
         finally:
             milliseconds = (time.monotonic() - began) * 1000
             log.info("%s %s %s %d %.1fms", request_id, scope["method"], shown, status, milliseconds)
+
+    def _fault(self, scope: Scope) -> Fault | None:
+        return self.faults.response(scope["method"], scope["path"]) if scope["path"].startswith("/v2/") else None
 
     def _authorized(self, scope: Scope) -> bool:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")

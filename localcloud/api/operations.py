@@ -70,6 +70,7 @@ IMAGE_ORDER = with_all(
     "url",
     "region",
 )
+FAULT = with_all(some(kind=text("response", "action", "boot", "network", "move")), "kind")
 TAGGED = thing(resources=many(thing(resource_id=NAME_OR_ID, resource_type=TEXT)))
 VPC_CHANGE = some(name=TEXT, description=TEXT, default=TRUTH)
 PROJECT_CHANGE = some(name=TEXT, description=TEXT, purpose=TEXT, environment=TEXT, is_default=TRUTH)
@@ -198,6 +199,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/_localcloud/droplets/{droplet}/login"): Operation(
         "Tell a droplet's address and host keys", answer=thing(address=TEXT, host_keys=many(TEXT))
     ),
+    ("GET", "/_localcloud/faults"): Operation("List the faults that wait", answer=thing(faults=many(ANYTHING))),
+    ("POST", "/_localcloud/faults"): Operation(
+        "Have something go wrong", status=201, answer=thing(fault=ANYTHING), body=FAULT
+    ),
+    ("DELETE", "/_localcloud/faults"): gone("Clear all faults"),
+    ("DELETE", "/_localcloud/faults/{fault}"): gone("Clear a fault"),
     ("GET", "/_localcloud/openapi.json"): Operation("Describe this API", answer=ANYTHING),
     ("POST", "/_localcloud/reset"): gone("Remove everything in the cloud"),
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
@@ -15,6 +16,7 @@ from localcloud.engine.catalogue import BASES
 from localcloud.engine.changes import Changes
 from localcloud.engine.droplet_actions import DropletActions
 from localcloud.engine.droplets import Droplets
+from localcloud.engine.faults import NETWORK, Fault, Faults
 from localcloud.engine.floating import FloatingIPs
 from localcloud.engine.images import Images
 from localcloud.engine.imports import CustomImages
@@ -22,6 +24,7 @@ from localcloud.engine.keys import Keys
 from localcloud.engine.layers import Layers
 from localcloud.engine.lifecycle import Lifecycle
 from localcloud.engine.machinery import Machinery
+from localcloud.engine.projects import Projects
 from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
@@ -41,13 +44,15 @@ class Cloud:
         self.config = config
         self.machinery = machinery
         self.store = Store(config.state / "cloud.db")
-        self.actions = Actions(self.store)
+        self.faults = Faults()
+        self.actions = Actions(self.store, self.faults)
         self.bases = Bases(machinery.bases, self.actions.stopping)
         self.keys = Keys(self.store)
         self.tags = Tags(self.store)
         self.layers = Layers(self.store, machinery.disks)
         self.images = Images(config, self.store, self.tags, self.layers)
         self.custom_images = CustomImages(self.store, self.actions, self.images, machinery.imports)
+        self.projects = Projects(self.store)
         self.vpcs = Vpcs(config, self.store, machinery.network)
         self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags, self.vpcs)
         self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
@@ -65,6 +70,7 @@ class Cloud:
         Raises HostError when the network cannot be set up.
         """
         self.images.seed()
+        self.projects.seed()
         self.machinery.network.up()
         self.vpcs.seed()
         self.machinery.network.set_floating(self.floating_ips.table())
@@ -86,6 +92,7 @@ class Cloud:
 
     def reset(self) -> None:
         """Remove every machine, record, disk and layer at once; the server goes on, empty."""
+        self.clear_faults()
         self.actions.paused = True
         try:
             self.actions.drain()
@@ -98,9 +105,27 @@ class Cloud:
             for layer in layers:
                 self.machinery.disks.delete_layer(layer.name)
             self.images.seed()
+            self.projects.seed()
             self.vpcs.seed()
         finally:
             self.actions.paused = False
+
+    def add_fault(self, values: Mapping[str, Any]) -> Fault:
+        """Have something go wrong. Raises Unprocessable, or NotFound when it is about a droplet that is not there."""
+        if values.get("kind") == NETWORK:
+            self.droplets.record(values["droplet_id"] if type(values.get("droplet_id")) is int else 0)
+        fault = self.faults.add(values)
+        if fault.kind == NETWORK:
+            self.machinery.network.mute(self.config.interfaces(fault.droplet_id))
+        return fault
+
+    def clear_faults(self, identifier: int | None = None) -> None:
+        """Let one fault be over, or all; what they held up goes on. Raises NotFound."""
+        gone = self.faults.clear(identifier)
+        for fault in gone:
+            if fault.kind == NETWORK:
+                self.machinery.network.mute(self.config.interfaces(fault.droplet_id), False)
+        self.actions.release([fault.id for fault in gone])
 
     def _remove_strays(self) -> None:
         """What has no record, as a crash can leave it: machines, disks, layers; and what runs of those that are off."""

@@ -144,7 +144,8 @@ class FloatingIPs:
         """The droplet may have gone meanwhile: then the address points nowhere."""
         address = IPv4Address(action.resource_id)
         droplet = self.store.droplets.get(action.args["droplet_id"])
-        self.network.move_floating(address, IPv4Address(droplet.public_address) if droplet else None)
+        if not self.actions.faults.move(str(address)):
+            self.network.move_floating(address, IPv4Address(droplet.public_address) if droplet else None)
         return lambda: self._point(str(address), action.args["droplet_id"])
 
     def _unassign(self, action: Action) -> Settle:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
+from threading import Timer
 
 from localcloud.config import Config
-from localcloud.engine.actions import Abandoned, Actions, Interrupted, Settle
+from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import SIZES
+from localcloud.engine.faults import LOST, NETWORK, NEVER, SLOW, Fault
 from localcloud.engine.layers import Layers
 from localcloud.engine.machinery import Machinery
 from localcloud.engine.records import ACTIVE, BACKUP, DROPLET, IMAGE, IN_PROGRESS, OFF, SNAPSHOT, Action, Droplet, Image
@@ -50,6 +53,7 @@ class Lifecycle:
         self.bases = bases
         self.layers = layers
         self.tags = tags
+        self._muted: set[int] = set()
         self.vpcs = vpcs
         actions.jobs |= {
             "create": self._create,
@@ -62,6 +66,7 @@ class Lifecycle:
             "snapshot": self._snapshot,
             "rename": self._rename,
         }
+        actions.undo |= {"create": self._undo}
 
     def boot(self, droplet: Droplet) -> None:
         """Start the machine on its disk, which is made when it is not there."""
@@ -69,7 +74,24 @@ class Lifecycle:
         write_seed(root, self._seed(droplet))
         if droplet.ipv6:
             self.network.enable_ipv6()
-        self.machines.start(self.spec(droplet, root))
+        fault = self.actions.faults.boot(droplet.name)
+        self._mute(droplet, fault)
+        self.machines.start(replace(self.spec(droplet, root), boots=not (fault and fault.effect == NEVER)))
+        self._mute(droplet, fault)
+
+    def _mute(self, droplet: Droplet, fault: Fault | None) -> None:
+        """Give the droplet the network that it is to have after this boot: none, or only later, or its own."""
+        links = self.config.interfaces(droplet.id)
+        if (fault and fault.effect in (SLOW, LOST)) or self.actions.faults.holds(NETWORK, droplet.id):
+            self.network.mute(links)
+            self._muted.add(droplet.id)
+            if fault and fault.effect == SLOW:
+                timer = Timer(fault.seconds, self.network.mute, (links, False))
+                timer.daemon = True
+                timer.start()
+        elif droplet.id in self._muted:
+            self.network.mute(links, False)
+            self._muted.discard(droplet.id)
 
     def mount(self, droplet: Droplet) -> Path:
         """Have the droplet's disk mounted, made if need be; its root."""
@@ -103,22 +125,17 @@ class Lifecycle:
 
     def _create(self, action: Action) -> Settle:
         droplet = self.droplet(action)
-        try:
-            self.boot(droplet)
-        except Interrupted:
-            raise
-        except Exception:
-            self._undo(droplet)
-            raise
+        self.boot(droplet)
         return lambda: self.store.droplets.update(droplet.id, status=ACTIVE)
 
-    def _undo(self, droplet: Droplet) -> None:
+    def _undo(self, action: Action) -> None:
         """A droplet that never was goes from the records too, so that its clients do not wait for it."""
         try:
-            self.dismantle(droplet.id)
+            self.dismantle(action.resource_id)
         finally:
-            if not self._doomed(droplet.id):
-                self._forget(droplet.id)
+            if not self._doomed(action.resource_id):
+                self._forget(action.resource_id)
+                self.layers.collect()
 
     def _destroy(self, action: Action) -> Settle:
         droplet_id = action.resource_id
@@ -140,6 +157,7 @@ class Lifecycle:
                 self.store.images.update(backup.id, deleted=True)
                 self.tags.forget(IMAGE, backup.id)
             self.tags.forget(DROPLET, droplet_id)
+            self.store.memberships.delete("urn = ?", f"do:droplet:{droplet_id}")
             self.store.droplets.delete("id = ?", droplet_id)
 
     def _shutdown(self, action: Action) -> Settle:

@@ -43,7 +43,7 @@ NSPAWN = {
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """A machine as it is wanted; ``root`` is its mounted disk."""
+    """A machine as it is wanted; ``root`` is its mounted disk. One that does not boot stays in emergency mode."""
 
     droplet_id: int
     hostname: str
@@ -55,6 +55,7 @@ class MachineSpec:
     address6: IPv6Address | None = None
     vpc_bridge: str = ""
     """The private network's bridge, where it is not the cloud's first."""
+    boots: bool = True
 
 
 class Machines:
@@ -222,6 +223,7 @@ def nspawn_command(config: Config, name: str, spec: MachineSpec) -> list[str]:
         *(f"--network-veth-extra={public}:eth0", f"--network-veth-extra={private}:eth1"),
         *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         "systemd.show_status=1",  # to init: tell the console what is being started
+        *([] if spec.boots else ["--unit=emergency.target"]),
     ]
 
 

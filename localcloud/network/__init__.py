@@ -26,6 +26,7 @@ from localcloud.network import bridges, connections, foreign, ipv6
 from localcloud.network.rules import floating_rules, muted_rules, private_rules, ruleset
 
 RULE_PRIORITY = 5270
+DISABLED, FORWARDING = "0", "3"
 
 
 class Network:
@@ -108,9 +109,11 @@ class Network:
         elements = maps[0].get("elem", [])
         return {IPv4Address(key): self._config.anchored(IPv4Address(value)) for key, value in elements}
 
-    def mute(self, interface: str, muted: bool = True) -> None:
-        """Let nothing through an interface of a droplet, or everything again."""
-        run(["nft", "-f", "-"], input=muted_rules(self._config, interface, muted))
+    def mute(self, interfaces: tuple[str, str], muted: bool = True) -> None:
+        """Let nothing through a droplet's interfaces (see ``Config.interfaces``), or everything again."""
+        public, private = interfaces
+        run(["nft", "-f", "-"], input=muted_rules(self._config, public, muted))
+        run(["bridge", "link", "set", "dev", private, "state", DISABLED if muted else FORWARDING], check=False)
 
     def nameservers(self) -> list[str]:
         """The name servers that droplets are to use."""

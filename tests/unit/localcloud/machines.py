@@ -53,9 +53,6 @@ class Rooms:
         root.mkdir(exist_ok=True)
         return root
 
-    def root(self, droplet_id: int) -> Path:
-        return self.folder / str(droplet_id)
-
     def size(self, droplet_id: int) -> int:
         return 1_000_000
 
