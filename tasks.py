@@ -310,5 +310,18 @@ CLOUD = (
     cloud_env,
     cloud_reset,
 )
-namespace = Collection(build, deploy, rollback, verify, status, releases, destroy, env, check, test)
+
+
+@task(name="upstream")
+def test_upstream(c: Context, match: str = "") -> None:
+    """Run the provider's own acceptance tests against a local cloud; write docs/fidelity.md."""
+    if subprocess.run([sys.executable, "-m", "tests.upstream", *([match] if match else [])], cwd=ROOT).returncode != 0:
+        raise Exit(code=1)
+
+
+namespace = Collection(build, deploy, rollback, verify, status, releases, destroy, env, check)
+tests = Collection("test")
+tests.add_task(test, name="all", default=True)
+tests.add_task(test_upstream)
+namespace.add_collection(tests)
 namespace.add_collection(Collection("cloud", *CLOUD))
