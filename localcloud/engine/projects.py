@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from localcloud.engine.errors import NotFound, Precondition, Unprocessable
 from localcloud.engine.records import Listing, Membership, Page, Project, now
@@ -63,7 +64,7 @@ class Projects:
             raise NotFound
         return found
 
-    def create(self, values: dict[str, str]) -> Project:
+    def create(self, values: dict[str, Any]) -> Project:
         """Raises Unprocessable."""
         with self.store.transaction():
             self._check({"name": "", "purpose": "", **values})
