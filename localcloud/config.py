@@ -24,6 +24,7 @@ DEFAULTS = {
     "range": "198.18.0.0/20",
     "vpc_range": "10.124.0.0/20",
     "cache": "/var/cache/localcloud",
+    "rate_limit": "",
     "image_aliases": "",
     "prices": "",
 }
@@ -61,6 +62,8 @@ class Config:
     range: IPv4Network
     vpc_range: IPv4Network
     cache: Path
+    rate_limit: str = ""
+    """`on` for DigitalOcean's limits of requests, or others as `MINUTE/HOUR`; nothing for none."""
     image_aliases: Pairs = field(default_factory=Pairs)
     """Slugs of base images that cannot be made here, each with one that is offered in its place."""
     prices: Pairs = field(default_factory=Pairs)
@@ -98,6 +101,7 @@ class Config:
             range=_network(values, "range"),
             vpc_range=_network(values, "vpc_range"),
             cache=_directory(values, "cache"),
+            rate_limit=_rate_limit(values["rate_limit"]),
             image_aliases=_pairs(values, "image_aliases", r"[a-z0-9][a-z0-9-]*"),
             prices=_pairs(values, "prices", r"\d{1,5}(\.\d+)?"),
         )
@@ -256,6 +260,14 @@ def _port(values: Mapping[str, str], name: str) -> int:
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
         raise ConfigError(f"LOCALCLOUD_{name.upper()}={value} is not a port.", "Give a number from 1 to 65535.")
     return int(value)
+
+
+def _rate_limit(value: str) -> str:
+    if not re.fullmatch(r"|on|off|[1-9]\d{0,6}/[1-9]\d{0,6}", value, re.ASCII):
+        raise ConfigError(
+            f"LOCALCLOUD_RATE_LIMIT={value} is not a limit.", "Give on, off, or MINUTE/HOUR as in 250/5000."
+        )
+    return value
 
 
 def _pairs(values: Mapping[str, str], name: str, form: str) -> Pairs:

@@ -26,6 +26,7 @@ from localcloud.api import (
     keys,
     openapi,
     projects,
+    rates,
     regions,
     sizes,
     snapshots,
@@ -53,6 +54,7 @@ RESOURCES = (
     keys,
     openapi,
     projects,
+    rates,
     regions,
     sizes,
     snapshots,
@@ -69,7 +71,7 @@ def build(
     table = [route for resource in RESOURCES for route in routes(resource.ROUTES)]
     app = Starlette(
         routes=[*table, Route("/{rest:path}", _elsewhere, methods=METHODS)],
-        middleware=[Middleware(Gate, token=token, faults=cloud.faults)],
+        middleware=[Middleware(Gate, token=token, faults=cloud.faults, rates=cloud.rates)],
         exception_handlers=dict.fromkeys((CloudError, HostError, HTTPException, Exception), on_error),
         lifespan=lifespan,
     )

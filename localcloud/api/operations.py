@@ -206,5 +206,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("DELETE", "/_localcloud/faults"): gone("Clear all faults"),
     ("DELETE", "/_localcloud/faults/{fault}"): gone("Clear a fault"),
     ("GET", "/_localcloud/openapi.json"): Operation("Describe this API", answer=ANYTHING),
+    ("GET", "/_localcloud/rate_limit"): Operation("Show the limit of requests", answer=ANYTHING),
+    ("PUT", "/_localcloud/rate_limit"): Operation("Limit requests, or no more", answer=ANYTHING, body=some(limit=TEXT)),
     ("POST", "/_localcloud/reset"): gone("Remove everything in the cloud"),
 }

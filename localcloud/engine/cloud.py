@@ -25,6 +25,7 @@ from localcloud.engine.layers import Layers
 from localcloud.engine.lifecycle import Lifecycle
 from localcloud.engine.machinery import Machinery
 from localcloud.engine.projects import Projects
+from localcloud.engine.rates import Limits, Rates
 from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
@@ -45,6 +46,7 @@ class Cloud:
         self.machinery = machinery
         self.store = Store(config.state / "cloud.db")
         self.faults = Faults()
+        self.rates = Rates(Limits.parse(config.rate_limit))
         self.actions = Actions(self.store, self.faults)
         self.bases = Bases(machinery.bases, self.actions.stopping)
         self.keys = Keys(self.store)
