@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from localcloud.api.schemas import (
     ANYTHING,
+    BACKUP_POLICY,
     BEGUN,
     DROPLET_ORDER,
     ID,
@@ -61,7 +62,11 @@ def gone(summary: str, body: Schema | None = None, **query: Schema) -> Operation
 
 
 NAMED = with_all(some(name=TEXT), "name")
-DROPLET_ACTION = with_all(some(type=TEXT, name=TEXT, image=NAME_OR_ID, size=TEXT, disk=TRUTH), "type")
+DROPLET_ACTION = with_all(
+    some(type=TEXT, name=TEXT, image=NAME_OR_ID, size=TEXT, disk=TRUTH, backup_policy=BACKUP_POLICY), "type"
+)
+WITH_ASSOCIATED = "/v2/droplets/{droplet}/destroy_with_associated_resources"
+ASSOCIATED = thing(**dict.fromkeys(("reserved_ips", "floating_ips", "snapshots"), many(some(id=TEXT, name=TEXT))))
 ADDRESS_ACTION = with_all(some(type=text("assign", "unassign"), droplet_id=ID), "type")
 IMAGE_ACTION = with_all(some(type=text("transfer", "convert"), region=TEXT), "type")
 IMAGE_ORDER = with_all(
@@ -130,6 +135,29 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/v2/droplets/{droplet}/snapshots"): listed("List a droplet's snapshots", "snapshots", "image"),
     ("GET", "/v2/droplets/{droplet}/backups"): listed("List a droplet's backups", "backups", "image"),
+    ("GET", "/v2/droplets/{droplet}/backups/policy"): Operation(
+        "Show when a droplet's backups are due", answer=thing(policy=ANYTHING)
+    ),
+    ("GET", "/v2/droplets/backups/policies"): Operation(
+        "Show when backups are due, by droplet", answer=with_all(some(policies=ANYTHING), "policies"), query=PAGE
+    ),
+    ("GET", "/v2/droplets/backups/supported_policies"): Operation(
+        "List what a backup policy can be", answer=thing(supported_policies=many(ANYTHING))
+    ),
+    ("GET", WITH_ASSOCIATED): Operation("List what belongs to a droplet and would outlive it", answer=ASSOCIATED),
+    ("GET", f"{WITH_ASSOCIATED}/status"): Operation(
+        "Show how far a droplet's end has come",
+        answer=with_all(some(droplet=ANYTHING, resources=ASSOCIATED), "droplet"),
+    ),
+    ("DELETE", f"{WITH_ASSOCIATED}/dangerous"): Operation(
+        "Delete a droplet and all that belongs to it; needs the header X-Dangerous: true", 202
+    ),
+    ("DELETE", f"{WITH_ASSOCIATED}/selective"): Operation(
+        "Delete a droplet and some of what belongs to it",
+        202,
+        body=some(floating_ips=many(TEXT), reserved_ips=many(TEXT), snapshots=many(NAME_OR_ID)),
+    ),
+    ("POST", f"{WITH_ASSOCIATED}/retry"): Operation("Delete once more what could not be deleted", 202),
     ("GET", "/v2/droplets/{droplet}/firewalls"): Operation(
         "List a droplet's firewalls: there are none", answer=page("firewalls", ANYTHING), query=PAGE
     ),
@@ -205,6 +233,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("DELETE", "/_localcloud/faults"): gone("Clear all faults"),
     ("DELETE", "/_localcloud/faults/{fault}"): gone("Clear a fault"),
+    ("POST", "/_localcloud/droplets/{droplet}/backup"): made("Back a droplet up now", "action", "action", some()),
+    ("GET", "/_localcloud/droplets/{droplet}/password"): Operation(
+        "Tell root's password after a reset", answer=thing(password=TEXT)
+    ),
     ("GET", "/_localcloud/openapi.json"): Operation("Describe this API", answer=ANYTHING),
     ("GET", "/_localcloud/rate_limit"): Operation("Show the limit of requests", answer=ANYTHING),
     ("PUT", "/_localcloud/rate_limit"): Operation("Limit requests, or no more", answer=ANYTHING, body=some(limit=TEXT)),

@@ -175,6 +175,7 @@ RESOURCES: dict[str, Schema] = {
     "project_resource": thing(urn=TEXT, assigned_at=TEXT, links=thing(self=TEXT), status=TEXT),
 }
 
+BACKUP_POLICY = some(plan=text("daily", "weekly"), weekday=TEXT, hour=INTEGER)
 DROPLET_ORDER = with_all(
     some(
         name=TEXT,
@@ -187,6 +188,7 @@ DROPLET_ORDER = with_all(
         tags=nullable(many(TEXT)),
         monitoring=TRUTH,
         backups=TRUTH,
+        backup_policy=nullable(BACKUP_POLICY),
         ipv6=TRUTH,
         vpc_uuid=TEXT,
     ),

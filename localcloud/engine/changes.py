@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from localcloud.engine.actions import Actions, Settle
-from localcloud.engine.backups import KEPT
+from localcloud.engine.backups import DAILY, KEPT
 from localcloud.engine.images import Images
 from localcloud.engine.lifecycle import Lifecycle
 from localcloud.engine.machinery import Machinery
@@ -68,15 +68,11 @@ class Changes:
     def _back_up(self, action: Action) -> Settle:
         droplet = self.lifecycle.droplet(action)
         image = self.lifecycle.image(action, type=BACKUP)
-        kept = KEPT[droplet.backup_policy.get("plan", "daily")]
-
-        def settle() -> None:
-            self.store.images.add(image)
-            mine = self.store.images.find("droplet_id = ? AND type = ? AND NOT deleted", droplet.id, BACKUP)
-            for outdated in mine[:-kept]:
-                self.images.delete(outdated.id)
-
-        return settle
+        mine = self.store.images.find("droplet_id = ? AND type = ? AND NOT deleted", droplet.id, BACKUP)
+        room = KEPT[droplet.backup_policy.get("plan", DAILY)] - 1
+        for outdated in mine[: max(0, len(mine) - room)]:
+            self.images.delete(outdated.id)
+        return lambda: self.store.images.add(image)
 
     def _reset_password(self, action: Action) -> Settle:
         droplet = self.lifecycle.droplet(action)

@@ -2,8 +2,9 @@
 # Connect a machine that is starting: as soon as its two interfaces are there, route its public addresses to the one
 # (answering ARP there for the whole range, at once, and taking no other source address) and put the other on the VPC's
 # bridge, which comes last and says that all is done. Part of each boot, so that a reboot from inside works without
-# the server. A machine with IPv6 has a file that says, at each boot anew: ADDRESS GATEWAY.
-# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY ANCHOR_ADDRESS IPV6_FILE
+# the server.
+# environment: IPV6_FILE, which says for a machine that has IPv6, at each boot anew: ADDRESS GATEWAY
+# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY ANCHOR_ADDRESS
 set -eu
 tries=0
 until [ -e "/sys/class/net/$1" ] && [ -e "/sys/class/net/$2" ]; do
@@ -14,7 +15,7 @@ done
 settings6="/proc/sys/net/ipv6/conf/$1"
 address6=''
 gateway6=''
-[ ! -s "$7" ] || read -r address6 gateway6 <"$7"
+[ ! -s "$IPV6_FILE" ] || read -r address6 gateway6 <"$IPV6_FILE"
 if [ -n "$address6" ]; then
   # Nothing that the machine announces counts here, and the gateway's address is known to be nobody else's.
   echo 0 >"$settings6/accept_ra"

@@ -92,7 +92,8 @@ class Machines:
     def attach(self, spec: MachineSpec) -> None:
         """Connect a running machine anew, as its addresses are now. Raises ``HostError``."""
         self._note_ipv6(spec)
-        run(["sh", str(SCRIPTS / "attach.sh"), *attach_arguments(self._config, spec)])
+        file = f"IPV6_FILE={ipv6_file(self._config, spec.droplet_id)}"
+        run(["env", file, "sh", str(SCRIPTS / "attach.sh"), *attach_arguments(self._config, spec)])
 
     def shutdown(self, droplet_id: int, timeout: float = 30) -> bool:
         """Power off cleanly; ``False`` when the machine still runs after ``timeout`` seconds."""
@@ -231,12 +232,7 @@ def attach_arguments(config: Config, spec: MachineSpec) -> list[str]:
     """The arguments of ``attach.sh``."""
     interfaces = config.interfaces(spec.droplet_id)
     addresses = (spec.public_address, config.gateway, config.anchor_address(spec.public_address))
-    return [
-        *interfaces,
-        spec.vpc_bridge or config.vpc_bridge,
-        *map(str, addresses),
-        str(ipv6_file(config, spec.droplet_id)),
-    ]
+    return [*interfaces, spec.vpc_bridge or config.vpc_bridge, *map(str, addresses)]
 
 
 def ipv6_file(config: Config, droplet_id: int) -> Path:
@@ -256,6 +252,7 @@ def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) ->
         f"ExecStartPost={attach}",
     ]
     options = [f"--property={each}" for each in properties]
+    options.append(f"--setenv=IPV6_FILE={ipv6_file(config, spec.droplet_id)}")
     command = ["systemd-run", "--quiet", "--collect", f"--unit={name}", "--service-type=exec", *options]
     return [*command, f"--description=Droplet {spec.hostname}", *nspawn_command(config, name, spec)]
 
@@ -273,6 +270,7 @@ def keeper_environment(config: Config, name: str, spec: MachineSpec, lock: Path)
         "LIMITS": "\n".join(lines),
         "OWNER": str(SHIFT),
         "ATTACH": " ".join(attach_arguments(config, spec)),
+        "IPV6_FILE": str(ipv6_file(config, spec.droplet_id)),
     }
 
 

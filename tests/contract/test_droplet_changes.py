@@ -137,9 +137,9 @@ def test_ipv6_reaches_droplets_from_the_host_and_each_other_and_nothing_else(one
     gateway = one.record["networks"]["v6"][0]["gateway"]
     assert one.sh(f"ping -6 -c 1 -W 2 {gateway} >/dev/null && echo ok") == "ok"
     refused = "timeout 5 bash -c '</dev/tcp/{}/{}' 2>&1 | tail -1"
-    assert "unreachable" in one.sh(refused.format("2001:db8::1", 80)).lower()
     nobody = IPv6Address(one.address6) + 77
-    assert "No route to host" in one.sh(refused.format(nobody, 80))
+    for address in ("2001:db8::1", nobody):
+        assert "Network is unreachable" in one.sh(refused.format(address, 80))
     with pytest.raises(OSError, match="No route to host"):
         reachable(str(nobody))
     port = one.api.endpoint.rpartition(":")[2]
@@ -313,16 +313,3 @@ def test_a_droplet_goes_with_what_belongs_to_it(one: Machine, two: Machine, api:
     until(lambda: api.get(f"{path}/status")["completed_at"])
     assert [image["name"] for image in api.get("/v2/images?private=true")["images"]] == ["b"], "its backup went, too"
     api.call("POST", f"{path}/retry", status=202)
-
-
-def test_the_limit_of_droplets_is_the_accounts(api: Api) -> None:
-    """Records alone, so none of them is ever made: one too many and none is begun."""
-    limit = api.get("/v2/account")["account"]["droplet_limit"]
-    assert limit >= 10
-    order = {"names": ["x"] * 10, "region": "nyc3", "size": SMALL, "image": "debian-12-x64", "tags": ["many"]}
-    begun = 0
-    while begun + 10 <= limit and begun < 20:
-        api.call("POST", "/v2/droplets", order, status=202)
-        begun += 10
-    api.call("DELETE", "/v2/droplets?tag_name=many", status=204)
-    until(lambda: api.get("/v2/droplets")["droplets"] == [])
