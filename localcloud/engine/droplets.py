@@ -245,10 +245,8 @@ class Droplets:
         doomed = "resource_type = 'droplet' AND resource_id = ? AND type = 'destroy' AND status = ?"
         if self.store.actions.first(doomed, droplet.id, IN_PROGRESS):
             return None
-        addresses = [ip.address for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id)]
         for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id):
             self.store.floating_ips.update(ip.id, droplet_id=None)
-        args = {"addresses": addresses, **(args or {})}
         return self.actions.begin("destroy", DROPLET, droplet.id, droplet.region, args, force=True)
 
 

@@ -146,6 +146,8 @@ class FloatingIPs:
         droplet = self.store.droplets.get(action.args["droplet_id"])
         if not self.actions.faults.move(str(address)):
             self.network.move_floating(address, IPv4Address(droplet.public_address) if droplet else None)
+        if droplet and self.store.droplets.get(droplet.id) is None:
+            self.network.detach(IPv4Address(droplet.public_address))
         return lambda: self._point(str(address), action.args["droplet_id"])
 
     def _unassign(self, action: Action) -> Settle:

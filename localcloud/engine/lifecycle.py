@@ -138,13 +138,14 @@ class Lifecycle:
                 self.layers.collect()
 
     def _destroy(self, action: Action) -> Settle:
-        droplet_id = action.resource_id
-        pointing = self.store.floating_ips.find("droplet_id = ?", droplet_id)
-        for address in {*action.args["addresses"], *(ip.address for ip in pointing)}:
-            if not self.store.floating_ips.first("address = ? AND droplet_id != ?", address, droplet_id):
-                self.network.move_floating(IPv4Address(address), None)
-        self.dismantle(droplet_id)
-        self._forget(droplet_id)
+        droplet = self.store.droplets.get(action.resource_id)
+        if droplet:
+            self.network.detach(IPv4Address(droplet.public_address))
+        self.dismantle(action.resource_id)
+        self._forget(action.resource_id)
+        if droplet:
+            # An address may have been on its way here until now.
+            self.network.detach(IPv4Address(droplet.public_address))
         self.layers.collect()
         return lambda: None
 

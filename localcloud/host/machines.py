@@ -26,7 +26,9 @@ from localcloud.host.inside import SHIFT
 from localcloud.host.run import run, spawn
 
 SCRIPTS = Path(__file__).parent
-TASKS = 4096
+TASKS_PER_MB = 8
+"""As many as Linux itself allows by default on a machine of that memory (kernel/fork.c: set_max_threads)."""
+
 START_TIMEOUT = 30.0
 KILL_TIMEOUT = 15.0
 REBOOT = 133
@@ -57,6 +59,11 @@ class MachineSpec:
     """The private network's bridge, where it is not the cloud's first."""
     boots: bool = True
 
+    @property
+    def tasks(self) -> int:
+        """How many processes and threads it can have at most."""
+        return self.memory_mb * TASKS_PER_MB
+
 
 class Machines:
     """The machines of one cloud. Every method can be repeated; what runs is asked of the kernel each time."""
@@ -74,7 +81,7 @@ class Machines:
             return
         self.kill(spec.droplet_id)
         console = self.console(spec.droplet_id)
-        console.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        console.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         console.write_bytes(b"")
         self._note_ipv6(spec)
         try:
@@ -245,7 +252,7 @@ def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) ->
     attach = " ".join(["/bin/sh", str(SCRIPTS / "attach.sh"), *attach_arguments(config, spec)])
     properties = [
         *("Delegate=yes", "KillMode=mixed", "TimeoutStopSec=30", "OOMPolicy=continue"),
-        *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"CPUQuota={spec.vcpus * 100}%", f"TasksMax={TASKS}"),
+        *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"CPUQuota={spec.vcpus * 100}%", f"TasksMax={spec.tasks}"),
         *(f"RestartForceExitStatus={REBOOT}", f"SuccessExitStatus={REBOOT}", "StartLimitIntervalSec=0"),
         *(f"StandardOutput=append:{console}", f"StandardError=append:{console}"),
         *(f"Environment={key}={value}" for key, value in NSPAWN.items()),
@@ -262,7 +269,7 @@ def keeper_environment(config: Config, name: str, spec: MachineSpec, lock: Path)
     lines = [
         f"{hierarchy.root / name / file}={value}"
         for hierarchy in cgroups.mounted()
-        for file, value in cgroups.limits(hierarchy, spec.memory_mb, spec.vcpus, TASKS).items()
+        for file, value in cgroups.limits(hierarchy, spec.memory_mb, spec.vcpus, spec.tasks).items()
     ]
     return NSPAWN | {
         "LOCK": str(lock),

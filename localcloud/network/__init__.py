@@ -102,6 +102,14 @@ class Network:
             table.pop(address, None)
             self._replace(table if target is None else table | {address: target}, {address})
 
+    def detach(self, target: IPv4Address) -> None:
+        """Point nowhere whatever points at a droplet's public address."""
+        with self._lock:
+            table = self.floating()
+            changed = {address for address, found in table.items() if found == target}
+            if changed:
+                self._replace({a: found for a, found in table.items() if a not in changed}, changed)
+
     def floating(self) -> dict[IPv4Address, IPv4Address]:
         """The map as the kernel has it."""
         listed = json.loads(run(["nft", "-j", "list", "map", "inet", self._config.table, "floating"]))

@@ -116,8 +116,8 @@ class Disks:
         run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
 
     def _make(self, disk: Path) -> None:
-        self._disks.mkdir(mode=0o711, parents=True, exist_ok=True)
-        disk.mkdir(mode=0o711, exist_ok=True)
+        self._disks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.mkdir(mode=0o700, exist_ok=True)
         for name in ("upper", "work", "root"):
             (disk / name).mkdir(mode=0o755, exist_ok=True)
         os.chown(disk / "upper", SHIFT, SHIFT)

@@ -149,6 +149,9 @@ class Rooms:
         if target:
             self.floating[address] = target
 
+    def detach(self, target: IPv4Address) -> None:
+        self.floating = {address: found for address, found in self.floating.items() if found != target}
+
     def nameservers(self) -> list[str]:
         return []
 
