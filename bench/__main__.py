@@ -7,19 +7,34 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import requests
 
-from bench import boot, release
+from bench import api, boot, release
 from bench.login import LoginError
 from localcloud.config import ConfigError
 from localcloud.host.errors import HostError
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHES = {"release": (release.compare, 3), "boot": (boot.compare, 5)}
+
+
+class Found(Protocol):
+    """What a benchmark found."""
+
+    def as_json(self) -> dict[str, object]: ...
+    def render(self) -> str: ...
+
+
+Bench = Callable[[Path, int, Callable[[str], None]], Found]
+BENCHES: dict[str, tuple[Bench, int]] = {
+    "release": (release.compare, 3),
+    "boot": (boot.compare, 5),
+    "api": (api.compare, 1),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
