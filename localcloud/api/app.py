@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -61,6 +62,7 @@ RESOURCES = (
     tags,
     vpcs,
 )
+FORESEEN = (CloudError, HostError, HTTPException, sqlite3.OperationalError, Exception)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -72,7 +74,7 @@ def build(
     app = Starlette(
         routes=[*table, Route("/{rest:path}", _elsewhere, methods=METHODS)],
         middleware=[Middleware(Gate, token=token, faults=cloud.faults, rates=cloud.rates)],
-        exception_handlers=dict.fromkeys((CloudError, HostError, HTTPException, Exception), on_error),
+        exception_handlers=dict.fromkeys(FORESEEN, on_error),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -41,5 +42,8 @@ async def on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HostError):
         log.error("%s: %s", request_id, error)
         return render(500, body("server_error", f"{error.message} {error.hint}".strip(), request_id))
+    if isinstance(error, sqlite3.OperationalError):
+        log.error("%s: %s", request_id, error)
+        return render(500, body("server_error", f"The records cannot be written: {error}.", request_id))
     log.error("%s: unexpected error", request_id, exc_info=error)
     return render(500, body("server_error", "Unexpected server-side error; see server.log.", request_id))

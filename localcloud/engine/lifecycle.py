@@ -175,8 +175,7 @@ class Lifecycle:
     def power_on(self, action: Action) -> Settle:
         droplet = self.droplet(action)
         try:
-            if not self.machines.is_running(droplet.id):
-                self.boot(droplet)
+            self.boot(droplet)
         except (HostError, OSError):
             self.store.droplets.update(droplet.id, status=OFF)
             self.halt(droplet.id, clean=False)

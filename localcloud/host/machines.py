@@ -77,7 +77,7 @@ class Machines:
         Raises ``HostError`` with the last line of its console when it does not start.
         """
         name = self._name(spec.droplet_id)
-        if cgroups.init(name):
+        if cgroups.init(name) and _settle(lambda: self._begun(spec), START_TIMEOUT):
             return
         self.kill(spec.droplet_id)
         console = self.console(spec.droplet_id)
@@ -89,7 +89,7 @@ class Machines:
                 run(unit_command(self._config, name, spec, console), timeout=START_TIMEOUT)
             else:
                 self._keep(name, spec, console)
-            _wait(lambda: cgroups.init(name) is not None, START_TIMEOUT, f"{name} has no init")
+            _wait(lambda: self._begun(spec), START_TIMEOUT, f"{name} has no init")
         except HostError as error:
             self.kill(spec.droplet_id)
             said = console.read_text(errors="replace").strip().splitlines()
@@ -206,6 +206,14 @@ class Machines:
             return Path(f"/sys/class/net/{private}/master").exists()
 
         _wait(attached, START_TIMEOUT, f"{name} has no interfaces")
+
+    def _begun(self, spec: MachineSpec) -> bool:
+        """Whether the machine's own init runs, which is not yet so while nspawn prepares, and it is attached."""
+        name, (_, private) = self._name(spec.droplet_id), self._config.interfaces(spec.droplet_id)
+        init = cgroups.init(name)
+        if init is None and not self._kept(spec.droplet_id):
+            raise HostError(f"{name} has ended.")
+        return init is not None and cgroups.booted(init) and Path(f"/sys/class/net/{private}/master").exists()
 
     def _kept(self, droplet_id: int) -> bool:
         """Whether systemd or a keeper is at work for the machine, also between the two boots of a reboot."""
