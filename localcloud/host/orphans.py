@@ -38,10 +38,10 @@ def end() -> None:
 
 
 def orphans() -> set[int]:
-    """The commands whose owner is dead."""
-    found = set()
+    """The commands whose owner is dead; not those in a container, where the numbers of processes are others."""
+    found, ours = set(), os.readlink("/proc/self/ns/pid")
     for path in Path("/proc").glob("[0-9]*/environ"):
-        owner = _owner(path)
+        owner = _owner(path) if _namespace(path.parent) == ours else ""
         if owner and _started(owner.partition(":")[0]) != owner.partition(":")[2]:
             found.add(int(path.parent.name))
     return found
@@ -50,6 +50,13 @@ def orphans() -> set[int]:
 @cache
 def _mark(pid: int) -> str:
     return f"{pid}:{_started(str(pid))}"
+
+
+def _namespace(process: Path) -> str:
+    try:
+        return os.readlink(process / "ns/pid")
+    except OSError:
+        return ""
 
 
 def _owner(environ: Path) -> str:

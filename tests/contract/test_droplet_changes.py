@@ -120,7 +120,7 @@ def test_features_asked_for_at_creation(one: Machine, two: Machine) -> None:
 
 def test_ipv6_can_be_enabled_later_and_works_from_the_next_boot_on(one: Machine, two: Machine) -> None:
     two.sh("cloud-init status --wait")
-    two.finish(two.library()._perform_action({"type": "enable_ipv6"}))
+    two.finish(two.library().enable_ipv6())
     assert "ipv6" in two.record["features"]
     assert two.refuse("enable_ipv6").startswith("IPv6 is already enabled")
     two.act("reboot")
@@ -266,6 +266,9 @@ def limits(machine: Machine) -> tuple[int, float]:
 def test_what_asks_for_what_is_there_or_cannot_be(one: Machine) -> None:
     assert one.act("enable_private_networking")["status"] == "completed"
     assert "kernel" in one.refuse("change_kernel", kernel=12)
+    with pytest.raises(digitalocean.DataReadError, match="kernel"):
+        one.library().change_kernel(digitalocean.Kernel(id=12))
+    one.finish(one.library().enable_private_networking())
     assert one.library().get_kernel_available() == []
     assert one.api.get(f"/v2/droplets/{one.id}/firewalls")["firewalls"] == []
 
