@@ -15,8 +15,7 @@ from localcloud.engine.store import Store
 from localcloud.network import Network, bridges
 
 NAME_LENGTH, DESCRIPTION_LENGTH = 255, 255
-AUTOMATIC = IPv4Network("10.0.0.0/8")
-AUTOMATIC_PREFIX = 20
+AUTOMATIC = tuple(IPv4Network("10.0.0.0/8").subnets(new_prefix=20))
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 
@@ -115,8 +114,8 @@ class Vpcs:
 
     def all_of(self, droplets: Sequence[Droplet]) -> dict[int, Vpc]:
         """The VPCs of many droplets, asked for at once; one of before there were VPCs is in its region's default."""
-        marks = ", ".join("?" * len(droplets))
-        names = [droplet.vpc for droplet in droplets]
+        names = sorted({droplet.vpc for droplet in droplets})
+        marks = ", ".join("?" * len(names))
         known = {vpc.uuid: vpc for vpc in self.store.vpcs.find(f"uuid IN ({marks}) OR is_default", *names)}
         defaults = {vpc.region: vpc for vpc in known.values() if vpc.is_default}
         return {droplet.id: known.get(droplet.vpc) or defaults[droplet.region] for droplet in droplets}
@@ -159,9 +158,8 @@ class Vpcs:
         own, used = self.config.vpc_range, [*self._ranges(), *self._reserved()]
         if not any(own.overlaps(other) for other in used):
             return own
-        candidates = list(AUTOMATIC.subnets(new_prefix=AUTOMATIC_PREFIX))
-        start = next((n for n, one in enumerate(candidates) if one.network_address > own.broadcast_address), 0)
-        for candidate in (*candidates[start:], *candidates[:start]):
+        start = next((n for n, one in enumerate(AUTOMATIC) if one.network_address > own.broadcast_address), 0)
+        for candidate in (*AUTOMATIC[start:], *AUTOMATIC[:start]):
             if not any(candidate.overlaps(other) for other in used):
                 return candidate
         raise Unprocessable("There is no private range left: delete a VPC.")
