@@ -77,11 +77,17 @@ class Api:
         """A new droplet, active."""
         order = {"name": "test", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
         answer = self.call("POST", "/v2/droplets", order | fields, status=202)
-        assert self.finish(answer["links"]["actions"][0])["status"] == "completed"
+        ended = self.finish(answer["links"]["actions"][0])
+        assert ended["status"] == "completed", self.reason(ended)
         found = self.get(f"/v2/droplets/{answer['droplet']['id']}")["droplet"]
         assert found["status"] == "active"
         assert isinstance(found, dict)
         return found
+
+    def reason(self, action: dict[str, Any]) -> str:
+        """Why an action ended as errored."""
+        errors = self.get("/_localcloud/status")["errors"]
+        return str(next((error["reason"] for error in errors if error["action"] == action["id"]), ""))
 
     def act(self, droplet_id: int, type: str, **arguments: Any) -> dict[str, Any]:
         """A droplet action that must succeed, as it ended."""

@@ -43,11 +43,6 @@ def disks(daemon: Daemon, kind: str) -> list[str]:
     return sorted(path.name for path in (daemon.state / kind).glob("*"))
 
 
-def reasons(api: Api, action: dict[str, Any]) -> str:
-    errors = api.get("/_localcloud/status")["errors"]
-    return str(next(error["reason"] for error in errors if error["action"] == action["id"]))
-
-
 def test_a_full_disk(small: Daemon) -> None:
     started = small.up()
     api = Api(started["endpoint"], started["token"])
@@ -63,7 +58,7 @@ def test_a_full_disk(small: Daemon) -> None:
         body = {"type": "snapshot", "name": "too much"}
         action = api.call("POST", f"/v2/droplets/{droplet['id']}/actions", body, status=201)["action"]
         assert api.finish(action)["status"] == "errored"
-        assert "No space left on device" in reasons(api, action)
+        assert "No space left on device" in api.reason(action)
         assert (disks(small, "layers"), disks(small, "disks")) == before
         refused = api.send("POST", "/v2/droplets", json=ORDER | {"name": "x", "user_data": "#" * 60_000})
         assert refused.status_code == 500
@@ -120,7 +115,7 @@ def test_an_image_whose_files_are_gone(daemon: Daemon, api: Api, snapshot: dict[
     answer = api.call("POST", "/v2/droplets", ORDER | {"name": "late", "image": snapshot["id"]}, status=202)
     (action,) = answer["links"]["actions"]
     assert api.finish(action)["status"] == "errored"
-    assert "is missing" in reasons(api, action)
+    assert "is missing" in api.reason(action)
     assert api.send("GET", f"/v2/droplets/{answer['droplet']['id']}").status_code == 404
     assert disks(daemon, "disks") == before
     api.call("DELETE", f"/v2/images/{snapshot['id']}", status=204)
