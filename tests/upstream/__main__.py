@@ -20,11 +20,12 @@ from pipeline.errors import PipelineError
 from pipeline.tools.toolchain import TOOLS, Toolchain
 from tests.support import own_cloud
 from tests.upstream import report, tests
-from tests.upstream.tests import PASSED, UNSUPPORTED, Outcome
+from tests.upstream.tests import FAILED, PASSED, UNSUPPORTED, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "upstream"
 TESTS = "provider-acceptance"
+Settings = Mapping[str, Mapping[str, str]]
 
 
 def main(pattern: str = "") -> int:
@@ -38,7 +39,8 @@ def main(pattern: str = "") -> int:
     with own_cloud("upstream") as cloud, tempfile.TemporaryDirectory(prefix="upstream-") as folder:
         cloud = {**cloud, **_environment(settings)}
         _say(f"running {len(wanted)} of the provider's acceptance tests (about 7 minutes) …")
-        outcomes = _judge(binary, wanted, {**_client(toolchain, Path(folder)), **_up(cloud)}, Path(folder))
+        env = {**_client(toolchain, Path(folder)), **_up(cloud)}
+        outcomes = _judge(binary, wanted, env, Path(folder), settings)
     must = set(report.read_list(HERE / "must-pass.txt"))
     broken = sorted(outcome.name for outcome in outcomes if outcome.name in must and outcome.result != PASSED)
     for outcome in outcomes:
@@ -46,21 +48,28 @@ def main(pattern: str = "") -> int:
             _say(f"  {report.MARKS[outcome.result]} {outcome.name}: {outcome.said}")
     _say(f"{report.summary(outcomes)}, in {time.monotonic() - began:.0f} s")
     if not pattern:
-        _write(outcomes, settings, must)
+        _write(outcomes, settings)
     if broken:
         _say(f"✗ These must pass and do not: {', '.join(broken)}")
     return 1 if broken else 0
 
 
-def _judge(binary: Path, wanted: list[str], env: Mapping[str, str], folder: Path) -> list[Outcome]:
-    """All at once; what fails is run again alone, because some tests count what others make in the same account."""
+def _judge(binary: Path, wanted: list[str], env: Mapping[str, str], folder: Path, settings: Settings) -> list[Outcome]:
+    """All at once; what fails unexpectedly is run again alone, since some tests count what others make."""
+    unsupported, known = settings["unsupported"], settings["reasons"]
     first = tests.run(binary, wanted, env, folder, tests.AT_ONCE)
-    failed = [outcome.name for outcome in first if outcome.result not in (PASSED, UNSUPPORTED)]
-    again = {outcome.name: outcome for outcome in tests.run(binary, failed, env, folder, 1)} if failed else {}
-    return [again.get(outcome.name, outcome) for outcome in first]
+    failed = {outcome.name for outcome in first if outcome.result == FAILED} - unsupported.keys() - known.keys()
+    again = {outcome.name: outcome for outcome in tests.run(binary, sorted(failed), env, folder, 1)} if failed else {}
+    last = [again.get(outcome.name, outcome) for outcome in first]
+    return [
+        Outcome(outcome.name, UNSUPPORTED, unsupported[outcome.name])
+        if outcome.result == FAILED and outcome.name in unsupported
+        else outcome
+        for outcome in last
+    ]
 
 
-def _environment(settings: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+def _environment(settings: Settings) -> dict[str, str]:
     """The settings of the cloud that the tests' own expectations need."""
     names = {"aliases": "LOCALCLOUD_IMAGE_ALIASES", "prices": "LOCALCLOUD_PRICES"}
     return {
@@ -89,7 +98,7 @@ def _up(cloud: Mapping[str, str]) -> dict[str, str]:
     return {"DIGITALOCEAN_API_URL": started["endpoint"], "DIGITALOCEAN_TOKEN": started["token"]}
 
 
-def _write(outcomes: list[Outcome], settings: Mapping[str, Mapping[str, str]], must: set[str]) -> None:
+def _write(outcomes: list[Outcome], settings: Settings) -> None:
     provider = TOOLS["terraform-provider-digitalocean"]
     aliases = ", ".join(f"{name} ({target})" for name, target in settings["aliases"].items())
     prices = ", ".join(f"{size} ${price}" for size, price in settings["prices"].items())
