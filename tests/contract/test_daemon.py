@@ -49,8 +49,9 @@ def test_up_is_quick_when_it_is_up(daemon: Daemon, api: Api) -> None:
 def test_credentials_are_for_the_owner_alone(daemon: Daemon, api: Api) -> None:
     assert (daemon.state / "credentials.json").stat().st_mode & 0o777 == 0o600
     assert daemon.state.stat().st_mode & 0o777 == 0o711
-    for path in ("server.log", "cloud.db"):
-        assert not (daemon.state / path).stat().st_mode & 0o077
+    api.delete_droplet(api.droplet()["id"])
+    for path in ("server.log", "cloud.db", "disks", "machines", "tls"):
+        assert not (daemon.state / path).stat().st_mode & 0o077, path
 
 
 def test_env_exports_both_spellings(daemon: Daemon, api: Api) -> None:

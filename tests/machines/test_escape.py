@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -240,3 +241,24 @@ def test_it_sends_from_its_own_addresses_only(cloud: Cloud, droplet: MachineSpec
                 assert out.read().decode().strip() == (str(source) if arrives else "")
     finally:
         cloud.remove(other)
+
+
+def test_a_snapshot_does_not_lead_what_is_written_to_it_out_of_it(cloud: Cloud, tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("the host's")
+    planted = cloud.spec([cloud.base])
+    shutil.rmtree(planted.root / "var/lib/cloud")
+    (planted.root / "var/lib/cloud").symlink_to(tmp_path)
+    (planted.root / "etc/resolv.conf").unlink()
+    (planted.root / "etc/resolv.conf").symlink_to(tmp_path / "hosts")
+    cloud.disks.unmount(planted.droplet_id)
+    cloud.disks.snapshot(planted.droplet_id, "planted")
+    made = cloud.spec([cloud.disks.layer("planted"), cloud.base])
+    try:
+        assert [path.name for path in tmp_path.iterdir()] == ["hosts"]
+        assert (tmp_path / "hosts").read_text() == "the host's"
+        assert (made.root / "var/lib/cloud/seed/nocloud/meta-data").is_file()
+        assert not (made.root / "etc/resolv.conf").is_symlink()
+    finally:
+        cloud.remove(planted)
+        cloud.remove(made)
+        cloud.disks.delete_layer("planted")
