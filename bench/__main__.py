@@ -13,7 +13,7 @@ from typing import Protocol
 
 import requests
 
-from bench import api, boot, release
+from bench import api, boot, memory, release, snapshot
 from bench.login import LoginError
 from localcloud.config import ConfigError
 from localcloud.host.errors import HostError
@@ -33,6 +33,9 @@ Bench = Callable[[Path, int, Callable[[str], None]], Found]
 BENCHES: dict[str, tuple[Bench, int]] = {
     "release": (release.compare, 3),
     "boot": (boot.compare, 5),
+    "crowd": (boot.compare_many, 3),
+    "snapshot": (snapshot.compare, 3),
+    "memory": (memory.compare, 1),
     "api": (api.compare, 1),
 }
 
@@ -58,7 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Figures beside their yardsticks, in one run.")
     parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument("--rounds", type=_positive, help="how often each side is timed (release: 3, boot: 5)")
+    parser.add_argument(
+        "--rounds",
+        type=_positive,
+        help="how often each side is timed (release, crowd, snapshot: 3, boot: 5, the others: 1)",
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
 

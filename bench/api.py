@@ -122,7 +122,7 @@ def _moto(program: Path) -> Iterator[int]:
 @contextmanager
 def _running(command: Sequence[str], folder: Path) -> Iterator[None]:
     server = subprocess.Popen(
-        command, cwd=folder, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=folder, env=os.environ | moto.SETTINGS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         yield
