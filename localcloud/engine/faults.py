@@ -117,13 +117,14 @@ class Faults:
 
 def _checked(values: Mapping[str, Any]) -> Fault:
     fields = {key: value for key, value in values.items() if value is not None or key in ("count", "retry_after")}
-    effects, allowed = KINDS.get(str(fields.get("kind")), ((), frozenset()))
-    if fields.get("kind") not in KINDS:
+    kind = fields.get("kind")
+    effects, allowed = KINDS.get(str(kind), ((), frozenset()))
+    if not isinstance(kind, str) or kind not in KINDS:
         raise Unprocessable(f"kind must be one of {_listed(KINDS)}.")
     for key, value in fields.items():
         if key not in allowed | {"kind", "effect", "count"}:
             raise Unprocessable(f"A fault of the kind {fields['kind']} has no {key}.")
-        if key in TEXTS and not isinstance(value, str):
+        if key in {*TEXTS, "effect"} and not isinstance(value, str):
             raise Unprocessable(f"{key} must be a string.")
         if key in NUMBERS and value is not None and (type(value) is not int or not 0 <= value < 1 << 40):
             raise Unprocessable(f"{key} must be a number, and not negative.")

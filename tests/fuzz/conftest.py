@@ -53,7 +53,8 @@ class Target:
             time.sleep(0.002)
 
     def state(self) -> list[Any]:
-        """All that the cloud remembers."""
+        """All that the cloud remembers; what was asked to go wrong is forgotten first."""
+        self.cloud.clear_faults()
         self.settle()
         return [table.find() for table in self.cloud.store.tables()]
 
