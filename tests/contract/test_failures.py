@@ -10,33 +10,31 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, Daemon, settings, until
+from tests.contract.support import Api, Daemon, until
 from tests.contract.test_faults import ORDER, answers, ask, public
+from tests.support import own_settings
 
 SIZE, FREE = 3 << 30, 64 << 10
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def small() -> Iterator[Daemon]:
     """A cloud whose state has a small file system of its own."""
-    state = Path(f"/var/lib/localcloud/test-{os.getpid()}-small")
-    disk = state.with_suffix(".disk")
-    state.mkdir(parents=True)
-    with disk.open("wb") as file:
-        file.truncate(SIZE)
-    subprocess.run(["mkfs.ext4", "-q", "-m0", str(disk)], check=True)
-    if subprocess.run(["mount", "-o", "loop", str(disk), str(state)]).returncode:
-        disk.unlink()
-        state.rmdir()
-        pytest.skip("this host has no loop devices")
-    daemon = Daemon(settings(state, os.getpid() + 7))
-    try:
-        yield daemon
-    finally:
-        daemon.run("reset", "--yes")
-        subprocess.run(["umount", str(state)], check=True)
-        state.rmdir()
-        disk.unlink()
+    with own_settings("small") as settings:
+        daemon = Daemon(os.environ | settings)
+        disk = daemon.state.with_suffix(".disk")
+        with disk.open("wb") as file:
+            file.truncate(SIZE)
+        subprocess.run(["mkfs.ext4", "-q", "-m0", str(disk)], check=True)
+        if subprocess.run(["mount", "-o", "loop", str(disk), str(daemon.state)]).returncode:
+            disk.unlink()
+            pytest.skip("this host has no loop devices")
+        try:
+            yield daemon
+        finally:
+            daemon.run("reset", "--yes")
+            subprocess.run(["umount", str(daemon.state)], check=True)
+            disk.unlink()
 
 
 def disks(daemon: Daemon, kind: str) -> list[str]:
