@@ -17,6 +17,7 @@ from localcloud.host import cgroups
 from localcloud.host.machines import Machines, MachineSpec
 from localcloud.network import Network
 from localcloud.storage.disks import Disks
+from tests.support import own_settings
 
 from .conftest import Cloud
 from .test_isolation import CONNECT, needs
@@ -197,21 +198,12 @@ def test_it_has_the_number_of_processes_of_its_size(cloud: Cloud, droplet: Machi
 @pytest.fixture(scope="module")
 def neighbour(cloud: Cloud) -> Iterator[Cloud]:
     """Another cloud on this machine."""
-    ours = cloud.config
-    config = Config.from_environment(
-        {
-            "LOCALCLOUD_STATE": f"{ours.state}-neighbour",
-            "LOCALCLOUD_BRIDGE": f"{ours.bridge[:11]}n",
-            "LOCALCLOUD_RANGE": str(ours.range).replace("198.19.", "192.168.", 1),
-            "LOCALCLOUD_VPC_RANGE": str(ours.vpc_range).replace("10.123.", "10.122.", 1),
-        }
-    )
-    config.state.mkdir()
-    network = Network(config)
-    network.up()
-    yield replace(cloud, config=config, disks=Disks(config), machines=Machines(config), network=network)
-    teardown(config)
-    subprocess.run(["rm", "-rf", "--one-file-system", str(config.state)], check=True)
+    with own_settings("neighbour") as settings:
+        config = Config.from_environment(settings)
+        network = Network(config)
+        network.up()
+        yield replace(cloud, config=config, disks=Disks(config), machines=Machines(config), network=network)
+        teardown(config)
 
 
 def test_two_clouds_do_not_meet(cloud: Cloud, droplet: MachineSpec, neighbour: Cloud) -> None:
