@@ -248,10 +248,43 @@ def cloud_down(c: Context) -> None:
     _localcloud("down")
 
 
-@task(name="status")
+@task(name="status", help={"json": "as JSON"})
 def cloud_status(c: Context, json: bool = False) -> None:
-    """Show the local cloud's droplets, images and addresses."""
+    """Show the local cloud's droplets, images, addresses and their sizes on disk."""
     _localcloud("status", *(["--json"] if json else []))
+
+
+@task(name="logs", help={"follow": "go on showing what is added"})
+def cloud_logs(c: Context, follow: bool = False) -> None:
+    """Show the local cloud's log: a line for each request and each action."""
+    _localcloud("logs", *(["--follow"] if follow else []))
+
+
+@task(name="console", help={"droplet": "its id or name", "follow": "go on showing what is added"})
+def cloud_console(c: Context, droplet: str, follow: bool = False) -> None:
+    """Show what a droplet printed on its console since it was started."""
+    _localcloud("console", *(["--follow"] if follow else []), droplet)
+
+
+@task(
+    name="ssh",
+    help={
+        "droplet": "its id or name",
+        "command": "run this instead of a shell",
+        "key": "the private key; by default the deploy key of the environment local, where there is one",
+    },
+)
+def cloud_ssh(c: Context, droplet: str, command: str | None = None, key: str | None = None) -> None:
+    """Log in to a droplet of the local cloud as root."""
+    deploy_key = ROOT / ".slipway" / "local" / "id_ed25519"
+    identity = key or (str(deploy_key) if deploy_key.exists() else None)
+    _localcloud("ssh", *(["-i", identity] if identity else []), droplet, *(["--", command] if command else []))
+
+
+@task(name="shell", help={"droplet": "its id or name", "command": "run this instead of a shell"})
+def cloud_shell(c: Context, droplet: str, command: str | None = None) -> None:
+    """Be root in a droplet of the local cloud, without key or network."""
+    _localcloud("shell", droplet, *(["--", *shlex.split(command)] if command else []))
 
 
 @task(name="reset")
@@ -266,5 +299,29 @@ def cloud_env(c: Context) -> None:
     _localcloud("env")
 
 
-namespace = Collection(build, deploy, rollback, verify, status, releases, destroy, env, check, test)
-namespace.add_collection(Collection("cloud", cloud_up, cloud_down, cloud_status, cloud_reset, cloud_env))
+CLOUD = (
+    cloud_up,
+    cloud_down,
+    cloud_status,
+    cloud_logs,
+    cloud_console,
+    cloud_ssh,
+    cloud_shell,
+    cloud_env,
+    cloud_reset,
+)
+
+
+@task(name="upstream")
+def test_upstream(c: Context, match: str = "") -> None:
+    """Run the provider's own acceptance tests against a local cloud; write docs/fidelity.md."""
+    if subprocess.run([sys.executable, "-m", "tests.upstream", *([match] if match else [])], cwd=ROOT).returncode != 0:
+        raise Exit(code=1)
+
+
+namespace = Collection(build, deploy, rollback, verify, status, releases, destroy, env, check)
+tests = Collection("test")
+tests.add_task(test, name="all", default=True)
+tests.add_task(test_upstream)
+namespace.add_collection(tests)
+namespace.add_collection(Collection("cloud", *CLOUD))

@@ -7,19 +7,37 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import requests
 
-from bench import boot, release
+from bench import api, boot, memory, release, snapshot
 from bench.login import LoginError
 from localcloud.config import ConfigError
 from localcloud.host.errors import HostError
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHES = {"release": (release.compare, 3), "boot": (boot.compare, 5)}
+
+
+class Found(Protocol):
+    """What a benchmark found."""
+
+    def as_json(self) -> dict[str, object]: ...
+    def render(self) -> str: ...
+
+
+Bench = Callable[[Path, int, Callable[[str], None]], Found]
+BENCHES: dict[str, tuple[Bench, int]] = {
+    "release": (release.compare, 3),
+    "boot": (boot.compare, 5),
+    "crowd": (boot.compare_many, 3),
+    "snapshot": (snapshot.compare, 3),
+    "memory": (memory.compare, 1),
+    "api": (api.compare, 1),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Figures beside their yardsticks, in one run.")
     parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument("--rounds", type=_positive, help="how often each side is timed (release: 3, boot: 5)")
+    parser.add_argument(
+        "--rounds",
+        type=_positive,
+        help="how often each side is timed (release, crowd, snapshot: 3, boot: 5, the others: 1)",
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
 

@@ -9,7 +9,8 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -27,12 +28,13 @@ from localcloud.storage.disks import Disks
 
 # The shell moves into the machine's control groups and becomes systemd-nspawn.
 ENTER = 'for group in $GROUPS_; do echo $$ >"$group/cgroup.procs" || exit 1; done; exec "$@"'
+SECONDS = 180
 DELEGATED = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks")
 
 
 @dataclass(frozen=True)
 class BareMachines:
-    """Bare machines, one at a time, beside the droplets of a cloud: on a bridge and a network of their own."""
+    """Bare machines, one or many at a time, beside the droplets of a cloud: on a bridge and a network of their own."""
 
     config: Config
     base: Path
@@ -45,18 +47,28 @@ class BareMachines:
         """The bridge, which lives as long as the benchmark."""
         return f"{self.config.bridge}b"
 
-    def boot(self) -> Run:
-        """Boot a machine, log in, end it; what is timed is from the start of systemd-nspawn to the login."""
-        name, disks = f"{self.bridge}-bare", Disks(replace(self.config, state=self.config.state / "bare"))
-        root, watch = disks.mount(1, [self.base]), Stopwatch()
-        try:
-            self._seed(root)
-            with _group(name), watch.time("systemd-nspawn to login"):
-                _start(name, self._command(name, root), root.with_name("console"))
-                wait_for_login(str(self.network[2]), self.key)
-        finally:
-            disks.delete(1)
+    def boot(self, count: int = 1) -> Run:
+        """Boot machines, log in to all, end them; what is timed is from the first systemd-nspawn to the last login."""
+        disks, watch = Disks(replace(self.config, state=self.config.state / "bare")), Stopwatch()
+        numbers = range(1, count + 1)
+        with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+            for number in numbers:
+                stack.callback(disks.delete, number)
+                self._seed(disks.mount(number, [self.base]), number)
+                stack.enter_context(_group(self._name(number)))
+            with watch.time("systemd-nspawn to login"):
+                list(pool.map(lambda number: self._start(number, disks.root(number)), numbers))
         return watch.run
+
+    def _start(self, number: int, root: Path) -> None:
+        _start(self._name(number), self._command(self._name(number), root), root.with_name("console"))
+        wait_for_login(str(self._address(number)), self.key, SECONDS)
+
+    def _name(self, number: int) -> str:
+        return f"{self.bridge}-bare{number}"
+
+    def _address(self, number: int) -> IPv4Address:
+        return self.network[number + 1]
 
     @contextmanager
     def bridged(self) -> Iterator[None]:
@@ -78,14 +90,14 @@ class BareMachines:
             *(f"--private-users={inside.SHIFT}:65536", "--private-users-ownership=off", "--resolv-conf=off"),
         ]
 
-    def _seed(self, root: Path) -> None:
+    def _seed(self, root: Path, number: int) -> None:
         """A droplet's seed, save that the one interface of the machine has nspawn's name."""
         seed = Seed(
             instance_id=str(time.monotonic_ns()),
             hostname="bare",
             public_keys=[self.public_key],
             user_data="",
-            public_address=self.network[2],
+            public_address=self._address(number),
             public_network=self.network,
             gateway=self.network[1],
             private_address=IPv4Address(0),

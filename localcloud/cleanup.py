@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localcloud.config import Config
+from localcloud.host import orphans
 from localcloud.host.machines import Machines
 from localcloud.network import Network
 from localcloud.storage.disks import Disks
@@ -10,6 +11,7 @@ from localcloud.storage.disks import Disks
 
 def teardown(config: Config) -> None:
     """End all machines at once, unmount all disks, remove the network. What is on disk stays."""
+    orphans.end()
     machines, disks = Machines(config), Disks(config)
     for droplet_id in machines.known() | disks.mounted():
         machines.kill(droplet_id)

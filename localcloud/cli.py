@@ -1,4 +1,4 @@
-"""The command line: up, down, status, reset, env, serve. What fails says one sentence and a hint, and exits 1."""
+"""The command line. What fails says one sentence (✗) and a hint below it, and exits 1."""
 
 from __future__ import annotations
 
@@ -9,24 +9,32 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from localcloud import client, daemon
+from localcloud import client, daemon, overview, visits
 from localcloud.config import Config, ConfigError
 from localcloud.host.errors import HostError
+from localcloud.terminal import complain, show, tell
 
 Verb = Callable[[Config, argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the result is the exit code."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words)
+    arguments.words = words
     try:
-        return VERBS[arguments.verb](Config.from_environment(os.environ), arguments)
+        code = VERBS[arguments.verb](Config.from_environment(os.environ), arguments)
+        sys.stdout.flush()
+        return code
     except (ConfigError, HostError) as error:
-        _fail(error.message, error.hint)
+        complain(error.message, error.hint)
     except PermissionError as error:
-        _fail(f"{error.filename} may not be touched: {error.strerror}.", "Run this as root.")
+        complain(f"{error.filename} may not be touched: {error.strerror}.", "Run this as root.")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read has seen enough; the exit must not flush into it
     except KeyboardInterrupt:
-        _fail("Interrupted.")
+        complain("Interrupted.")
+        return 130
     return 1
 
 
@@ -34,53 +42,70 @@ def up(config: Config, arguments: argparse.Namespace) -> int:
     health = client.health(config)
     if health is None or not os.access(config.state / "credentials.json", os.R_OK):
         _become_root(arguments)
-        health = daemon.start(config, _tell)
+        health = daemon.start(config, tell)
     for slug, state in health.bases.items():
         if state == "making":
-            _tell(f"Making the base image {slug} in the background (first time about a minute); droplets wait for it.")
+            tell(f"Making the base image {slug} in the background (first time about a minute); droplets wait for it.")
         if state == "failed":
-            _tell(f"The base image {slug} could not be made; see: localcloud status")
+            tell(f"The base image {slug} could not be made; see: localcloud status")
     described = daemon.describe(config, health)
-    _print(json.dumps(described) if arguments.json else f"The local cloud answers at {described['endpoint']}.")
+    show(json.dumps(described) if arguments.json else f"The local cloud answers at {described['endpoint']}.")
     return 0
 
 
 def down(config: Config, arguments: argparse.Namespace) -> int:
     if not config.state.is_dir():
-        _print("The local cloud is not there.")
+        show("The local cloud is not there.")
         return 0
     _become_root(arguments)
     ran = daemon.stop(config)
-    _print("The local cloud is down; its records are kept." if ran else "The local cloud was not running.")
+    show("The local cloud is down; its records are kept." if ran else "The local cloud was not running.")
     return 0
 
 
 def status(config: Config, arguments: argparse.Namespace) -> int:
-    if client.health(config) is None:
-        if arguments.json:
-            _print(json.dumps({"running": False, "state": str(config.state)}))
-        else:
-            _fail(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
+    health = client.health(config)
+    if health is None:
+        if not arguments.json:
+            raise HostError(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
+        show(json.dumps({"running": False, "state": str(config.state)}))
         return 1
-    found = client.status(config)
+    found, bytes_of = client.status(config), client.usage(config)
+    for kind in ("droplets", "images"):
+        for each in found[kind]:
+            each["bytes"] = bytes_of[kind].get(str(each["id"]), 0)
     if arguments.json:
-        _print(json.dumps({"running": True, **found}))
+        show(json.dumps({"running": True, **found}))
         return 0
-    _print(f"The local cloud in {found['state']} runs as process {found['pid']}.")
-    for slug, base in found["bases"].items():
-        _print(f"  base {slug}: {base['state']} {base.get('reason', '')}".rstrip())
-    for droplet in found["droplets"]:
-        _print(f"  droplet {droplet['id']} {droplet['name']}: {droplet['status']}, {droplet['address']}")
-    for address, droplet_id in found["floating_ips"].items():
-        _print(f"  floating IP {address}: {f'droplet {droplet_id}' if droplet_id else 'unassigned'}")
-    for error in found["errors"]:
-        _print(f"  {error['at']} {error['type']} of {error['resource_id']} failed: {error['reason']}")
+    for line in overview.render(found, str(daemon.describe(config, health)["endpoint"])):
+        show(line)
     return 0
+
+
+def logs(config: Config, arguments: argparse.Namespace) -> int:
+    _become_root(arguments)
+    visits.logs(config, follow=arguments.follow)
+    return 0
+
+
+def console(config: Config, arguments: argparse.Namespace) -> int:
+    _become_root(arguments)
+    visits.console(config, arguments.droplet, follow=arguments.follow)
+    return 0
+
+
+def ssh(config: Config, arguments: argparse.Namespace) -> int:
+    return visits.ssh(config, arguments.droplet, arguments.identity, arguments.command)
+
+
+def shell(config: Config, arguments: argparse.Namespace) -> int:
+    _become_root(arguments)
+    return visits.shell(config, arguments.droplet, arguments.command)
 
 
 def reset(config: Config, arguments: argparse.Namespace) -> int:
     if not config.state.is_dir():
-        _print("The local cloud is not there.")
+        show("The local cloud is not there.")
         return 0
     if not arguments.yes:
         if not sys.stdin.isatty():
@@ -88,10 +113,9 @@ def reset(config: Config, arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"Remove every droplet, image and address in {config.state}? [y/N] ")
         if input().strip().lower() not in ("y", "yes"):
             return 1
-        arguments.yes = True
-    _become_root(arguments)
+    _become_root(arguments, "--yes")
     daemon.reset(config)
-    _print("The local cloud is down and empty.")
+    show("The local cloud is down and empty.")
     return 0
 
 
@@ -105,8 +129,11 @@ def env(config: Config, arguments: argparse.Namespace) -> int:
         ("DIGITALOCEAN_END_POINT", f"{described['endpoint']}/v2/"),
         ("DIGITALOCEAN_TOKEN", described["token"]),
         ("DIGITALOCEAN_ACCESS_TOKEN", described["token"]),
+        ("LOCALCLOUD_HTTPS_ENDPOINT", described["https"]["endpoint"]),
+        ("LOCALCLOUD_CA", described["https"]["ca"]),
+        ("REQUESTS_CA_BUNDLE", described["https"]["ca_bundle"]),
     ):
-        _print(f"export {name}={shlex.quote(str(value))}")
+        show(f"export {name}={shlex.quote(str(value))}")
     return 0
 
 
@@ -122,8 +149,12 @@ VERBS: dict[str, Verb] = {
     "up": up,
     "down": down,
     "status": status,
-    "reset": reset,
+    "logs": logs,
+    "console": console,
+    "ssh": ssh,
+    "shell": shell,
     "env": env,
+    "reset": reset,
     "serve": serve,
 }
 
@@ -134,39 +165,33 @@ def _parser() -> argparse.ArgumentParser:
     start = verbs.add_parser("up", help="start the cloud, or find it running")
     start.add_argument("--json", action="store_true", help="print endpoint, token, state, pid and network")
     verbs.add_parser("down", help="power everything off; the records stay")
-    show = verbs.add_parser("status", help="what is there, what runs, what went wrong")
-    show.add_argument("--json", action="store_true")
+    look = verbs.add_parser("status", help="what is there, what runs, how large it is, what went wrong")
+    look.add_argument("--json", action="store_true", help="the same for programs")
+    log = verbs.add_parser("logs", help="the server's log: a line for each request and each action")
+    printed = verbs.add_parser("console", help="what a droplet printed on its console since it was started")
+    enter = verbs.add_parser("ssh", help="log in to a droplet as root, with a key that it was created with")
+    inside = verbs.add_parser("shell", help="be root in a droplet, without key or network")
+    for verb in (printed, enter, inside):
+        verb.add_argument("droplet", metavar="DROPLET", help="its id or name")
+    for verb in (log, printed):
+        verb.add_argument("-f", "--follow", action="store_true", help="go on showing what is added")
+    enter.add_argument("-i", "--identity", metavar="FILE", help="the private key; by default what ssh has")
+    for verb in (enter, inside):
+        verb.add_argument("command", nargs="*", metavar="-- COMMAND", help="run this instead of a shell")
+    verbs.add_parser("env", help="print the exports for other tools")
     empty = verbs.add_parser("reset", help="remove everything but the token")
     empty.add_argument("--yes", action="store_true", help="do not ask")
-    verbs.add_parser("env", help="print the exports for other tools")
     verbs.add_parser("serve", help="run the server in the foreground")
     return parser
 
 
-def _become_root(arguments: argparse.Namespace) -> None:
-    """Go on as root by sudo. Raises HostError when there is none."""
+def _become_root(arguments: argparse.Namespace, *more: str) -> None:
+    """Go on as root by sudo, with `more` arguments. Raises HostError when there is none."""
     if os.geteuid() == 0:
         return
-    options = [f"--{name}" for name in ("json", "yes") if getattr(arguments, name, False)]
     settings = [f"{name}={value}" for name, value in daemon.environment().items()]
-    command = ["env", *settings, sys.executable, "-m", "localcloud", arguments.verb, *options]
+    command = ["env", *settings, sys.executable, "-m", "localcloud", *arguments.words, *more]
     try:
         os.execvp("sudo", ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *command])
     except FileNotFoundError:
         raise HostError("The local cloud needs root, and there is no sudo.", "Run this as root.") from None
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-
-
-def _fail(message: str, hint: str = "") -> None:
-    """What went wrong in a sentence, and below it what to do about it."""
-    _tell(f"✗ {message}")
-    for line in hint.splitlines():
-        _tell(f"  {line}")
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

@@ -13,6 +13,7 @@ from localcloud.host.errors import HostError
 from localcloud.lock import server_pid
 
 SECONDS = 5.0
+USAGE_SECONDS = 600.0
 RESET_SECONDS = 300.0
 
 
@@ -44,6 +45,31 @@ def status(config: Config) -> dict[str, Any]:
     return values
 
 
+def usage(config: Config) -> dict[str, Any]:
+    """Bytes on disk of droplets and images."""
+    values = json.loads(_told(config, "GET", "/_localcloud/usage", USAGE_SECONDS))
+    assert isinstance(values, dict)
+    return values
+
+
+def login(config: Config, droplet_id: int) -> dict[str, Any]:
+    """The address and the host keys of a droplet that can be logged in to."""
+    values = json.loads(_told(config, "GET", f"/_localcloud/droplets/{droplet_id}/login", SECONDS))
+    assert isinstance(values, dict)
+    return values
+
+
+def droplet(config: Config, named: str) -> dict[str, Any]:
+    """The droplet with that id or name, as `status` shows it. Raises HostError when that is none or several."""
+    found = [each for each in status(config)["droplets"] if named in (str(each["id"]), each["name"])]
+    if len(found) == 1:
+        return dict(found[0])
+    if not found:
+        raise HostError(f"There is no droplet {named}.", "See them: localcloud status")
+    ids = ", ".join(str(each["id"]) for each in found)
+    raise HostError(f"{len(found)} droplets are called {named}.", f"Give the id: {ids}")
+
+
 def reset(config: Config) -> None:
     _told(config, "POST", "/_localcloud/reset", RESET_SECONDS)
 
@@ -52,7 +78,14 @@ def _told(config: Config, method: str, path: str, seconds: float) -> bytes:
     try:
         code, body = _ask(config, method, path, seconds)
     except (OSError, HTTPException) as error:
-        raise HostError(f"The local cloud does not answer: {error}", "Start it: python -m localcloud up") from None
+        raise HostError(f"The local cloud does not answer: {error}", "Start it: localcloud up") from None
+    if code == 401:
+        raise HostError(
+            f"The token of the local cloud in {config.state} belongs to another user.",
+            "Run this as the user who brought it up, or with sudo.",
+        )
+    if code == 422:
+        raise HostError(str(json.loads(body)["message"]))
     if code >= 300:
         raise HostError(f"The local cloud refused {path} ({code}).", f"Look at {config.state / 'server.log'}.")
     return body

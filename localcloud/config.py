@@ -11,19 +11,28 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 from pathlib import Path
 
 DEFAULTS = {
     "state": "/var/lib/localcloud/default",
     "port": "8484",
+    "tls_port": "",
     "bridge": "lcloud0",
     "range": "198.18.0.0/20",
     "vpc_range": "10.124.0.0/20",
     "cache": "/var/cache/localcloud",
+    "rate_limit": "",
+    "image_aliases": "",
+    "prices": "",
 }
+
+ANCHORS = IPv4Network("10.16.0.0/15")
+
+
+TLS_DISTANCE = 1000
 
 
 class ConfigError(Exception):
@@ -35,16 +44,30 @@ class ConfigError(Exception):
         self.hint = hint
 
 
+class Pairs(dict[str, str]):
+    """A setting of the form ``name=value,name=value``."""
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}={value}" for name, value in self.items())
+
+
 @dataclass(frozen=True)
 class Config:
     """One cloud's settings; everything that is named or addressed after them is derived here."""
 
     state: Path
     port: int
+    tls_port: int
     bridge: str
     range: IPv4Network
     vpc_range: IPv4Network
     cache: Path
+    rate_limit: str = ""
+    """`on` for DigitalOcean's limits of requests, or others as `MINUTE/HOUR`; nothing for none."""
+    image_aliases: Pairs = field(default_factory=Pairs)
+    """Slugs of base images that cannot be made here, each with one that is offered in its place."""
+    prices: Pairs = field(default_factory=Pairs)
+    """US dollars a month by size, where the price list is not today's."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Config:
@@ -67,14 +90,28 @@ class Config:
 
     @classmethod
     def _parse(cls, values: Mapping[str, str]) -> Config:
+        port = _port(values, "port")
+        # Not the next one, which is what people give to their second cloud.
+        beside = port + TLS_DISTANCE if port + TLS_DISTANCE < 65536 else port - TLS_DISTANCE
         config = cls(
             state=_directory(values, "state"),
-            port=_port(values["port"]),
+            port=port,
+            tls_port=_port(values, "tls_port") if values["tls_port"] else beside,
             bridge=_bridge(values["bridge"]),
             range=_network(values, "range"),
             vpc_range=_network(values, "vpc_range"),
             cache=_directory(values, "cache"),
+            rate_limit=_rate_limit(values["rate_limit"]),
+            image_aliases=_pairs(values, "image_aliases", r"[a-z0-9][a-z0-9-]*"),
+            prices=_pairs(values, "prices", r"\d{1,5}(\.\d+)?"),
         )
+        if config.vpc_range.overlaps(ANCHORS):
+            raise ConfigError(
+                f"The range {config.vpc_range} overlaps {ANCHORS}, where droplets have their anchor addresses.",
+                "Choose another LOCALCLOUD_VPC_RANGE.",
+            )
+        if config.port == config.tls_port:
+            raise ConfigError(f"The port {port} cannot be for HTTP and HTTPS.", "Choose another LOCALCLOUD_TLS_PORT.")
         if config.range.overlaps(config.vpc_range):
             raise ConfigError(
                 f"The ranges {config.range} and {config.vpc_range} overlap.",
@@ -121,6 +158,51 @@ class Config:
     def private_gateway(self) -> IPv4Address:
         """The address that the VPC keeps for its gateway; no machine has it."""
         return self.vpc_range[1]
+
+    @property
+    def anchor_network(self) -> IPv4Network:
+        """Where droplets have the address that floating IPs are translated to: 10.16.0.0/15, numbered as the range."""
+        public = self.public_network
+        return IPv4Network((self._anchor(public.network_address), public.prefixlen))
+
+    @property
+    def anchor_gateway(self) -> IPv4Address:
+        """The host's own address among the anchor addresses."""
+        return self.anchor_network[1]
+
+    def anchor_address(self, public: IPv4Address) -> IPv4Address:
+        """The anchor address of the droplet that has this public address."""
+        return self._anchor(public)
+
+    def anchor(self, public: IPv4Address) -> IPv4Interface:
+        """The same with the network that the droplet sees it in."""
+        return IPv4Interface((self._anchor(public), self.anchor_network.prefixlen))
+
+    def anchored(self, anchor: IPv4Address) -> IPv4Address:
+        """The public address of the droplet that has this anchor address."""
+        kept, taken = int(ANCHORS.netmask), int(ANCHORS.hostmask)
+        return IPv4Address(int(self.range.network_address) & kept | int(anchor) & taken)
+
+    @staticmethod
+    def _anchor(public: IPv4Address) -> IPv4Address:
+        return ANCHORS[int(public) & int(ANCHORS.hostmask)]
+
+    @property
+    def network6(self) -> IPv6Network:
+        """The droplets' public IPv6 addresses: unique local ones (RFC 4193), the range being the cloud's global id.
+
+        No router of the world forwards them, and no two clouds of a machine share them.
+        """
+        return IPv6Network((0xFDC1 << 112 | int(self.range.network_address) << 80, 64))
+
+    @property
+    def gateway6(self) -> IPv6Address:
+        """The host's own address in :attr:`network6`; the default route of the droplets that have IPv6."""
+        return self.network6[1]
+
+    def address6(self, public: IPv4Address) -> IPv6Address:
+        """The IPv6 address of the droplet with this public IPv4 address, which is its last 32 bits."""
+        return self.network6[int(public)]
 
     @property
     def vpc_bridge(self) -> str:
@@ -173,10 +255,27 @@ def _directory(values: Mapping[str, str], name: str) -> Path:
     return path
 
 
-def _port(value: str) -> int:
+def _port(values: Mapping[str, str], name: str) -> int:
+    value = values[name]
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
-        raise ConfigError(f"LOCALCLOUD_PORT={value} is not a port.", "Give a number from 1 to 65535.")
+        raise ConfigError(f"LOCALCLOUD_{name.upper()}={value} is not a port.", "Give a number from 1 to 65535.")
     return int(value)
+
+
+def _rate_limit(value: str) -> str:
+    if not re.fullmatch(r"|on|off|[1-9]\d{0,6}/[1-9]\d{0,6}", value, re.ASCII):
+        raise ConfigError(
+            f"LOCALCLOUD_RATE_LIMIT={value} is not a limit.", "Give on, off, or MINUTE/HOUR as in 250/5000."
+        )
+    return value
+
+
+def _pairs(values: Mapping[str, str], name: str, form: str) -> Pairs:
+    found = Pairs(pair.split("=", 1) for pair in values[name].split(",") if "=" in pair)
+    good = all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", key) and re.fullmatch(form, value) for key, value in found.items())
+    if not good or str(found) != values[name]:
+        raise ConfigError(f"LOCALCLOUD_{name.upper()}={values[name]} cannot be read.", "Give NAME=VALUE,NAME=VALUE.")
+    return found
 
 
 def _bridge(value: str) -> str:

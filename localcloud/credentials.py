@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 from localcloud.config import Config
 
@@ -37,15 +38,21 @@ def read(config: Config) -> Credentials | None:
 def ensure(config: Config) -> Credentials:
     """The cloud's credentials; the token is made once. The file belongs to the user behind sudo."""
     credentials = read(config) or Credentials(endpoint(config), secrets.token_hex(32))
-    path = config.state / "credentials.json"
-    draft = path.with_suffix(".tmp")
-    draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"endpoint": credentials.endpoint, "token": credentials.token}, file)
-        os.fchown(file.fileno(), *_owner())
-    draft.replace(path)
+    values = {"endpoint": credentials.endpoint, "token": credentials.token}
+    hand_over(config.state / "credentials.json", json.dumps(values).encode())
     return credentials
 
 
-def _owner() -> tuple[int, int]:
+def hand_over(path: Path, content: bytes) -> None:
+    """Write a file for the user behind sudo alone, at once or not at all."""
+    draft = path.with_suffix(".tmp")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        os.fchown(file.fileno(), *owner())
+    draft.replace(path)
+
+
+def owner() -> tuple[int, int]:
+    """The user and group that the cloud belongs to."""
     return int(os.environ.get("SUDO_UID", os.geteuid())), int(os.environ.get("SUDO_GID", os.getegid()))

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from localcloud import client, credentials
 from localcloud.config import Config
@@ -50,7 +51,7 @@ def install(packages: list[str], progress: Progress) -> None:
     progress(f"Installing {', '.join(packages)}")
     try:
         run(["apt-get", "update"], check=False, timeout=600)
-        run(["env", "DEBIAN_FRONTEND=noninteractive", *command], timeout=1800)
+        run(["env", f"--unset={OWNER}", "DEBIAN_FRONTEND=noninteractive", *command], timeout=1800)
     except HostError as error:
         raise HostError(
             f"This machine lacks {', '.join(packages)}, and they could not be installed: {error.message}",
@@ -83,22 +84,23 @@ def reset(config: Config) -> None:
         path.unlink(missing_ok=True)
 
 
-def port_busy(config: Config) -> HostError:
+def port_busy(port: int, setting: str) -> HostError:
     return HostError(
-        f"Port {config.port} is used by another program.",
-        "Stop that program, or set LOCALCLOUD_PORT to a free port.",
+        f"Port {port} is used by another program.",
+        f"Stop that program, or set LOCALCLOUD_{setting} to a free port.",
     )
 
 
 def _launch(config: Config) -> client.Health:
     from localcloud.host.run import spawn
 
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", config.port))
-        except OSError:
-            raise port_busy(config) from None
+    for port, setting in ((config.port, "PORT"), (config.tls_port, "TLS_PORT")):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise port_busy(port, setting) from None
     output = _log(config)
     begin = output.stat().st_size
     pid = spawn([sys.executable, "-m", "localcloud", "serve"], output, environment())
@@ -145,7 +147,7 @@ def _wait(condition: Callable[[], object], seconds: float) -> bool:
     return True
 
 
-def describe(config: Config, health: client.Health) -> dict[str, object]:
+def describe(config: Config, health: client.Health) -> dict[str, Any]:
     """What `up --json` prints. Raises HostError when the token is not ours to read."""
     held = credentials.read(config)
     if held is None:
@@ -156,6 +158,11 @@ def describe(config: Config, health: client.Health) -> dict[str, object]:
     return {
         "endpoint": held.endpoint,
         "token": held.token,
+        "https": {
+            "endpoint": f"https://127.0.0.1:{config.tls_port}",
+            "ca": str(config.state / "ca.pem"),
+            "ca_bundle": str(config.state / "ca-bundle.pem"),
+        },
         "state": str(config.state),
         "pid": health.pid,
         "network": {"range": str(config.range), "vpc_range": str(config.vpc_range)},

@@ -18,9 +18,7 @@ def claim(config: Config) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise HostError(
-                f"A local cloud already runs in {config.state}.", "See it with: python -m localcloud status"
-            ) from None
+            raise HostError(f"A local cloud already runs in {config.state}.", "See it: localcloud status") from None
         lock.seek(0)
         lock.truncate()
         lock.write(str(os.getpid()))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,17 +17,19 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
-from localcloud import credentials, daemon, lock
+from localcloud import credentials, daemon, lock, tls
 from localcloud.api.app import build
+from localcloud.api.metadata import Doors
 from localcloud.config import Config
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.machinery import Machinery
-from localcloud.host import requirements
+from localcloud.host import orphans, requirements
 from localcloud.host.errors import HostError
 
 # Longer than any client waits between two polls, so that a kept connection is never closed under a POST.
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 5
+IP_FREEBIND = 15
 BASE_SECONDS = 30.0
 
 log = logging.getLogger("localcloud.server")
@@ -37,18 +41,21 @@ def serve(config: Config) -> None:
     requirements.check(config)
     config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
     with lock.claim(config):
-        listener = _listener(config)
+        listener, tls_listener = _listener(config.port, "PORT"), _listener(config.tls_port, "TLS_PORT")
+        droplets_listener = _listener(config.port, "PORT", str(config.gateway))
         config.save()
         token = credentials.ensure(config).token
+        secure = tls.context(config)
+        orphans.end()
         cloud = Cloud(config, Machinery.of(config))
         try:
             cloud.start()
         except BaseException:
             cloud.stop()
             raise
-        log.info("serving %s from %s", credentials.endpoint(config), config.state)
-        app = build(cloud, token, _lifespan(cloud))
-        server = uvicorn.Server(
+        log.info("serving %s and %s from %s", credentials.endpoint(config), tls.endpoint(config), config.state)
+        app = Doors(cloud, build(cloud, token, _lifespan(cloud)))
+        server = Server(
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -57,9 +64,31 @@ def serve(config: Config) -> None:
                 lifespan="on",
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+            ),
+            tls_listener,
+            secure,
         )
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, droplets_listener])
+
+
+class Server(uvicorn.Server):
+    """One server with two doors: whatever holds for a connection over HTTP holds for one over HTTPS."""
+
+    def __init__(self, config: uvicorn.Config, tls_listener: socket.socket, secure: ssl.SSLContext) -> None:
+        super().__init__(config)
+        self._tls_listener = tls_listener
+        self._secure = secure
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        door = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=self._tls_listener, ssl=self._secure, backlog=self.config.backlog
+        )
+        self.servers.append(door)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def _lifespan(cloud: Cloud) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
@@ -85,15 +114,17 @@ def _stop(cloud: Cloud) -> None:
     log.info("stopped")
 
 
-def _listener(config: Config) -> socket.socket:
+def _listener(port: int, setting: str, address: str = "127.0.0.1") -> socket.socket:
     # Only with its protocol named does asyncio set TCP_NODELAY on what the socket accepts.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", config.port))
+        # The droplets' door is at an address that is only there once the network is up.
+        listener.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        listener.bind((address, port))
     except OSError:
         listener.close()
-        raise daemon.port_busy(config) from None
+        raise daemon.port_busy(port, setting) from None
     return listener
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
-from pipeline.tools import checks
+from pipeline.tools import checks, host
 from pipeline.tools.process import show
 from pipeline.tools.toolchain import Toolchain
+
+Suite = Callable[[Path, Toolchain, Progress], None]
 
 
 def _check(root: Path, toolchain: Toolchain, progress: Progress) -> None:
@@ -22,20 +24,22 @@ def _app(root: Path, toolchain: Toolchain, progress: Progress) -> None:
     show([str(toolchain.go()), "test", "./..."], cwd=root / "app", env=toolchain.environment("go"))
 
 
-def _pytest(folder: str, *, as_root: bool = False) -> Callable[[Path, Toolchain, Progress], None]:
+def _pytest(folder: str, *, as_root: bool = False, packages: Sequence[str] = ()) -> Suite:
     def run(root: Path, toolchain: Toolchain, progress: Progress) -> None:
+        host.ensure_packages(packages, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
         show([*become, sys.executable, "-m", "pytest", str(root / "tests" / folder)], cwd=root)
 
     return run
 
 
-SUITES: dict[str, Callable[[Path, Toolchain, Progress], None]] = {
+SUITES: dict[str, Suite] = {
     "check": _check,
     "app": _app,
     "unit": _pytest("unit"),
+    "fuzz": _pytest("fuzz"),
     "machines": _pytest("machines", as_root=True),
-    "contract": _pytest("contract"),
+    "contract": _pytest("contract", as_root=True, packages=["openssh-client"]),
     "e2e": _pytest("e2e"),
 }
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,23 +18,33 @@ _SLOTS = range(1, 32)
 
 
 @contextmanager
-def own_cloud(name: str) -> Iterator[Mapping[str, str]]:
+def own_cloud(name: str) -> Iterator[dict[str, str]]:
     """The environment that makes `localcloud` use a cloud of this test session; it is removed when the session ends."""
-    with _slot() as slot:
-        state = Path(tempfile.mkdtemp(prefix=f"localcloud-{name}-", dir="/var/tmp"))
-        settings = {
-            "LOCALCLOUD_STATE": str(state),
-            "LOCALCLOUD_PORT": str(_free_port()),
-            "LOCALCLOUD_BRIDGE": f"lctest{slot}",
-            "LOCALCLOUD_RANGE": f"198.{18 + slot // 16}.{slot % 16 * 16}.0/20",
-            "LOCALCLOUD_VPC_RANGE": f"10.{200 + slot}.0.0/20",
-        }
+    with own_settings(name) as settings:
         try:
             yield settings
         finally:
             for verb in (["reset", "--yes"], ["down"]):
                 argv = [sys.executable, "-m", "localcloud", *verb]
                 subprocess.run(argv, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, check=False)
+
+
+@contextmanager
+def own_settings(name: str) -> Iterator[dict[str, str]]:
+    """Settings that no other cloud of this machine has; the state directory goes at the end."""
+    with _slot() as slot:
+        # Not below /tmp, which may be a tmpfs, where droplets cannot live.
+        state = Path(tempfile.mkdtemp(prefix=f"localcloud-{name}-", dir="/var/tmp"))
+        try:
+            yield {
+                "LOCALCLOUD_STATE": str(state),
+                "LOCALCLOUD_PORT": str(free_port()),
+                "LOCALCLOUD_TLS_PORT": str(free_port()),
+                "LOCALCLOUD_BRIDGE": f"lctest{slot}",
+                "LOCALCLOUD_RANGE": f"198.{18 + slot // 16}.{slot % 16 * 16}.0/20",
+                "LOCALCLOUD_VPC_RANGE": f"10.{200 + slot}.0.0/20",
+            }
+        finally:
             _remove(state)
 
 
@@ -52,7 +62,8 @@ def _slot() -> Iterator[int]:
     raise RuntimeError("31 test sessions run here already")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

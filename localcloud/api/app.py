@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -15,13 +16,18 @@ from starlette.routing import Route
 from localcloud.api import (
     account,
     actions,
+    associated,
+    backups,
     controls,
     droplet_actions,
     droplets,
+    faults,
     floating_ips,
     images,
     keys,
+    openapi,
     projects,
+    rates,
     regions,
     sizes,
     snapshots,
@@ -38,19 +44,25 @@ from localcloud.host.errors import HostError
 RESOURCES = (
     account,
     actions,
+    associated,
+    backups,
     controls,
     droplet_actions,
     droplets,
+    faults,
     floating_ips,
     images,
     keys,
+    openapi,
     projects,
+    rates,
     regions,
     sizes,
     snapshots,
     tags,
     vpcs,
 )
+FORESEEN = (CloudError, HostError, HTTPException, sqlite3.OperationalError, Exception)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -61,8 +73,8 @@ def build(
     table = [route for resource in RESOURCES for route in routes(resource.ROUTES)]
     app = Starlette(
         routes=[*table, Route("/{rest:path}", _elsewhere, methods=METHODS)],
-        middleware=[Middleware(Gate, token=token)],
-        exception_handlers=dict.fromkeys((CloudError, HostError, HTTPException, Exception), on_error),
+        middleware=[Middleware(Gate, token=token, faults=cloud.faults, rates=cloud.rates)],
+        exception_handlers=dict.fromkeys(FORESEEN, on_error),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

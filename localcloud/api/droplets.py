@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from localcloud.api import actions, images, regions, sizes, vpcs
+from localcloud.api import actions, images, regions, sizes
 from localcloud.api.http import NOTHING, Call, Reply, listing, whole
 from localcloud.config import Config
+from localcloud.engine import backups
 from localcloud.engine.catalogue import DEFAULT_REGION, REGIONS, SIZES
 from localcloud.engine.droplets import DropletOrder, DropletView
 from localcloud.engine.errors import Unprocessable, Unsupported
 from localcloud.engine.images import ImageView
-from localcloud.engine.records import DROPLET, NEW, Action, Droplet
+from localcloud.engine.records import DROPLET, NEW, Action, Droplet, Vpc
 
 # Asked for, these would have to work, and the local cloud has none of them.
-UNSUPPORTED_OPTIONS = ("backups", "ipv6", "volumes")
+UNSUPPORTED_OPTIONS = ("volumes",)
 
 
 def render(call: Call, view: DropletView) -> dict[str, Any]:
@@ -25,27 +27,28 @@ def render(call: Call, view: DropletView) -> dict[str, Any]:
         "name": droplet.name,
         "memory": size.memory,
         "vcpus": size.vcpus,
-        "disk": size.disk,
+        "disk": droplet.disk or size.disk,
         "locked": view.locked,
         "status": droplet.status,
         "kernel": None,
         "created_at": droplet.created_at,
-        "features": [*(["monitoring"] if droplet.monitoring else []), "private_networking"],
-        "backup_ids": [],
-        "next_backup_window": None,
+        "features": [name for name in ("backups", "ipv6", "monitoring") if getattr(droplet, name)]
+        + ["private_networking"],
+        "backup_ids": view.backup_ids,
+        "next_backup_window": backups.next_window(droplet.backup_policy) if droplet.backups else None,
         "snapshot_ids": view.snapshot_ids,
         "image": images.render(ImageView(view.image, view.image_tags)),
         "volume_ids": [],
-        "size": sizes.render(size),
+        "size": sizes.render(call, size),
         "size_slug": size.slug,
-        "networks": networks(call.cloud.config, droplet),
+        "networks": networks(call.cloud.config, droplet, view.vpc),
         "region": regions.render(REGIONS[droplet.region]),
         "tags": view.tags,
-        "vpc_uuid": vpcs.IDS[droplet.region],
+        "vpc_uuid": view.vpc.uuid,
     }
 
 
-def networks(config: Config, droplet: Droplet) -> dict[str, Any]:
+def networks(config: Config, droplet: Droplet, vpc: Vpc) -> dict[str, Any]:
     """Addresses are shown once the droplet has been started, as DigitalOcean does."""
     if droplet.status == NEW:
         return {"v4": [], "v6": []}
@@ -55,13 +58,23 @@ def networks(config: Config, droplet: Droplet) -> dict[str, Any]:
         "gateway": str(config.gateway),
         "type": "public",
     }
+    network = IPv4Network(vpc.ip_range)
     private = {
         "ip_address": droplet.private_address,
-        "netmask": str(config.vpc_range.netmask),
-        "gateway": str(config.private_gateway),
+        "netmask": str(network.netmask),
+        "gateway": str(network[1]),
         "type": "private",
     }
-    return {"v4": [private, public], "v6": []}
+    return {"v4": [private, public], "v6": [_network6(config, droplet)] if droplet.ipv6 else []}
+
+
+def _network6(config: Config, droplet: Droplet) -> dict[str, Any]:
+    return {
+        "ip_address": str(config.address6(IPv4Address(droplet.public_address))),
+        "netmask": config.network6.prefixlen,
+        "gateway": str(config.gateway6),
+        "type": "public",
+    }
 
 
 def index(call: Call) -> Reply:
@@ -108,16 +121,22 @@ def snapshots_of(call: Call) -> Reply:
     return listing(call, "snapshots", found, images.render)
 
 
-def backups_of(call: Call) -> Reply:
-    return _none(call, "backups")
-
-
 def kernels_of(call: Call) -> Reply:
     return _none(call, "kernels")
 
 
+def firewalls_of(call: Call) -> Reply:
+    return _none(call, "firewalls")
+
+
 def neighbors_of(call: Call) -> Reply:
-    return _none(call, "droplets")
+    """All droplets of a region are on the same hardware here."""
+    found = call.cloud.droplets.neighbors(_existing(call), call.page)
+    return listing(call, "droplets", found, lambda view: render(call, view))
+
+
+def neighbor_ids(call: Call) -> Reply:
+    return Reply(200, {"neighbor_ids": call.cloud.droplets.neighborhoods()})
 
 
 def _none(call: Call, key: str) -> Reply:
@@ -138,8 +157,6 @@ def _order(call: Call, several: bool) -> DropletOrder:
         if call.body.get(option):
             raise Unsupported(f"The local cloud does not implement POST /v2/droplets with {option}.")
     region = call.text("region") or DEFAULT_REGION
-    if call.text("vpc_uuid") not in (None, "", vpcs.IDS.get(region)):
-        raise Unprocessable("You specified an invalid VPC for Droplet creation.")
     return DropletOrder(
         names=call.words("names") if several else [call.text("name") or ""],
         region=region,
@@ -149,6 +166,9 @@ def _order(call: Call, several: bool) -> DropletOrder:
         user_data=call.text("user_data") or "",
         tags=call.words("tags"),
         monitoring=bool(call.body.get("monitoring")),
+        ipv6=bool(call.body.get("ipv6")),
+        vpc=call.text("vpc_uuid"),
+        backup_policy=backups.policy(call.body.get("backup_policy")) if call.body.get("backups") else None,
     )
 
 
@@ -160,7 +180,8 @@ ROUTES = [
     ("DELETE", "/v2/droplets/{droplet}", delete),
     ("GET", "/v2/droplets/{droplet}/actions", actions_of),
     ("GET", "/v2/droplets/{droplet}/snapshots", snapshots_of),
-    ("GET", "/v2/droplets/{droplet}/backups", backups_of),
     ("GET", "/v2/droplets/{droplet}/kernels", kernels_of),
     ("GET", "/v2/droplets/{droplet}/neighbors", neighbors_of),
+    ("GET", "/v2/droplets/{droplet}/firewalls", firewalls_of),
+    ("GET", "/v2/reports/droplet_neighbors_ids", neighbor_ids),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,8 +15,11 @@ from localcloud.host.errors import HostError
 
 STATUSES: dict[type[errors.CloudError], tuple[int, str]] = {
     errors.BadRequest: (400, "bad_request"),
+    errors.TooLarge: (413, "request_entity_too_large"),
     errors.Forbidden: (403, "forbidden"),
     errors.NotFound: (404, "not_found"),
+    errors.Conflict: (409, "conflict"),
+    errors.Precondition: (412, "precondition_failed"),
     errors.Unprocessable: (422, "unprocessable_entity"),
     errors.Unsupported: (501, "not_implemented"),
 }
@@ -38,5 +42,8 @@ async def on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HostError):
         log.error("%s: %s", request_id, error)
         return render(500, body("server_error", f"{error.message} {error.hint}".strip(), request_id))
+    if isinstance(error, sqlite3.OperationalError):
+        log.error("%s: %s", request_id, error)
+        return render(500, body("server_error", f"The records cannot be written: {error}.", request_id))
     log.error("%s: unexpected error", request_id, exc_info=error)
     return render(500, body("server_error", "Unexpected server-side error; see server.log.", request_id))

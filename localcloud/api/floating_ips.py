@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from localcloud.api import actions, droplets, projects, regions
+from localcloud.api import actions, droplets, regions
 from localcloud.api.http import NOTHING, Call, Handler, Reply, listing
 from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.errors import Unprocessable
@@ -19,7 +19,7 @@ def render(call: Call, view: FloatingView) -> dict[str, Any]:
         "region": regions.render(REGIONS[view.record.region]),
         "droplet": droplets.render(call, view.droplet) if view.droplet else None,
         "locked": view.locked,
-        "project_id": projects.ID,
+        "project_id": call.cloud.projects.of(f"do:floatingip:{view.record.address}"),
     }
 
 

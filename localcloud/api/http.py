@@ -14,10 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from localcloud.engine.cloud import Cloud
-from localcloud.engine.errors import BadRequest, NotFound, Unprocessable
+from localcloud.engine.errors import BadRequest, NotFound, TooLarge, Unprocessable
 from localcloud.engine.records import Listing, Page
 
 PER_PAGE, MOST_PER_PAGE = 20, 200
+MOST_BYTES = 1 << 20
+"""Of a request's body: sixteen times the largest user data."""
+
 T = TypeVar("T")
 
 
@@ -31,6 +34,7 @@ class Call:
     params: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    headers: Mapping[str, str]
 
     def number(self, name: str) -> int:
         """A path parameter that is an id. Raises NotFound, since no resource has any other."""
@@ -121,7 +125,8 @@ def _endpoint(handler: Handler) -> Callable[[Request], Any]:
             path=request.url.path,
             params=request.path_params,
             query=request.query_params,
-            body=_body(await request.body()),
+            body=_body(await _read(request)),
+            headers=request.headers,
         )
         reply = await run_in_threadpool(handler, call)
         return render(reply.status, reply.body)
@@ -129,16 +134,41 @@ def _endpoint(handler: Handler) -> Callable[[Request], Any]:
     return endpoint
 
 
+async def _read(request: Request) -> bytes:
+    """The body, of which never more is held than anybody may send."""
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > MOST_BYTES:
+            raise TooLarge(f"The request body is larger than {MOST_BYTES} bytes.")
+    return bytes(raw)
+
+
 def _body(raw: bytes) -> Mapping[str, Any]:
+    """What the database can hold: no half characters, no numbers beyond 64 bits, nothing nested without end."""
     try:
-        value = json.loads(raw) if raw.strip() else {}
-    except ValueError:
+        value = json.loads(raw, parse_int=_integer, parse_constant=_no_number) if raw.strip() else {}
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         raise BadRequest("The request body is not valid JSON.") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise BadRequest("The request body must be a JSON object.")
     return value
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(text)
+    return number
+
+
+def _no_number(text: str) -> float:
+    """NaN and the infinities, which Python reads although JSON has none of them."""
+    raise ValueError(text)
 
 
 def _scalar(item: object) -> bool:

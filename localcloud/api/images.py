@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.api import actions
 from localcloud.api.http import NOTHING, Call, Reply, listing
 from localcloud.engine.catalogue import REGIONS
+from localcloud.engine.errors import Unprocessable
 from localcloud.engine.images import ImageFilter, ImageView
-from localcloud.engine.records import Image
+from localcloud.engine.imports import ImageOrder
+from localcloud.engine.records import IMAGE, Image
 
 GIGABYTE = 1_000_000_000
 
@@ -17,7 +20,7 @@ def gigabytes(image: Image) -> float:
 
 
 def regions(image: Image) -> list[str]:
-    return [image.region] if image.region else list(REGIONS)
+    return [image.region, *image.regions] if image.region else list(REGIONS)
 
 
 def render(view: ImageView) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def render(view: ImageView) -> dict[str, Any]:
     return {
         "id": image.id,
         "name": image.name,
-        "type": "snapshot" if image.slug is None else "base",
+        "type": image.type if image.slug is None else "base",
         "distribution": image.distribution,
         "slug": image.slug,
         "public": image.slug is not None,
@@ -35,8 +38,8 @@ def render(view: ImageView) -> dict[str, Any]:
         "size_gigabytes": gigabytes(image),
         "description": image.description,
         "tags": view.tags,
-        "status": "deleted" if image.deleted else "available",
-        "error_message": "",
+        "status": "deleted" if image.deleted else image.status,
+        "error_message": image.error,
     }
 
 
@@ -48,6 +51,18 @@ def index(call: Call) -> Reply:
         name=call.query.get("name"),
     )
     return listing(call, "images", call.cloud.images.page(call.page, wanted), render)
+
+
+def create(call: Call) -> Reply:
+    order = ImageOrder(
+        name=call.text("name") or "",
+        url=call.text("url") or "",
+        region=call.text("region") or "",
+        distribution=call.text("distribution") or "",
+        description=call.text("description") or "",
+        tags=tuple(call.words("tags")),
+    )
+    return Reply(202, {"image": render(call.cloud.custom_images.create(order))})
 
 
 def show(call: Call) -> Reply:
@@ -66,9 +81,32 @@ def delete(call: Call) -> Reply:
     return NOTHING
 
 
+def act(call: Call) -> Reply:
+    match call.text("type"):
+        case "transfer":
+            action = call.cloud.custom_images.transfer(call.number("image"), call.text("region") or "")
+        case "convert":
+            action = call.cloud.custom_images.convert(call.number("image"))
+        case other:
+            raise Unprocessable(f"The action type {other!r} is not valid for an image.")
+    return Reply(201, {"action": actions.render(action)})
+
+
+def actions_of(call: Call) -> Reply:
+    return actions.of_resource(call, IMAGE, call.cloud.images.get(call.params["image"]).image.id)
+
+
+def action_of(call: Call) -> Reply:
+    return actions.one_of_resource(call, IMAGE, call.cloud.images.get(call.params["image"]).image.id)
+
+
 ROUTES = [
     ("GET", "/v2/images", index),
+    ("POST", "/v2/images", create),
     ("GET", "/v2/images/{image}", show),
     ("PUT", "/v2/images/{image}", update),
     ("DELETE", "/v2/images/{image}", delete),
+    ("GET", "/v2/images/{image}/actions", actions_of),
+    ("POST", "/v2/images/{image}/actions", act),
+    ("GET", "/v2/images/{image}/actions/{action}", action_of),
 ]

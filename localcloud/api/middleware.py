@@ -10,12 +10,12 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from localcloud.api import errors
+from localcloud.api import errors, faults
 from localcloud.api.http import render
+from localcloud.engine.faults import Fault, Faults
+from localcloud.engine.rates import Rates
 
 OPEN_PATHS = {"/_localcloud/health"}
-REQUESTS_AN_HOUR = 5000
-HOUR = 3600
 
 log = logging.getLogger("localcloud.requests")
 
@@ -23,11 +23,11 @@ log = logging.getLogger("localcloud.requests")
 class Gate:
     """Served directly with or without a trailing slash, because a redirect would turn a POST into a GET."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, faults: Faults, rates: Rates) -> None:
         self.app = app
+        self.faults = faults
+        self.rates = rates
         self.token = token.encode()
-        self._window = 0
-        self._used = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,7 +35,7 @@ class Gate:
             return
         began = time.monotonic()
         request_id = scope["request_id"] = str(uuid.uuid4())
-        headers = self._rate() | {"x-request-id": request_id}
+        headers = {"x-request-id": request_id}
         status = 0
 
         async def answer(message: Message) -> None:
@@ -49,26 +49,35 @@ class Gate:
         shown = scope.get("raw_path", b"").decode("ascii", "replace")
         scope["path"] = path.rstrip("/") or "/"
         try:
-            if path in OPEN_PATHS or self._authorized(scope):
-                await self.app(scope, receive, answer)
-            else:
+            if path not in OPEN_PATHS and not self._authorized(scope):
                 refusal = errors.body("unauthorized", "Unable to authenticate you.", request_id)
                 await render(401, refusal)(scope, receive, answer)
+            elif self._refused(scope, headers):
+                refusal = errors.body("too_many_requests", "API Rate limit exceeded.", request_id)
+                await render(429, refusal)(scope, receive, answer)
+            elif fault := self._fault(scope):
+                await faults.answer(fault, request_id)(scope, receive, answer)
+            else:
+                await self.app(scope, receive, answer)
         finally:
             milliseconds = (time.monotonic() - began) * 1000
             log.info("%s %s %s %d %.1fms", request_id, scope["method"], shown, status, milliseconds)
+
+    def _fault(self, scope: Scope) -> Fault | None:
+        return self.faults.response(scope["method"], scope["path"]) if scope["path"].startswith("/v2/") else None
 
     def _authorized(self, scope: Scope) -> bool:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
         return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self.token)
 
-    def _rate(self) -> dict[str, str]:
-        """Counted as DigitalOcean counts, and never enforced: waiting would only slow a rehearsal."""
-        window = int(time.time()) // HOUR
-        self._used = self._used + 1 if window == self._window else 1
-        self._window = window
-        return {
-            "ratelimit-limit": str(REQUESTS_AN_HOUR),
-            "ratelimit-remaining": str(max(1, REQUESTS_AN_HOUR - self._used)),
-            "ratelimit-reset": str((window + 1) * HOUR),
-        }
+    def _refused(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Whether the request comes too early; the headers tell how many may come."""
+        if not scope["path"].startswith("/v2/"):
+            return False
+        ticket = self.rates.take()
+        headers["ratelimit-limit"] = str(ticket.limit)
+        headers["ratelimit-remaining"] = str(ticket.remaining)
+        headers["ratelimit-reset"] = str(ticket.reset)
+        if ticket.retry_after is not None:
+            headers["retry-after"] = str(ticket.retry_after)
+        return ticket.refused

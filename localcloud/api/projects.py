@@ -1,61 +1,96 @@
-"""/v2/projects: the default project, which holds everything."""
+"""/v2/projects, and the resources in them."""
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from localcloud.api.account import UUID as OWNER
-from localcloud.api.http import Call, Reply, listing, whole
-from localcloud.engine.errors import NotFound
+from localcloud.api.http import NOTHING, Call, Reply, listing, whole
+from localcloud.engine.errors import Unprocessable
+from localcloud.engine.projects import Resource
+from localcloud.engine.records import Project
 
-CREATED_AT = "2023-07-20T19:23:26Z"
-ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, "default.project.localcloud"))
-PROJECT = {
-    "id": ID,
-    "owner_uuid": OWNER,
-    "owner_id": 1,
-    "name": "local",
-    "description": "Everything in the local cloud",
-    "purpose": "Other: rehearsal",
-    "environment": "Development",
-    "is_default": True,
-    "created_at": CREATED_AT,
-    "updated_at": CREATED_AT,
-}
+FIELDS = ("name", "description", "purpose", "environment")
+PATHS = {"droplet": "droplets", "floatingip": "floating_ips", "reservedip": "reserved_ips"}
+
+
+def render(project: Project) -> dict[str, Any]:
+    return {
+        "id": project.uuid,
+        "owner_uuid": OWNER,
+        "owner_id": 1,
+        "name": project.name,
+        "description": project.description,
+        "purpose": project.purpose,
+        "environment": project.environment,
+        "is_default": project.is_default,
+        "created_at": project.created_at,
+        "updated_at": project.updated_at,
+    }
 
 
 def index(call: Call) -> Reply:
-    return listing(call, "projects", whole([PROJECT], call.page), lambda project: project)
+    return listing(call, "projects", call.cloud.projects.page(call.page), render)
+
+
+def create(call: Call) -> Reply:
+    return Reply(201, {"project": render(call.cloud.projects.create(_values(call)))})
 
 
 def show(call: Call) -> Reply:
-    _check(call)
-    return Reply(200, {"project": PROJECT})
+    return Reply(200, {"project": render(call.cloud.projects.get(call.params["project"]))})
+
+
+def update(call: Call) -> Reply:
+    """PUT, which wants everything again."""
+    missing = [name for name in (*FIELDS, "is_default") if call.body.get(name) is None]
+    if missing:
+        raise Unprocessable(f"{missing[0]} is required")
+    return patch(call)
+
+
+def patch(call: Call) -> Reply:
+    is_default = call.body.get("is_default")
+    if is_default is not None and not isinstance(is_default, bool):
+        raise Unprocessable("is_default must be true or false.")
+    project = call.cloud.projects.update(call.params["project"], _values(call), is_default)
+    return Reply(200, {"project": render(project)})
+
+
+def delete(call: Call) -> Reply:
+    call.cloud.projects.delete(call.params["project"])
+    return NOTHING
 
 
 def resources(call: Call) -> Reply:
-    _check(call)
-    store = call.cloud.store
-    held = [(f"do:droplet:{d.id}", d.created_at, f"droplets/{d.id}") for d in store.droplets.find()]
-    held += [
-        (f"do:floatingip:{ip.address}", ip.created_at, f"floating_ips/{ip.address}") for ip in store.floating_ips.find()
-    ]
-    return listing(call, "resources", whole(held, call.page), lambda row: _resource(call, row))
+    found = call.cloud.projects.resources(call.params["project"])
+    return listing(call, "resources", whole(found, call.page), lambda resource: _resource(call, resource))
 
 
-def _resource(call: Call, row: tuple[str, str, str]) -> dict[str, Any]:
-    urn, assigned_at, path = row
-    return {"urn": urn, "assigned_at": assigned_at, "links": {"self": f"{call.base}/v2/{path}"}, "status": "ok"}
+def assign(call: Call) -> Reply:
+    answers = call.cloud.projects.assign(call.params["project"], call.words("resources"))
+    return Reply(200, {"resources": [_resource(call, answer) for answer in answers]})
 
 
-def _check(call: Call) -> None:
-    if call.params["project"] not in ("default", ID):
-        raise NotFound
+def _values(call: Call) -> dict[str, str]:
+    found = {name: call.text(name) for name in FIELDS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _resource(call: Call, resource: Resource) -> dict[str, Any]:
+    kind, _, identifier = resource.urn.removeprefix("do:").partition(":")
+    path = f"{PATHS.get(kind, kind)}/{identifier}"
+    links = {"self": f"{call.base}/v2/{path}"}
+    return {"urn": resource.urn, "assigned_at": resource.assigned_at, "links": links, "status": resource.status}
 
 
 ROUTES = [
     ("GET", "/v2/projects", index),
+    ("POST", "/v2/projects", create),
     ("GET", "/v2/projects/{project}", show),
+    ("PUT", "/v2/projects/{project}", update),
+    ("PATCH", "/v2/projects/{project}", patch),
+    ("DELETE", "/v2/projects/{project}", delete),
     ("GET", "/v2/projects/{project}/resources", resources),
+    ("POST", "/v2/projects/{project}/resources", assign),
 ]

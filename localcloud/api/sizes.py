@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.api.http import Call, Reply, listing, whole
-from localcloud.engine.catalogue import REGIONS, SIZES, Size
+from localcloud.engine.catalogue import HOURS_A_MONTH, REGIONS, SIZES, Size
 
 
-def render(size: Size) -> dict[str, Any]:
+def render(call: Call, size: Size) -> dict[str, Any]:
+    price = float(call.cloud.config.prices.get(size.slug, size.price_monthly))
     return {
         "slug": size.slug,
         "memory": size.memory,
         "vcpus": size.vcpus,
         "disk": size.disk,
         "transfer": size.transfer,
-        "price_monthly": size.price_monthly,
-        "price_hourly": size.price_hourly,
+        "price_monthly": price,
+        "price_hourly": round(price / HOURS_A_MONTH, 5),
         "regions": list(REGIONS),
         "available": True,
         "description": "Basic",
@@ -24,7 +25,7 @@ def render(size: Size) -> dict[str, Any]:
 
 
 def index(call: Call) -> Reply:
-    return listing(call, "sizes", whole(SIZES.values(), call.page), render)
+    return listing(call, "sizes", whole(SIZES.values(), call.page), lambda size: render(call, size))
 
 
 ROUTES = [("GET", "/v2/sizes", index)]

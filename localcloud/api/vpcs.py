@@ -1,43 +1,82 @@
-"""/v2/vpcs: every region has its default VPC; here they are one network."""
+"""/v2/vpcs: private networks and their members."""
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-from localcloud.api.http import Call, Reply, listing, whole
-from localcloud.engine.catalogue import REGIONS
-from localcloud.engine.errors import NotFound
-
-CREATED_AT = "2023-07-20T19:23:26Z"
-IDS = {region: str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{region}.vpc.localcloud")) for region in REGIONS}
+from localcloud.api.http import NOTHING, Call, Reply, listing, whole
+from localcloud.engine.errors import Unprocessable
+from localcloud.engine.records import Droplet, Vpc
 
 
-def render(call: Call, region: str) -> dict[str, Any]:
+def render(vpc: Vpc) -> dict[str, Any]:
     return {
-        "id": IDS[region],
-        "urn": f"do:vpc:{IDS[region]}",
-        "name": f"default-{region}",
-        "description": "",
-        "region": region,
-        "ip_range": str(call.cloud.config.vpc_range),
-        "created_at": CREATED_AT,
-        "default": True,
+        "id": vpc.uuid,
+        "urn": f"do:vpc:{vpc.uuid}",
+        "name": vpc.name,
+        "description": vpc.description,
+        "region": vpc.region,
+        "ip_range": vpc.ip_range,
+        "created_at": vpc.created_at,
+        "default": vpc.is_default,
     }
 
 
 def index(call: Call) -> Reply:
-    return listing(call, "vpcs", whole(REGIONS, call.page), lambda region: render(call, region))
+    return listing(call, "vpcs", call.cloud.vpcs.page(call.page), render)
+
+
+def create(call: Call) -> Reply:
+    vpc = call.cloud.vpcs.create(
+        call.text("name") or "",
+        call.text("region") or "",
+        call.text("description") or "",
+        call.text("ip_range") or "",
+    )
+    return Reply(201, {"vpc": render(vpc)})
 
 
 def show(call: Call) -> Reply:
-    for region, identifier in IDS.items():
-        if identifier == call.params["vpc"]:
-            return Reply(200, {"vpc": render(call, region)})
-    raise NotFound
+    return Reply(200, {"vpc": render(call.cloud.vpcs.get(call.params["vpc"]))})
+
+
+def update(call: Call) -> Reply:
+    """PUT, which wants the name again."""
+    if not call.text("name"):
+        raise Unprocessable("Name can't be blank")
+    return patch(call)
+
+
+def patch(call: Call) -> Reply:
+    default = call.body.get("default")
+    if default is not None and not isinstance(default, bool):
+        raise Unprocessable("default must be true or false.")
+    vpc = call.cloud.vpcs.update(call.params["vpc"], call.text("name"), call.text("description"), default)
+    return Reply(200, {"vpc": render(vpc)})
+
+
+def delete(call: Call) -> Reply:
+    call.cloud.vpcs.delete(call.params["vpc"])
+    return NOTHING
+
+
+def members(call: Call) -> Reply:
+    """Droplets are the only kind of member that there is here."""
+    found = call.cloud.vpcs.members(call.params["vpc"])
+    wanted = found if call.query.get("resource_type", "droplet") == "droplet" else []
+    return listing(call, "members", whole(wanted, call.page), _member)
+
+
+def _member(droplet: Droplet) -> dict[str, Any]:
+    return {"urn": f"do:droplet:{droplet.id}", "name": droplet.name, "created_at": droplet.created_at}
 
 
 ROUTES = [
     ("GET", "/v2/vpcs", index),
+    ("POST", "/v2/vpcs", create),
     ("GET", "/v2/vpcs/{vpc}", show),
+    ("PUT", "/v2/vpcs/{vpc}", update),
+    ("PATCH", "/v2/vpcs/{vpc}", patch),
+    ("DELETE", "/v2/vpcs/{vpc}", delete),
+    ("GET", "/v2/vpcs/{vpc}/members", members),
 ]

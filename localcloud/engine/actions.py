@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from localcloud.engine.errors import PENDING_ADDRESS, PENDING_DROPLET, Unprocessable
-from localcloud.engine.records import COMPLETED, DROPLET, ERRORED, IN_PROGRESS, Action, now
+from localcloud.engine.errors import PENDING_EVENTS, Unprocessable
+from localcloud.engine.faults import ERROR, HANG, Faults
+from localcloud.engine.records import COMPLETED, ERRORED, IN_PROGRESS, Action, now
 from localcloud.engine.store import Store
 from localcloud.host.errors import HostError
 
@@ -35,13 +36,16 @@ class Abandoned(Exception):
 
 
 class Actions:
-    """The worker pool. `jobs` maps an action's type to what does it."""
+    """The worker pool. `jobs` maps an action's type to what does it, `undo` to what clears up when that failed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, faults: Faults) -> None:
         self.store = store
+        self.faults = faults
         self.jobs: dict[str, Job] = {}
+        self.undo: dict[str, Callable[[Action], None]] = {}
         self.stopping = threading.Event()
         self.paused = False
+        self._held: list[tuple[int, Action]] = []
         self._locks: defaultdict[tuple[str, int], threading.Lock] = defaultdict(threading.Lock)
         self._pool = self._new_pool()
 
@@ -65,7 +69,7 @@ class Actions:
         if self.paused:
             raise Unprocessable("The local cloud is being reset.")
         if not force and self.pending(resource_type, resource_id):
-            raise Unprocessable(PENDING_DROPLET if resource_type == DROPLET else PENDING_ADDRESS)
+            raise Unprocessable(PENDING_EVENTS[resource_type])
         return self.store.actions.add(
             Action(
                 type=type,
@@ -91,8 +95,20 @@ class Actions:
 
     def submit(self, action: Action) -> None:
         """Have the action done soon; after a stop it is left to the next start."""
-        if action.status == IN_PROGRESS and not self.stopping.is_set():
+        if action.status != IN_PROGRESS or self.stopping.is_set():
+            return
+        if fault := self.faults.action(action.type, HANG):
+            self._held.append((fault.id, action))
+            log.info("action %d %s hangs, as was asked for", action.id, action.type)
+        else:
             self._pool.submit(self._perform, action)
+
+    def release(self, faults: Collection[int]) -> None:
+        """Go on with what these faults held up."""
+        released = [action for fault, action in self._held if fault in faults]
+        self._held = [(fault, action) for fault, action in self._held if fault not in faults]
+        for action in released:
+            self.submit(action)
 
     def lock(self, resource_type: str, resource_id: int) -> threading.Lock:
         """Held while something happens to the resource."""
@@ -119,12 +135,16 @@ class Actions:
     def _perform(self, action: Action) -> None:
         with self.lock(action.resource_type, action.resource_id):
             try:
+                if fault := self.faults.action(action.type, ERROR):
+                    raise HostError(fault.reason)
                 self.finish(action, self.jobs[action.type](action))
                 log.info("action %d %s %s", action.id, action.type, COMPLETED)
             except Interrupted:
                 log.info("action %d %s interrupted", action.id, action.type)
             except HostError as error:
                 self._fail(action, f"{error.message} {error.hint}".strip())
+            except OSError as error:
+                self._fail(action, f"{error.strerror or error}: {error.filename or 'this machine'}.")
             except Abandoned as error:
                 self._fail(action, str(error))
             except Exception as error:
@@ -133,4 +153,9 @@ class Actions:
 
     def _fail(self, action: Action, reason: str) -> None:
         log.error("action %d %s %s: %s", action.id, action.type, ERRORED, reason)
+        try:
+            if undo := self.undo.get(action.type):
+                undo(action)
+        except (HostError, OSError) as error:
+            log.error("undoing action %d: %s", action.id, error)
         self.store.actions.update(action.id, status=ERRORED, completed_at=now(), reason=reason)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 
 HOURS_A_MONTH = 672
+ALIAS_IDS = 50_000_000
 DEFAULT_REGION = "nyc3"
 REGION_FEATURES = ("private_networking", "backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer")
 
@@ -28,10 +30,6 @@ class Size:
     transfer: float
     price_monthly: float
 
-    @property
-    def price_hourly(self) -> float:
-        return round(self.price_monthly / HOURS_A_MONTH, 5)
-
 
 @dataclass(frozen=True)
 class Base:
@@ -50,6 +48,7 @@ REGIONS = {
     region.slug: region
     for region in (
         Region("nyc1", "New York 1"),
+        Region("nyc2", "New York 2"),
         Region("nyc3", "New York 3"),
         Region("ams3", "Amsterdam 3"),
         Region("fra1", "Frankfurt 1"),
@@ -75,7 +74,22 @@ SIZES = {
     )
 }
 
+# How aliases' distributions are spelt; others are capitalised.
+DISTRIBUTIONS = {"centos": "CentOS", "rockylinux": "RockyLinux", "almalinux": "AlmaLinux"}
+
 BASES = {
     base.slug: base
     for base in (Base(136387842, "debian-12-x64", "12 x64", "Debian", "2023-07-20T19:23:26Z", 7, 350_000_000),)
 }
+
+
+def alias(slug: str, target: str) -> Base:
+    """A base image under the name of one that cannot be made here; its name says what it is in truth."""
+    distribution, *version = slug.removesuffix("-x64").split("-")
+    return replace(
+        BASES[target],
+        id=ALIAS_IDS + zlib.crc32(slug.encode()) % ALIAS_IDS,
+        slug=slug,
+        name=f"{'.'.join(version)} x64 (alias of {target})",
+        distribution=DISTRIBUTIONS.get(distribution, distribution.capitalize()),
+    )

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
+from localcloud.engine.associated import Associated
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import BASES
+from localcloud.engine.changes import Changes
+from localcloud.engine.droplet_actions import DropletActions
 from localcloud.engine.droplets import Droplets
+from localcloud.engine.faults import NETWORK, Fault, Faults
 from localcloud.engine.floating import FloatingIPs
 from localcloud.engine.images import Images
+from localcloud.engine.imports import CustomImages
 from localcloud.engine.keys import Keys
 from localcloud.engine.layers import Layers
 from localcloud.engine.lifecycle import Lifecycle
 from localcloud.engine.machinery import Machinery
-from localcloud.engine.records import ACTIVE, DROPLET, ERRORED, IN_PROGRESS
+from localcloud.engine.projects import Projects
+from localcloud.engine.rates import Limits, Rates
+from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
+from localcloud.engine.vpcs import Vpcs
 from localcloud.host.errors import HostError
 
 WATCH_SECONDS = 1.0
@@ -38,15 +45,25 @@ class Cloud:
         self.config = config
         self.machinery = machinery
         self.store = Store(config.state / "cloud.db")
-        self.actions = Actions(self.store)
+        self.faults = Faults()
+        self.rates = Rates(Limits.parse(config.rate_limit))
+        self.actions = Actions(self.store, self.faults)
         self.bases = Bases(machinery.bases, self.actions.stopping)
         self.keys = Keys(self.store)
         self.tags = Tags(self.store)
         self.layers = Layers(self.store, machinery.disks)
-        self.images = Images(self.store, self.tags, self.layers)
-        self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags)
+        self.images = Images(config, self.store, self.tags, self.layers)
+        self.custom_images = CustomImages(self.store, self.actions, self.images, machinery.imports)
+        self.projects = Projects(self.store)
+        self.vpcs = Vpcs(config, self.store, machinery.network)
+        self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags, self.vpcs)
         self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
-        self.lifecycle = Lifecycle(config, self.store, self.actions, machinery, self.bases, self.layers, self.tags)
+        self.lifecycle = Lifecycle(
+            config, self.store, self.actions, machinery, self.bases, self.layers, self.tags, self.vpcs
+        )
+        self.droplet_actions = DropletActions(self.store, self.actions, self.droplets, self.images)
+        self.associated = Associated(self.store, self.actions, self.droplets, self.tags)
+        Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -55,7 +72,9 @@ class Cloud:
         Raises HostError when the network cannot be set up.
         """
         self.images.seed()
+        self.projects.seed()
         self.machinery.network.up()
+        self.vpcs.seed()
         self.machinery.network.set_floating(self.floating_ips.table())
         for slug in BASES:
             self.bases.prepare(slug)
@@ -75,58 +94,52 @@ class Cloud:
 
     def reset(self) -> None:
         """Remove every machine, record, disk and layer at once; the server goes on, empty."""
+        self.clear_faults()
         self.actions.paused = True
         try:
             self.actions.drain()
             machines = {droplet.id for droplet in self.store.droplets.find()}
             self._each(machines | self.machinery.machines.running(), self.lifecycle.dismantle)
             self.machinery.network.set_floating({})
+            self.vpcs.remove_bridges()
             layers = self.store.layers.find()
             self.store.clear()
             for layer in layers:
                 self.machinery.disks.delete_layer(layer.name)
             self.images.seed()
+            self.projects.seed()
+            self.vpcs.seed()
         finally:
             self.actions.paused = False
 
-    def status(self) -> dict[str, Any]:
-        """What a person wants to know: what is there, what runs, what went wrong and why."""
-        droplets = self.store.droplets.find()
-        running = self.machinery.machines.running()
-        return {
-            "pid": os.getpid(),
-            "state": str(self.config.state),
-            "network": {"range": str(self.config.range), "vpc_range": str(self.config.vpc_range)},
-            "bases": self.bases.states(),
-            "droplets": [
-                {
-                    "id": droplet.id,
-                    "name": droplet.name,
-                    "status": droplet.status,
-                    "running": droplet.id in running,
-                    "address": droplet.public_address,
-                    "console": str(self.machinery.machines.console(droplet.id)),
-                }
-                for droplet in droplets
-            ],
-            "floating_ips": {ip.address: ip.droplet_id for ip in self.store.floating_ips.find()},
-            "images": self.store.images.count("slug IS NULL AND NOT deleted"),
-            "errors": [
-                {
-                    "action": action.id,
-                    "type": action.type,
-                    "resource_id": action.resource_id,
-                    "at": action.completed_at,
-                    "reason": action.reason,
-                }
-                for action in self.store.actions.find("status = ?", ERRORED, newest=True)[:20]
-            ],
-        }
+    def add_fault(self, values: Mapping[str, Any]) -> Fault:
+        """Have something go wrong. Raises Unprocessable, or NotFound when it is about a droplet that is not there."""
+        if values.get("kind") == NETWORK:
+            self.droplets.record(values["droplet_id"] if type(values.get("droplet_id")) is int else 0)
+        fault = self.faults.add(values)
+        if fault.kind == NETWORK:
+            self.machinery.network.mute(self.config.interfaces(fault.droplet_id))
+        return fault
+
+    def clear_faults(self, identifier: int | None = None) -> None:
+        """Let one fault be over, or all; what they held up goes on. Raises NotFound."""
+        gone = self.faults.clear(identifier)
+        for fault in gone:
+            if fault.kind == NETWORK:
+                self.machinery.network.mute(self.config.interfaces(fault.droplet_id), False)
+        self.actions.release([fault.id for fault in gone])
 
     def _remove_strays(self) -> None:
-        """Machines without a record, as a crash in the midst of a reset can leave them."""
-        known = {droplet.id for droplet in self.store.droplets.find()}
-        self._each(self.machinery.machines.running() - known, self.lifecycle.dismantle)
+        """What has no record, as a crash can leave it: machines, disks, layers; and what runs of those that are off."""
+        known = {droplet.id: droplet for droplet in self.store.droplets.find()}
+        found = self.machinery.machines.traces() | self.machinery.disks.known()
+        self._each(found - known.keys(), self.lifecycle.dismantle)
+        self.layers.sweep()
+        mounted = self.machinery.disks.mounted() | self.machinery.machines.running()
+        idle = {
+            id for id in mounted & known.keys() if known[id].status == OFF and not self.actions.pending(DROPLET, id)
+        }
+        self._each(idle, lambda id: self.lifecycle.halt(id, clean=False))
 
     def _resume(self) -> None:
         pending = self.store.actions.find("status = ?", IN_PROGRESS)
@@ -142,6 +155,8 @@ class Cloud:
         while not self.actions.stopping.wait(WATCH_SECONDS):
             try:
                 running = self.machinery.machines.running()
+                for droplet_id in running:
+                    self.machinery.machines.trim_console(droplet_id)
                 for droplet in self.store.droplets.find("status = ?", ACTIVE):
                     if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
                         self.lifecycle.notice_off(droplet.id)

@@ -1,22 +1,37 @@
-"""Droplets as the caller sees them: ordering, looking, asking for actions, deleting."""
+"""Droplets as the caller sees them: ordering, looking, deleting."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
 from localcloud.engine.addresses import choose
 from localcloud.engine.catalogue import BASES, DEFAULT_REGION, REGIONS, SIZES
-from localcloud.engine.errors import PENDING_DROPLET, NotFound, Unprocessable
+from localcloud.engine.errors import NotFound, Unprocessable, Unsupported
 from localcloud.engine.images import Images
 from localcloud.engine.keys import Keys
 from localcloud.engine.limits import DROPLETS, DROPLETS_AT_ONCE, USER_DATA_BYTES
-from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF, Action, Droplet, Image, Listing, Page, now
+from localcloud.engine.records import (
+    AVAILABLE,
+    BACKUP,
+    DROPLET,
+    IN_PROGRESS,
+    SNAPSHOT,
+    Action,
+    Droplet,
+    Image,
+    Listing,
+    Page,
+    Vpc,
+)
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
+from localcloud.engine.vpcs import Vpcs
+from localcloud.network import ipv6
 
 NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?")
 HOSTNAME_LENGTH = 63
@@ -24,19 +39,11 @@ TAGGED = (
     "CAST(id AS TEXT) IN (SELECT resource_id FROM taggings JOIN tags ON tags.id = tag_id"
     " WHERE resource_type = 'droplet' AND tags.name = ? COLLATE NOCASE)"
 )
-# What each action needs the droplet to be, and DigitalOcean's words when it is not.
-NEEDS = {
-    "power_off": (ACTIVE, "Droplet is already powered off."),
-    "power_on": (OFF, "Droplet is already powered on."),
-    "power_cycle": (ACTIVE, "Droplet is currently powered off."),
-    "reboot": (ACTIVE, "Droplet is currently powered off."),
-}
-SUPPORTED_ACTIONS = {*NEEDS, "shutdown", "snapshot", "rename"}
 
 
 @dataclass(frozen=True)
 class DropletOrder:
-    """What a caller asks for; one droplet per name. An empty region means any."""
+    """What a caller asks for; one droplet per name. An empty region means any; a policy means backups."""
 
     names: Sequence[str]
     region: str
@@ -46,6 +53,9 @@ class DropletOrder:
     user_data: str = ""
     tags: Sequence[str] = ()
     monitoring: bool = False
+    ipv6: bool = False
+    backup_policy: Mapping[str, Any] | None = None
+    vpc: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,22 +64,34 @@ class DropletView:
 
     droplet: Droplet
     image: Image
+    vpc: Vpc
     image_tags: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     snapshot_ids: list[int] = field(default_factory=list)
+    backup_ids: list[int] = field(default_factory=list)
     locked: bool = False
 
 
 class Droplets:
     """The records; what happens on the machine is the lifecycle's."""
 
-    def __init__(self, config: Config, store: Store, actions: Actions, keys: Keys, images: Images, tags: Tags) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        actions: Actions,
+        keys: Keys,
+        images: Images,
+        tags: Tags,
+        vpcs: Vpcs,
+    ) -> None:
         self.config = config
         self.store = store
         self.actions = actions
         self.keys = keys
         self.images = images
         self.tags = tags
+        self.vpcs = vpcs
 
     def create(self, order: DropletOrder) -> list[tuple[DropletView, Action]]:
         """Record the droplets and begin making them, all or none. Raises Unprocessable in DigitalOcean's words."""
@@ -106,20 +128,18 @@ class Droplets:
         listing = self.store.droplets.page(page, " AND ".join(where), *values)
         return Listing(self.views(listing.items), listing.total)
 
-    def act(self, identifier: int, type: str, name: str | None = None) -> Action:
-        """Begin one of SUPPORTED_ACTIONS. Raises NotFound, or Unprocessable in DigitalOcean's words."""
-        with self.store.transaction():
-            action = self._begin(self.record(identifier), type, name)
-        self.actions.submit(action)
-        return action
+    def neighbors(self, identifier: int, page: Page) -> Listing[DropletView]:
+        """The other droplets on the same machine: those of the same region, since each is one machine."""
+        where = "region = ? AND id != ?"
+        listing = self.store.droplets.page(page, where, self.record(identifier).region, identifier)
+        return Listing(self.views(listing.items), listing.total)
 
-    def act_on_tag(self, tag_name: str, type: str, name: str | None = None) -> list[Action]:
-        with self.store.transaction():
-            droplets = self.store.droplets.find(TAGGED, tag_name)
-            begun = [self._begin(droplet, type, name) for droplet in droplets]
-        for action in begun:
-            self.actions.submit(action)
-        return begun
+    def neighborhoods(self) -> list[list[int]]:
+        """The ids of all droplets that have neighbours, by machine."""
+        regions: dict[str, list[int]] = {}
+        for droplet in self.store.droplets.find():
+            regions.setdefault(droplet.region, []).append(droplet.id)
+        return [ids for ids in regions.values() if len(ids) > 1]
 
     def boot_again(self, identifier: int) -> Action:
         """Record that a machine which should run is being started, as after a reboot of the host."""
@@ -130,14 +150,14 @@ class Droplets:
     def delete(self, identifier: int) -> None:
         """Begin the end. It waits for what is pending, which gives up early; floating IPs are free at once."""
         with self.store.transaction():
-            action = self._doom(self.record(identifier))
+            action = self.doom(self.record(identifier))
         if action:
             self.actions.submit(action)
 
     def delete_tagged(self, tag_name: str) -> None:
         with self.store.transaction():
             self.tags.get(tag_name)
-            doomed = [self._doom(droplet) for droplet in self.store.droplets.find(TAGGED, tag_name)]
+            doomed = [self.doom(droplet) for droplet in self.store.droplets.find(TAGGED, tag_name)]
         for action in filter(None, doomed):
             self.actions.submit(action)
 
@@ -149,20 +169,23 @@ class Droplets:
             images = {image.id: image for image in self._images_of(droplets)}
             image_tags = self.tags.of("image", list(images))
             tags = self.tags.of(DROPLET, ids)
-            snapshots = self.store.images.find(f"droplet_id IN ({marks}) AND NOT deleted", *ids)
+            made = self.store.images.find(f"droplet_id IN ({marks}) AND NOT deleted", *ids)
             pending = self.store.actions.find(
                 f"resource_type = 'droplet' AND status = '{IN_PROGRESS}' AND type != 'destroy'"
                 f" AND resource_id IN ({marks})",
                 *ids,
             )
+            vpcs = self.vpcs.all_of(droplets)
         locked = {action.resource_id for action in pending}
         return [
             DropletView(
                 droplet=droplet,
                 image=images[droplet.image_id],
+                vpc=vpcs[droplet.id],
                 image_tags=image_tags[droplet.image_id],
                 tags=tags[droplet.id],
-                snapshot_ids=[image.id for image in snapshots if image.droplet_id == droplet.id],
+                snapshot_ids=[i.id for i in made if i.droplet_id == droplet.id and i.type == SNAPSHOT],
+                backup_ids=[i.id for i in made if i.droplet_id == droplet.id and i.type == BACKUP],
                 locked=droplet.id in locked,
             )
             for droplet in droplets
@@ -174,8 +197,10 @@ class Droplets:
 
     def _image(self, order: DropletOrder) -> Image:
         image = self.images.find(order.image)
-        if image is None or image.base not in BASES:
+        if image is None or image.status != AVAILABLE or (image.base and image.base not in BASES):
             raise Unprocessable("You specified an invalid image for Droplet creation.")
+        if image.region and order.region not in ("", image.region, *image.regions):
+            raise Unprocessable("You specified an image that is not available in the region of the Droplet.")
         if image.min_disk_size > SIZES[order.size].disk:
             raise Unprocessable("This size is not available because it has a smaller disk.")
         return image
@@ -188,6 +213,7 @@ class Droplets:
 
     def _add(self, name: str, order: DropletOrder, image: Image, keys: tuple[str, ...]) -> tuple[Droplet, Action]:
         others = self.store.droplets.find()
+        vpc = self.vpcs.choose(order.region or DEFAULT_REGION, order.vpc)
         droplet = self.store.droplets.add(
             Droplet(
                 name=name,
@@ -201,41 +227,27 @@ class Droplets:
                 public_keys=keys,
                 user_data=order.user_data,
                 monitoring=order.monitoring,
+                disk=SIZES[order.size].disk,
+                ipv6=order.ipv6,
+                backups=order.backup_policy is not None,
+                backup_policy=dict(order.backup_policy or {}),
+                vpc=vpc.uuid,
             )
         )
         public = choose(self.config.public_addresses(), (d.public_address for d in others), droplet.id - 1)
-        private = choose(self.config.private_addresses(), (d.private_address for d in others), droplet.id - 1)
+        private = choose(self.vpcs.addresses(vpc), (d.private_address for d in others), droplet.id - 1)
         self.store.droplets.update(droplet.id, public_address=public, private_address=private)
         self.tags.label(order.tags, DROPLET, droplet.id)
         return self.record(droplet.id), self.actions.begin("create", DROPLET, droplet.id, droplet.region)
 
-    def _begin(self, droplet: Droplet, type: str, name: str | None) -> Action:
-        if self.actions.pending(DROPLET, droplet.id):
-            raise Unprocessable(PENDING_DROPLET)
-        if type == "shutdown" and droplet.status == OFF:
-            # Packer asks for it again and again; a pending one would keep the droplet from its snapshot.
-            return self.actions.nothing_to_do(type, DROPLET, droplet.id, droplet.region)
-        needed, message = NEEDS.get(type, ("", ""))
-        if needed and droplet.status != needed:
-            raise Unprocessable(message)
-        args = self._arguments(droplet, type, name)
-        return self.actions.begin(type, DROPLET, droplet.id, droplet.region, args)
-
-    def _arguments(self, droplet: Droplet, type: str, name: str | None) -> dict[str, str]:
-        if type == "snapshot":
-            return {"name": name or f"{droplet.name}-{now()}", "layer": self.images.layers.reserve()}
-        if type == "rename":
-            return {"name": _checked_name(name or "")}
-        return {}
-
-    def _doom(self, droplet: Droplet) -> Action | None:
+    def doom(self, droplet: Droplet, args: Mapping[str, Any] | None = None) -> Action | None:
+        """Record the beginning of the end, with what it is to remember; None when it has begun already."""
         doomed = "resource_type = 'droplet' AND resource_id = ? AND type = 'destroy' AND status = ?"
         if self.store.actions.first(doomed, droplet.id, IN_PROGRESS):
             return None
-        addresses = [ip.address for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id)]
         for ip in self.store.floating_ips.find("droplet_id = ?", droplet.id):
             self.store.floating_ips.update(ip.id, droplet_id=None)
-        return self.actions.begin("destroy", DROPLET, droplet.id, droplet.region, {"addresses": addresses}, force=True)
+        return self.actions.begin("destroy", DROPLET, droplet.id, droplet.region, args, force=True)
 
 
 def _check(order: DropletOrder) -> None:
@@ -244,16 +256,19 @@ def _check(order: DropletOrder) -> None:
     if len(order.names) > DROPLETS_AT_ONCE:
         raise Unprocessable(f"You can only create {DROPLETS_AT_ONCE} Droplets at a time.")
     for name in order.names:
-        _checked_name(name)
+        checked_name(name)
     if order.region and order.region not in REGIONS:
         raise Unprocessable("You specified an invalid region for Droplet creation.")
     if order.size not in SIZES:
         raise Unprocessable("You specified an invalid size for Droplet creation.")
     if len(order.user_data.encode()) > USER_DATA_BYTES:
         raise Unprocessable("User data is too long (maximum is 65536 characters)")
+    if order.ipv6 and not ipv6.available():
+        raise Unsupported("The local cloud cannot offer IPv6, because the machine that it runs on has none.")
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """A name that a droplet can have. Raises Unprocessable."""
     if not name:
         raise Unprocessable("Name can't be blank")
     if not NAME.fullmatch(name):

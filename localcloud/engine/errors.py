@@ -15,6 +15,10 @@ class BadRequest(CloudError):
     """The request cannot be read at all."""
 
 
+class TooLarge(CloudError):
+    """The request has more bytes than any request needs."""
+
+
 class Forbidden(CloudError):
     """The resource exists but is not the caller's to change."""
 
@@ -24,6 +28,14 @@ class NotFound(CloudError):
 
     def __init__(self, message: str = "The resource you were accessing could not be found.") -> None:
         super().__init__(message)
+
+
+class Conflict(CloudError):
+    """The same is being done already."""
+
+
+class Precondition(CloudError):
+    """Something else must be done first."""
 
 
 class Unprocessable(CloudError):
@@ -36,3 +48,8 @@ class Unsupported(CloudError):
 
 PENDING_DROPLET = "Droplet already has a pending event."
 PENDING_ADDRESS = "The floating IP already has a pending event."
+PENDING_EVENTS = {
+    "droplet": PENDING_DROPLET,
+    "floating_ip": PENDING_ADDRESS,
+    "image": "Image already has a pending event.",
+}

@@ -97,6 +97,7 @@ class FloatingIPs:
             record = self.record(address)
             self._idle(record)
             self.store.floating_ips.delete("id = ?", record.id)
+            self.store.memberships.delete("urn = ?", f"do:floatingip:{record.address}")
         self.network.move_floating(IPv4Address(address), None)
 
     def table(self) -> dict[IPv4Address, IPv4Address]:
@@ -143,7 +144,10 @@ class FloatingIPs:
         """The droplet may have gone meanwhile: then the address points nowhere."""
         address = IPv4Address(action.resource_id)
         droplet = self.store.droplets.get(action.args["droplet_id"])
-        self.network.move_floating(address, IPv4Address(droplet.public_address) if droplet else None)
+        if not self.actions.faults.move(str(address)):
+            self.network.move_floating(address, IPv4Address(droplet.public_address) if droplet else None)
+        if droplet and self.store.droplets.get(droplet.id) is None:
+            self.network.detach(IPv4Address(droplet.public_address))
         return lambda: self._point(str(address), action.args["droplet_id"])
 
     def _unassign(self, action: Action) -> Settle:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from localcloud.engine.catalogue import BASES
+from localcloud.config import Config
+from localcloud.engine.catalogue import BASES, Base, alias
 from localcloud.engine.errors import Forbidden, NotFound, Unprocessable
 from localcloud.engine.layers import Layers
-from localcloud.engine.records import IMAGE, Image, Listing, Page
+from localcloud.engine.records import IMAGE, SNAPSHOT, Image, Listing, Page
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
+from localcloud.host.errors import HostError
 
 
 @dataclass(frozen=True)
@@ -31,31 +33,43 @@ class ImageView:
 
 
 class Images:
-    """Base images are everyone's and have a slug; snapshots are private and have none."""
+    """Base images are everyone's and have a slug; the others are private and have none."""
 
-    def __init__(self, store: Store, tags: Tags, layers: Layers) -> None:
+    def __init__(self, config: Config, store: Store, tags: Tags, layers: Layers) -> None:
+        self.aliases = config.image_aliases
         self.store = store
         self.tags = tags
         self.layers = layers
 
     def seed(self) -> None:
-        """Record the base images of the catalogue."""
+        """Record the base images of the catalogue and the aliases. Raises HostError for an alias of nothing."""
         with self.store.transaction():
             for base in BASES.values():
-                if self.store.images.get(base.id) is None:
-                    self.store.images.add(
-                        Image(
-                            id=base.id,
-                            name=base.name,
-                            slug=base.slug,
-                            distribution=base.distribution,
-                            description=f"{base.distribution} {base.name}",
-                            base=base.slug,
-                            min_disk_size=base.min_disk_size,
-                            size_bytes=base.size_bytes,
-                            created_at=base.created_at,
-                        )
+                self._offer(base, base.slug)
+            for slug, target in self.aliases.items():
+                if target not in BASES:
+                    raise HostError(
+                        f"LOCALCLOUD_IMAGE_ALIASES makes {slug} an alias of {target}, which there is none of.",
+                        f"There are: {', '.join(BASES)}.",
                     )
+                self._offer(alias(slug, target), target)
+
+    def _offer(self, base: Base, files: str) -> None:
+        if self.store.images.get(base.id) is None:
+            self.store.images.add(
+                Image(
+                    id=base.id,
+                    name=base.name,
+                    slug=base.slug,
+                    type="base",
+                    distribution=base.distribution,
+                    description=f"{base.distribution} {base.name}",
+                    base=files,
+                    min_disk_size=base.min_disk_size,
+                    size_bytes=base.size_bytes,
+                    created_at=base.created_at,
+                )
+            )
 
     def page(self, page: Page, wanted: ImageFilter) -> Listing[ImageView]:
         where, values = ["NOT deleted"], []
@@ -76,7 +90,7 @@ class Images:
 
     def get(self, reference: str) -> ImageView:
         """By id, or by slug when public. Raises NotFound."""
-        image = self.find(reference)
+        image = self.find(reference) or self._gone(reference)
         if image is None:
             raise NotFound
         return self.view(image)
@@ -86,19 +100,25 @@ class Images:
             return self.store.images.first("id = ? AND NOT deleted", int(reference))
         return self.store.images.first("slug = ? AND NOT deleted", reference)
 
+    def _gone(self, reference: str) -> Image | None:
+        """A custom image is still shown when it is deleted: its clients wait for that status."""
+        number = int(reference) if reference.isdecimal() and len(reference) < 19 else 0
+        return self.store.images.first("id = ? AND deleted AND type = 'custom'", number)
+
     def view(self, image: Image) -> ImageView:
         return ImageView(image, self.tags.of(IMAGE, [image.id])[image.id])
 
-    def of_droplet(self, droplet_id: int, page: Page) -> Listing[ImageView]:
-        """A droplet's snapshots, oldest first."""
-        return self._views(self.store.images.page(page, "droplet_id = ? AND NOT deleted", droplet_id))
+    def of_droplet(self, droplet_id: int, page: Page, type: str = SNAPSHOT) -> Listing[ImageView]:
+        """A droplet's snapshots or backups, oldest first."""
+        where = "droplet_id = ? AND type = ? AND NOT deleted"
+        return self._views(self.store.images.page(page, where, droplet_id, type))
 
     def snapshots(self, page: Page) -> Listing[ImageView]:
-        return self._views(self.store.images.page(page, "slug IS NULL AND NOT deleted"))
+        return self._views(self.store.images.page(page, "type = ? AND NOT deleted", SNAPSHOT))
 
     def edit(self, reference: int, name: str | None, distribution: str | None, description: str | None) -> ImageView:
         """Raises NotFound, Forbidden for a base image, Unprocessable for an empty name."""
-        image = self._private(reference)
+        image = self.private(reference)
         if name is not None and not name:
             raise Unprocessable("Name can't be blank")
         wanted = {"name": name, "distribution": distribution, "description": description}
@@ -110,12 +130,15 @@ class Images:
     def delete(self, reference: int) -> None:
         """Droplets and images that stand on its layers keep them. Raises NotFound, Forbidden."""
         with self.store.transaction():
-            image = self._private(reference)
+            if self._gone(str(reference)):
+                raise Unprocessable("Image Can not delete an already deleted image.")
+            image = self.private(reference)
             self.store.images.update(image.id, deleted=True)
             self.tags.forget(IMAGE, image.id)
         self.layers.collect()
 
-    def _private(self, reference: int) -> Image:
+    def private(self, reference: int) -> Image:
+        """An image of the account's own. Raises NotFound, Forbidden."""
         image = self.find(str(reference))
         if image is None:
             raise NotFound

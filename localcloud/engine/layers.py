@@ -37,6 +37,14 @@ class Layers:
                 else:
                     self.store.layers.delete("id = ?", layer.id)
 
+    def sweep(self) -> None:
+        """Remove from disk what is not recorded, as a crash in the midst of a reset leaves it."""
+        for name in self.disks.layer_names() - {layer.name for layer in self.store.layers.find()}:
+            try:
+                self.disks.delete_layer(name)
+            except HostError as error:
+                log.error("layer %s: %s", name, error)
+
     def _unused(self) -> list[Layer]:
         with self.store.transaction():
             used: set[str] = set()
@@ -44,6 +52,6 @@ class Layers:
                 used.update(droplet.layers)
             for image in self.store.images.find("NOT deleted"):
                 used.update(image.layers)
-            for action in self.store.actions.find("status = ? AND type = 'snapshot'", IN_PROGRESS):
-                used.add(action.args["layer"])
+            for action in self.store.actions.find("status = ?", IN_PROGRESS):
+                used.update([action.args["layer"]] if "layer" in action.args else action.args.get("layers", ()))
             return [layer for layer in self.store.layers.find() if layer.name not in used]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
+from threading import Timer
 
 from localcloud.config import Config
 from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.bases import Bases
-from localcloud.engine.catalogue import BASES, SIZES
+from localcloud.engine.catalogue import SIZES
+from localcloud.engine.faults import LOST, NETWORK, NEVER, SLOW, Fault
 from localcloud.engine.layers import Layers
 from localcloud.engine.machinery import Machinery
-from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF, Action, Droplet, Image
+from localcloud.engine.records import ACTIVE, BACKUP, DROPLET, IMAGE, IN_PROGRESS, OFF, SNAPSHOT, Action, Droplet, Image
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
+from localcloud.engine.vpcs import Vpcs
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
-from localcloud.host.seed import Seed, write_seed
+from localcloud.host.seed import VENDOR_DATA, Seed, write_seed
 
 SHUTDOWN_SECONDS = 30.0
 
@@ -26,6 +30,8 @@ log = logging.getLogger("localcloud.lifecycle")
 
 class Lifecycle:
     """The droplets' jobs. Raises HostError; what failed to be created leaves nothing behind."""
+
+    vendor_data = VENDOR_DATA
 
     def __init__(
         self,
@@ -36,6 +42,7 @@ class Lifecycle:
         bases: Bases,
         layers: Layers,
         tags: Tags,
+        vpcs: Vpcs,
     ) -> None:
         self.config = config
         self.store = store
@@ -46,25 +53,51 @@ class Lifecycle:
         self.bases = bases
         self.layers = layers
         self.tags = tags
+        self._muted: set[int] = set()
+        self.vpcs = vpcs
         actions.jobs |= {
             "create": self._create,
             "destroy": self._destroy,
             "shutdown": self._shutdown,
             "power_off": self._power_off,
-            "power_on": self._power_on,
+            "power_on": self.power_on,
             "power_cycle": self._power_cycle,
             "reboot": self._reboot,
             "snapshot": self._snapshot,
             "rename": self._rename,
         }
+        actions.undo |= {"create": self._undo}
 
     def boot(self, droplet: Droplet) -> None:
         """Start the machine on its disk, which is made when it is not there."""
+        root = self.mount(droplet)
+        write_seed(root, self._seed(droplet))
+        if droplet.ipv6:
+            self.network.enable_ipv6()
+        fault = self.actions.faults.boot(droplet.name)
+        self._mute(droplet, fault)
+        self.machines.start(replace(self.spec(droplet, root), boots=not (fault and fault.effect == NEVER)))
+        self._mute(droplet, fault)
+
+    def _mute(self, droplet: Droplet, fault: Fault | None) -> None:
+        """Give the droplet the network that it is to have after this boot: none, or only later, or its own."""
+        links = self.config.interfaces(droplet.id)
+        if (fault and fault.effect in (SLOW, LOST)) or self.actions.faults.holds(NETWORK, droplet.id):
+            self.network.mute(links)
+            self._muted.add(droplet.id)
+            if fault and fault.effect == SLOW:
+                timer = Timer(fault.seconds, self.network.mute, (links, False))
+                timer.daemon = True
+                timer.start()
+        elif droplet.id in self._muted:
+            self.network.mute(links, False)
+            self._muted.discard(droplet.id)
+
+    def mount(self, droplet: Droplet) -> Path:
+        """Have the droplet's disk mounted, made if need be; its root."""
         base = self._base(droplet)
         self._still_wanted(droplet.id)
-        root = self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), base])
-        write_seed(root, self._seed(droplet))
-        self.machines.start(self._spec(droplet, root))
+        return self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), *base])
 
     def halt(self, droplet_id: int, *, clean: bool) -> None:
         """Stop the machine, by force when it does not go by itself, and let go of its disk."""
@@ -91,38 +124,41 @@ class Lifecycle:
             self.halt(droplet_id, clean=False)
 
     def _create(self, action: Action) -> Settle:
-        droplet = self._droplet(action)
-        try:
-            self.boot(droplet)
-        except (HostError, Abandoned):
-            self._undo(droplet)
-            raise
+        droplet = self.droplet(action)
+        self.boot(droplet)
         return lambda: self.store.droplets.update(droplet.id, status=ACTIVE)
 
-    def _undo(self, droplet: Droplet) -> None:
+    def _undo(self, action: Action) -> None:
         """A droplet that never was goes from the records too, so that its clients do not wait for it."""
         try:
-            self.dismantle(droplet.id)
+            self.dismantle(action.resource_id)
         finally:
-            if not self._doomed(droplet.id):
-                self._forget(droplet.id)
+            if not self._doomed(action.resource_id):
+                self._forget(action.resource_id)
+                self.layers.collect()
 
     def _destroy(self, action: Action) -> Settle:
-        droplet_id = action.resource_id
-        pointing = self.store.floating_ips.find("droplet_id = ?", droplet_id)
-        for address in {*action.args["addresses"], *(ip.address for ip in pointing)}:
-            if not self.store.floating_ips.first("address = ? AND droplet_id != ?", address, droplet_id):
-                self.network.move_floating(IPv4Address(address), None)
-        self.dismantle(droplet_id)
-        self._forget(droplet_id)
+        droplet = self.store.droplets.get(action.resource_id)
+        if droplet:
+            self.network.detach(IPv4Address(droplet.public_address))
+        self.dismantle(action.resource_id)
+        self._forget(action.resource_id)
+        if droplet:
+            # An address may have been on its way here until now.
+            self.network.detach(IPv4Address(droplet.public_address))
         self.layers.collect()
         return lambda: None
 
     def _forget(self, droplet_id: int) -> None:
+        """Its backups go with it, as at DigitalOcean; its snapshots stay."""
         with self.store.transaction():
             for ip in self.store.floating_ips.find("droplet_id = ?", droplet_id):
                 self.store.floating_ips.update(ip.id, droplet_id=None)
+            for backup in self.store.images.find("droplet_id = ? AND type = ? AND NOT deleted", droplet_id, BACKUP):
+                self.store.images.update(backup.id, deleted=True)
+                self.tags.forget(IMAGE, backup.id)
             self.tags.forget(DROPLET, droplet_id)
+            self.store.memberships.delete("urn = ?", f"do:droplet:{droplet_id}")
             self.store.droplets.delete("id = ?", droplet_id)
 
     def _shutdown(self, action: Action) -> Settle:
@@ -136,12 +172,11 @@ class Lifecycle:
         self.halt(action.resource_id, clean=False)
         return lambda: self.store.droplets.update(action.resource_id, status=OFF)
 
-    def _power_on(self, action: Action) -> Settle:
-        droplet = self._droplet(action)
+    def power_on(self, action: Action) -> Settle:
+        droplet = self.droplet(action)
         try:
-            if not self.machines.is_running(droplet.id):
-                self.boot(droplet)
-        except HostError:
+            self.boot(droplet)
+        except (HostError, OSError):
             self.store.droplets.update(droplet.id, status=OFF)
             self.halt(droplet.id, clean=False)
             raise
@@ -149,15 +184,22 @@ class Lifecycle:
 
     def _power_cycle(self, action: Action) -> Settle:
         self.halt(action.resource_id, clean=False)
-        return self._power_on(action)
+        return self.power_on(action)
 
     def _reboot(self, action: Action) -> Settle:
         self.halt(action.resource_id, clean=True)
-        return self._power_on(action)
+        return self.power_on(action)
 
     def _snapshot(self, action: Action) -> Settle:
-        """The image's time is the action's: the Terraform provider finds the snapshot by that."""
-        droplet = self._droplet(action)
+        image = self.image(action)
+        return lambda: self.store.images.add(image)
+
+    def image(self, action: Action, type: str = SNAPSHOT) -> Image:
+        """What the droplet has become, as an image that is yet to be recorded.
+
+        Its time is the action's: the Terraform provider finds the snapshot by that.
+        """
+        droplet = self.droplet(action)
         name, layer = action.args["name"], action.args["layer"]
         try:
             size = self.disks.snapshot(droplet.id, layer)
@@ -165,24 +207,25 @@ class Lifecycle:
             self.layers.collect()
             raise
         parent = self.store.images.get(droplet.image_id)
-        image = Image(
+        return Image(
             name=name,
-            distribution=BASES[droplet.base].distribution,
+            type=type,
+            distribution=parent.distribution if parent else "Unknown",
             region=droplet.region,
             base=droplet.base,
             base_path=droplet.base_path,
             layers=(layer, *droplet.layers),
             droplet_id=droplet.id,
-            min_disk_size=SIZES[droplet.size].disk,
+            min_disk_size=droplet.disk or SIZES[droplet.size].disk,
             size_bytes=size + (parent.size_bytes if parent else 0),
             created_at=action.started_at,
         )
-        return lambda: self.store.images.add(image)
 
     def _rename(self, action: Action) -> Settle:
         return lambda: self.store.droplets.update(action.resource_id, name=action.args["name"])
 
-    def _droplet(self, action: Action) -> Droplet:
+    def droplet(self, action: Action) -> Droplet:
+        """The droplet that an action is about. Raises Abandoned when it goes or is gone."""
         self._still_wanted(action.resource_id)
         droplet = self.store.droplets.get(action.resource_id)
         if droplet is None:
@@ -197,15 +240,18 @@ class Lifecycle:
         doomed = "resource_type = 'droplet' AND resource_id = ? AND type = 'destroy' AND status = ?"
         return self.store.actions.first(doomed, droplet_id, IN_PROGRESS) is not None
 
-    def _base(self, droplet: Droplet) -> Path:
-        """The very base that the droplet's layers were made on, however newer ones are made."""
+    def _base(self, droplet: Droplet) -> list[Path]:
+        """The very base that the droplet's layers were made on, however newer ones are made; or nothing."""
+        if not droplet.base:
+            return []
         if droplet.base_path:
-            return Path(droplet.base_path)
+            return [Path(droplet.base_path)]
         base = self.bases.wait(droplet.base)
         self.store.droplets.update(droplet.id, base_path=str(base))
-        return base
+        return [base]
 
-    def _spec(self, droplet: Droplet, root: Path) -> MachineSpec:
+    def spec(self, droplet: Droplet, root: Path) -> MachineSpec:
+        """The machine of a droplet, as it is wanted now."""
         size = SIZES[droplet.size]
         return MachineSpec(
             droplet_id=droplet.id,
@@ -215,7 +261,12 @@ class Lifecycle:
             vcpus=size.vcpus,
             public_address=IPv4Address(droplet.public_address),
             private_address=IPv4Address(droplet.private_address),
+            address6=self._address6(droplet),
+            vpc_bridge=self.vpcs.ready(self.vpcs.of(droplet)),
         )
+
+    def _address6(self, droplet: Droplet) -> IPv6Address | None:
+        return self.config.address6(IPv4Address(droplet.public_address)) if droplet.ipv6 else None
 
     def _seed(self, droplet: Droplet) -> Seed:
         return Seed(
@@ -227,6 +278,9 @@ class Lifecycle:
             public_network=self.config.public_network,
             gateway=self.config.gateway,
             private_address=IPv4Address(droplet.private_address),
-            private_network=self.config.vpc_range,
+            private_network=IPv4Network(self.vpcs.of(droplet).ip_range),
             nameservers=self.network.nameservers(),
+            anchor=self.config.anchor(IPv4Address(droplet.public_address)),
+            address6=self._address6(droplet),
+            gateway6=self.config.gateway6,
         )

@@ -9,6 +9,7 @@ from localcloud.host.machines import Machines
 from localcloud.network import Network
 from localcloud.storage.bases import BaseImages
 from localcloud.storage.disks import Disks
+from localcloud.storage.imports import Imports
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Machinery:
     machines: Machines
     network: Network
     bases: BaseImages
+    imports: Imports
 
     @classmethod
     def of(cls, config: Config) -> Machinery:
-        return cls(Disks(config), Machines(config), Network(config), BaseImages(config))
+        disks = Disks(config)
+        return cls(disks, Machines(config), Network(config), BaseImages(config), Imports(config, disks))

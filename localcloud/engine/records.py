@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeVar
 
 NEW, ACTIVE, OFF = "new", "active", "off"
 IN_PROGRESS, COMPLETED, ERRORED = "in-progress", "completed", "errored"
+AVAILABLE, PENDING, IMPORTING = "available", "pending", "import"
 DROPLET, FLOATING_IP, IMAGE = "droplet", "floating_ip", "image"
+SNAPSHOT, BACKUP = "snapshot", "backup"
 
 T = TypeVar("T")
 
@@ -21,7 +23,10 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Droplet:
-    """A machine that is wanted: `layers` are its image's, topmost first, above the base image `base`."""
+    """A machine that is wanted: `layers` are its image's, topmost first, above the base image `base`.
+
+    Its `disk` in GiB is that of its size, or of an earlier size that it was resized from without the disk.
+    """
 
     id: int = 0
     name: str = ""
@@ -37,20 +42,33 @@ class Droplet:
     monitoring: bool = False
     public_address: str = ""
     private_address: str = ""
+    vpc: str = ""
     hostname: str = ""
+    disk: int = 0
+    ipv6: bool = False
+    backups: bool = False
+    backup_policy: dict[str, Any] = field(default_factory=dict)
+    root_password: str = ""
     created_at: str = field(default_factory=now)
 
 
 @dataclass(frozen=True)
 class Image:
-    """A base image (with a slug) or a droplet's snapshot. A deleted one stays as a memory of its droplets."""
+    """A base image (with a slug), or a private one. A deleted one stays as a memory of its droplets.
+
+    `regions` are those that it was transferred to beside `region`; a base image, which has neither, is everywhere.
+    """
 
     id: int = 0
     name: str = ""
     slug: str | None = None
+    type: str = "snapshot"
+    status: str = "available"
+    error: str = ""
     distribution: str = ""
     description: str = ""
     region: str = ""
+    regions: tuple[str, ...] = ()
     base: str = ""
     base_path: str = ""
     layers: tuple[str, ...] = ()
@@ -114,6 +132,46 @@ class Tagging:
     tag_id: int = 0
     resource_type: str = ""
     resource_id: str = ""
+
+
+@dataclass(frozen=True)
+class Vpc:
+    """A private network of one region; `number` names its bridge, and 0 is the cloud's first."""
+
+    id: int = 0
+    uuid: str = ""
+    number: int = 0
+    name: str = ""
+    description: str = ""
+    region: str = ""
+    ip_range: str = ""
+    is_default: bool = False
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A drawer for resources; whatever is in none of the others is in the default one."""
+
+    id: int = 0
+    uuid: str = ""
+    name: str = ""
+    description: str = ""
+    purpose: str = ""
+    environment: str = ""
+    is_default: bool = False
+    created_at: str = field(default_factory=now)
+    updated_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """One resource, by its URN, in a project that is not the default one."""
+
+    id: int = 0
+    project: str = ""
+    urn: str = ""
+    assigned_at: str = field(default_factory=now)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,12 @@ from localcloud.engine.records import (
     Key,
     Layer,
     Listing,
+    Membership,
     Page,
+    Project,
     Tag,
     Tagging,
+    Vpc,
 )
 
 
@@ -107,6 +110,7 @@ class Table(Generic[R]):
         self._bools = {n for n in self._names if hints[n] is bool}
         columns = ", ".join(f"{n} {SQL_TYPES.get(hints[n], 'TEXT')}" for n in self._names if n != "id")
         database.execute(f"CREATE TABLE IF NOT EXISTS {name} (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})")
+        self._add_columns(hints)
         database.execute(
             "INSERT INTO sqlite_sequence (name, seq) SELECT ?, ? WHERE NOT EXISTS"
             " (SELECT 1 FROM sqlite_sequence WHERE name = ?)",
@@ -115,6 +119,16 @@ class Table(Generic[R]):
         for index in indices:
             label = f"{name}_{re.sub(r'[^a-z_]+', '_', index.lower())}"
             database.execute(f"CREATE INDEX IF NOT EXISTS {label} ON {name} ({index})")
+
+    def _add_columns(self, hints: dict[str, Any]) -> None:
+        """Give the records of an earlier version of the cloud the fields that they lack, with their defaults."""
+        there = {row["name"] for row in self.database.rows(f"PRAGMA table_info({self.name})")}
+        example = self.record()
+        for name in (name for name in self._names if name not in there):
+            value = self._encode(name, getattr(example, name))
+            default = "NULL" if value is None else self.database.rows("SELECT quote(?)", [value])[0][0]
+            kind = SQL_TYPES.get(hints[name], "TEXT")
+            self.database.execute(f"ALTER TABLE {self.name} ADD COLUMN {name} {kind} DEFAULT {default}")
 
     def add(self, record: R) -> R:
         """The record as stored; an id of 0 is replaced by the next free one."""
@@ -182,6 +196,9 @@ class Store:
         self.tags = Table(self.database, Tag, "tags", "name COLLATE NOCASE")
         self.taggings = Table(self.database, Tagging, "taggings", "tag_id, resource_type", "resource_type, resource_id")
         self.layers = Table(self.database, Layer, "layers", "name")
+        self.vpcs = Table(self.database, Vpc, "vpcs", "uuid")
+        self.projects = Table(self.database, Project, "projects", "uuid")
+        self.memberships = Table(self.database, Membership, "memberships", "urn", "project")
         self.transaction = self.database.transaction
 
     def clear(self) -> None:
@@ -200,6 +217,9 @@ class Store:
             self.tags,
             self.taggings,
             self.layers,
+            self.vpcs,
+            self.projects,
+            self.memberships,
         )
 
     def close(self) -> None:
@@ -207,4 +227,16 @@ class Store:
 
 
 if TYPE_CHECKING:  # the records satisfy the protocol: checked by mypy, free at run time
-    _: tuple[type[Record], ...] = (Action, Droplet, FloatingIP, Image, Key, Layer, Tag, Tagging)
+    _: tuple[type[Record], ...] = (
+        Action,
+        Droplet,
+        FloatingIP,
+        Image,
+        Key,
+        Layer,
+        Membership,
+        Project,
+        Tag,
+        Tagging,
+        Vpc,
+    )

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Connect a machine that is starting: as soon as its two interfaces are there, route its public address to the one
+# Connect a machine that is starting: as soon as its two interfaces are there, route its public addresses to the one
 # (answering ARP there for the whole range, at once, and taking no other source address) and put the other on the VPC's
 # bridge, which comes last and says that all is done. Part of each boot, so that a reboot from inside works without
 # the server.
-# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY
+# environment: IPV6_FILE, which says for a machine that has IPv6, at each boot anew: ADDRESS GATEWAY
+# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY ANCHOR_ADDRESS
 set -eu
 tries=0
 until [ -e "/sys/class/net/$1" ] && [ -e "/sys/class/net/$2" ]; do
@@ -11,12 +12,26 @@ until [ -e "/sys/class/net/$1" ] && [ -e "/sys/class/net/$2" ]; do
   [ "$tries" -lt 1500 ] || { echo "the interfaces of the machine did not appear" >&2; exit 1; }
   sleep 0.01
 done
-[ ! -e "/proc/sys/net/ipv6/conf/$1" ] || echo 1 >"/proc/sys/net/ipv6/conf/$1/disable_ipv6"
+settings6="/proc/sys/net/ipv6/conf/$1"
+address6=''
+gateway6=''
+[ ! -s "$IPV6_FILE" ] || read -r address6 gateway6 <"$IPV6_FILE"
+if [ -n "$address6" ]; then
+  # Nothing that the machine announces counts here, and the gateway's address is known to be nobody else's.
+  echo 0 >"$settings6/accept_ra"
+  echo 0 >"$settings6/accept_dad"
+  echo 0 >"$settings6/disable_ipv6"
+elif [ -e "$settings6" ]; then
+  echo 1 >"$settings6/disable_ipv6"
+fi
 echo 1 >"/proc/sys/net/ipv4/conf/$1/proxy_arp"
 echo 0 >"/proc/sys/net/ipv4/neigh/$1/proxy_delay"
 echo 1 >"/proc/sys/net/ipv4/conf/$1/rp_filter"
 ip -batch - <<END
 link set $1 up
 route replace $4/32 dev $1 src $5
+route replace $6/32 dev $1 src $5
+${address6:+address replace $gateway6/128 dev $1 nodad}
+${address6:+route replace $address6/128 dev $1 src $gateway6}
 link set $2 master $3 up
 END

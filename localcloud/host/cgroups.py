@@ -76,6 +76,14 @@ def init(name: str) -> int | None:
     return next((pid for pid in sorted(processes(name)) if _is_init(pid)), None)
 
 
+def booted(init: int) -> bool:
+    """Whether a machine's process 1 is its own init already, and not what prepares the machine for it."""
+    try:
+        return Path(f"/proc/{init}/comm").read_text().strip() != "systemd-nspawn"
+    except OSError:
+        return False
+
+
 def kill(name: str) -> None:
     """Kill everything in the groups of a machine, once."""
     for pid in processes(name):

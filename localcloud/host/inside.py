@@ -13,9 +13,12 @@ from pathlib import Path, PurePosixPath
 SHIFT = 524288
 """The host's user and group id that is root inside every droplet; ids up to 65535 follow it."""
 
+MOST = 1 << 20
+"""Bytes: a droplet may make its files as large as it likes, and the server must not read all of them."""
 
-def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> None:
-    """Put a file of the droplet's root at the absolute ``path`` under ``root``, at once or not at all."""
+
+def write(root: Path, path: str, content: str | bytes, mode: int = 0o644, group: int = 0) -> None:
+    """Put a file of the droplet's root and ``group`` at the absolute ``path`` under ``root``, at once or not at all."""
     *parents, name = PurePosixPath(path).parts[1:]
     folder = _folder(root, parents)
     try:
@@ -24,7 +27,7 @@ def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> Non
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=folder)
         with os.fdopen(file, "wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
-            os.fchown(file, SHIFT, SHIFT)
+            os.fchown(file, SHIFT, SHIFT + group)
             os.fchmod(file, mode)
         os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
@@ -32,7 +35,10 @@ def write(root: Path, path: str, content: str | bytes, mode: int = 0o644) -> Non
 
 
 def read(root: Path, path: str) -> bytes | None:
-    """The content of the regular file at the absolute ``path`` under ``root``; None when there is none."""
+    """The content of the regular file at the absolute ``path`` under ``root``, its first megabyte at most.
+
+    None when there is none.
+    """
     *parents, name = PurePosixPath(path).parts[1:]
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -42,7 +48,7 @@ def read(root: Path, path: str) -> bytes | None:
             folder = child
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         with os.fdopen(file, "rb") as stream:
-            return stream.read() if stat.S_ISREG(os.fstat(file).st_mode) else None
+            return stream.read(MOST) if stat.S_ISREG(os.fstat(file).st_mode) else None
     except OSError:
         return None
     finally:

@@ -2,7 +2,8 @@
 # Keep one machine where systemd is not the init: make its control groups, run it in them, run it again when it asks
 # for a reboot (exit status 133 of systemd-nspawn), and remove the groups when it has ended. Whoever holds the lock is
 # the machine's only keeper.
-# environment: LOCK, GROUPS_ (directories), LIMITS (FILE=VALUE lines), OWNER (user id), ATTACH (arguments of attach.sh)
+# environment: LOCK, GROUPS_ (directories), LIMITS (FILE=VALUE lines), OWNER (user id), ATTACH (arguments of attach.sh),
+#              IPV6_FILE (for attach.sh)
 # usage: keeper.sh SYSTEMD-NSPAWN ARGUMENTS...
 set -u
 exec 9>"$LOCK"

@@ -7,14 +7,16 @@ it has a keeper of its own (``keeper.sh``); a restarted server finds it by its c
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 import select
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from localcloud.config import Config
@@ -24,10 +26,13 @@ from localcloud.host.inside import SHIFT
 from localcloud.host.run import run, spawn
 
 SCRIPTS = Path(__file__).parent
-TASKS = 4096
+TASKS_PER_MB = 8
+"""As many as Linux itself allows by default on a machine of that memory (kernel/fork.c: set_max_threads)."""
+
 START_TIMEOUT = 30.0
 KILL_TIMEOUT = 15.0
 REBOOT = 133
+CONSOLE_BYTES, CONSOLE_KEPT = 8 << 20, 1 << 20
 POWER_OFF = signal.SIGRTMIN + 4
 """What systemd as process 1 takes for "power off cleanly" (systemd(1), SIGNALS)."""
 
@@ -40,7 +45,7 @@ NSPAWN = {
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """A machine as it is wanted; ``root`` is its mounted disk."""
+    """A machine as it is wanted; ``root`` is its mounted disk. One that does not boot stays in emergency mode."""
 
     droplet_id: int
     hostname: str
@@ -49,6 +54,15 @@ class MachineSpec:
     vcpus: int
     public_address: IPv4Address
     private_address: IPv4Address
+    address6: IPv6Address | None = None
+    vpc_bridge: str = ""
+    """The private network's bridge, where it is not the cloud's first."""
+    boots: bool = True
+
+    @property
+    def tasks(self) -> int:
+        """How many processes and threads it can have at most."""
+        return self.memory_mb * TASKS_PER_MB
 
 
 class Machines:
@@ -63,23 +77,30 @@ class Machines:
         Raises ``HostError`` with the last line of its console when it does not start.
         """
         name = self._name(spec.droplet_id)
-        if cgroups.init(name):
+        if cgroups.init(name) and _settle(lambda: self._begun(spec), START_TIMEOUT):
             return
         self.kill(spec.droplet_id)
         console = self.console(spec.droplet_id)
-        console.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        console.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         console.write_bytes(b"")
+        self._note_ipv6(spec)
         try:
             if cgroups.systemd_is_init():
                 run(unit_command(self._config, name, spec, console), timeout=START_TIMEOUT)
             else:
                 self._keep(name, spec, console)
-            _wait(lambda: cgroups.init(name) is not None, START_TIMEOUT, f"{name} has no init")
+            _wait(lambda: self._begun(spec), START_TIMEOUT, f"{name} has no init")
         except HostError as error:
             self.kill(spec.droplet_id)
             said = console.read_text(errors="replace").strip().splitlines()
             reason = said[-1] if said else error.message
             raise HostError(f"Droplet {spec.droplet_id} does not start: {reason}", f"Look at {console}.") from None
+
+    def attach(self, spec: MachineSpec) -> None:
+        """Connect a running machine anew, as its addresses are now. Raises ``HostError``."""
+        self._note_ipv6(spec)
+        file = f"IPV6_FILE={ipv6_file(self._config, spec.droplet_id)}"
+        run(["env", file, "sh", str(SCRIPTS / "attach.sh"), *attach_arguments(self._config, spec)])
 
     def shutdown(self, droplet_id: int, timeout: float = 30) -> bool:
         """Power off cleanly; ``False`` when the machine still runs after ``timeout`` seconds."""
@@ -126,14 +147,45 @@ class Machines:
         numbers = (name.removeprefix(prefix) for name in cgroups.names(prefix))
         return {int(number) for number in numbers if number.isdigit()}
 
+    def traces(self) -> set[int]:
+        """The droplets of which this host has anything: a control group, an interface, files."""
+        prefixes = "|".join(interface[:-1] for interface in self._config.interfaces(0))
+        links = (re.fullmatch(f"(?:{prefixes})([0-9a-f]+)", path.name) for path in Path("/sys/class/net").iterdir())
+        files = (path.name.partition(".")[0] for path in self.console(0).parent.glob("*"))
+        found = {int(link[1], 16) for link in links if link}
+        return self.known() | found | {int(file) for file in files if file.isdigit()}
+
     def console(self, droplet_id: int) -> Path:
         """The file with what the machine printed on its console since it was started."""
         return self._config.state / "machines" / f"{droplet_id}.console"
+
+    def trim_console(self, droplet_id: int) -> None:
+        """Keep the newest part alone of what a droplet printed, once it is so much that it would fill the host."""
+        with suppress(FileNotFoundError), self.console(droplet_id).open("r+b") as file:
+            if file.seek(0, os.SEEK_END) > CONSOLE_BYTES:
+                file.seek(-CONSOLE_KEPT, os.SEEK_END)
+                kept = file.read()
+                file.truncate(0)  # whoever writes appends, so it goes on behind what is put back
+                file.seek(0)
+                file.write(kept)
+
+    def hardware_addresses(self, droplet_id: int) -> dict[str, str]:
+        """The hardware address of each of the machine's interfaces, by its name inside; empty when it does not run."""
+        init = cgroups.init(self._name(droplet_id))
+        if init is None:
+            return {}
+        listed = run(["nsenter", f"--net=/proc/{init}/ns/net", "ip", "-json", "link"], check=False)
+        return {link["ifname"]: link["address"] for link in json.loads(listed or "[]")}
 
     def forget(self, droplet_id: int) -> None:
         """Remove the files that were kept about a machine that is no more."""
         self.console(droplet_id).unlink(missing_ok=True)
         self._lock(droplet_id).unlink(missing_ok=True)
+        ipv6_file(self._config, droplet_id).unlink(missing_ok=True)
+
+    def _note_ipv6(self, spec: MachineSpec) -> None:
+        path = ipv6_file(self._config, spec.droplet_id)
+        path.write_text(f"{spec.address6} {self._config.gateway6}\n" if spec.address6 else "")
 
     def _name(self, droplet_id: int) -> str:
         return f"{self._config.unit_prefix}{droplet_id}"
@@ -155,6 +207,14 @@ class Machines:
 
         _wait(attached, START_TIMEOUT, f"{name} has no interfaces")
 
+    def _begun(self, spec: MachineSpec) -> bool:
+        """Whether the machine's own init runs, which is not yet so while nspawn prepares, and it is attached."""
+        name, (_, private) = self._name(spec.droplet_id), self._config.interfaces(spec.droplet_id)
+        init = cgroups.init(name)
+        if init is None and not self._kept(spec.droplet_id):
+            raise HostError(f"{name} has ended.")
+        return init is not None and cgroups.booted(init) and Path(f"/sys/class/net/{private}/master").exists()
+
     def _kept(self, droplet_id: int) -> bool:
         """Whether systemd or a keeper is at work for the machine, also between the two boots of a reboot."""
         if cgroups.systemd_is_init():
@@ -174,17 +234,25 @@ def nspawn_command(config: Config, name: str, spec: MachineSpec) -> list[str]:
     public, private = config.interfaces(spec.droplet_id)
     return [
         *("systemd-nspawn", "--quiet", "--boot", f"--directory={spec.root}", f"--machine={name}"),
-        *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=pipe"),
+        *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=read-only"),
         *(f"--private-users={SHIFT}:65536", "--private-users-ownership=off"),
         *(f"--network-veth-extra={public}:eth0", f"--network-veth-extra={private}:eth1"),
         *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+        "systemd.show_status=1",  # to init: tell the console what is being started
+        *([] if spec.boots else ["--unit=emergency.target"]),
     ]
 
 
 def attach_arguments(config: Config, spec: MachineSpec) -> list[str]:
     """The arguments of ``attach.sh``."""
     interfaces = config.interfaces(spec.droplet_id)
-    return [*interfaces, config.vpc_bridge, str(spec.public_address), str(config.gateway)]
+    addresses = (spec.public_address, config.gateway, config.anchor_address(spec.public_address))
+    return [*interfaces, spec.vpc_bridge or config.vpc_bridge, *map(str, addresses)]
+
+
+def ipv6_file(config: Config, droplet_id: int) -> Path:
+    """Where ``attach.sh`` reads the IPv6 address of a machine that has one."""
+    return config.state / "machines" / f"{droplet_id}.ipv6"
 
 
 def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:
@@ -192,13 +260,14 @@ def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) ->
     attach = " ".join(["/bin/sh", str(SCRIPTS / "attach.sh"), *attach_arguments(config, spec)])
     properties = [
         *("Delegate=yes", "KillMode=mixed", "TimeoutStopSec=30", "OOMPolicy=continue"),
-        *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"CPUQuota={spec.vcpus * 100}%", f"TasksMax={TASKS}"),
+        *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"CPUQuota={spec.vcpus * 100}%", f"TasksMax={spec.tasks}"),
         *(f"RestartForceExitStatus={REBOOT}", f"SuccessExitStatus={REBOOT}", "StartLimitIntervalSec=0"),
         *(f"StandardOutput=append:{console}", f"StandardError=append:{console}"),
         *(f"Environment={key}={value}" for key, value in NSPAWN.items()),
         f"ExecStartPost={attach}",
     ]
     options = [f"--property={each}" for each in properties]
+    options.append(f"--setenv=IPV6_FILE={ipv6_file(config, spec.droplet_id)}")
     command = ["systemd-run", "--quiet", "--collect", f"--unit={name}", "--service-type=exec", *options]
     return [*command, f"--description=Droplet {spec.hostname}", *nspawn_command(config, name, spec)]
 
@@ -208,7 +277,7 @@ def keeper_environment(config: Config, name: str, spec: MachineSpec, lock: Path)
     lines = [
         f"{hierarchy.root / name / file}={value}"
         for hierarchy in cgroups.mounted()
-        for file, value in cgroups.limits(hierarchy, spec.memory_mb, spec.vcpus, TASKS).items()
+        for file, value in cgroups.limits(hierarchy, spec.memory_mb, spec.vcpus, spec.tasks).items()
     ]
     return NSPAWN | {
         "LOCK": str(lock),
@@ -216,6 +285,7 @@ def keeper_environment(config: Config, name: str, spec: MachineSpec, lock: Path)
         "LIMITS": "\n".join(lines),
         "OWNER": str(SHIFT),
         "ATTACH": " ".join(attach_arguments(config, spec)),
+        "IPV6_FILE": str(ipv6_file(config, spec.droplet_id)),
     }
 
 

@@ -16,6 +16,7 @@ PACKAGES = {
     "ip": "iproute2",
     "conntrack": "conntrack",
     "flock": "util-linux",
+    "openssl": "openssl",
     "find": "findutils",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

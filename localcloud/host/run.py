@@ -6,11 +6,13 @@ Other rooms build argument lists; this one executes them, and turns every failur
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from localcloud.host import orphans
 from localcloud.host.errors import HostError
 
 ENVIRONMENT = {
@@ -31,9 +33,10 @@ def run(argv: Sequence[str], *, input: str | None = None, check: bool = True, ti
 
     Raises ``HostError`` when the command is missing, does not end in time or, with ``check``, exits non-zero.
     """
+    env = environment() | {orphans.OWNER: orphans.mark()}
     try:
         done = subprocess.run(
-            argv, input=input, text=True, errors="replace", capture_output=True, timeout=timeout, env=environment()
+            argv, input=input, text=True, errors="replace", capture_output=True, timeout=timeout, env=env
         )
     except FileNotFoundError:
         raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
@@ -43,6 +46,24 @@ def run(argv: Sequence[str], *, input: str | None = None, check: bool = True, ti
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise HostError(f"{argv[0]} failed ({done.returncode}): {said[-1] if said else ' '.join(argv)}")
     return done.stdout
+
+
+def attached(argv: Sequence[str]) -> int:
+    """Run ``argv`` in the user's own terminal and environment, and return its exit code."""
+    try:
+        return subprocess.run(argv).returncode
+    except FileNotFoundError:
+        raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
+
+
+def secluded(argv: Sequence[str]) -> int:
+    """Run ``argv`` on a terminal of its own, shown in the user's, and return its exit code.
+
+    So nothing that it starts can put words into the user's terminal, as a shared one would let it.
+    """
+    if not os.isatty(0):
+        return attached(["setsid", "--wait", *argv])
+    return os.waitstatus_to_exitcode(pty.spawn(list(argv)))
 
 
 def spawn(argv: Sequence[str], output: Path, extra: Mapping[str, str] | None = None) -> int:

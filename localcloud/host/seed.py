@@ -2,7 +2,7 @@
 
 cloud-init's DigitalOcean source looks for the hypervisor's firmware, which a container does not have; NoCloud reads
 the same facts from files. Vendor data is DigitalOcean's: root may log in with the account's keys, and /etc/hosts is
-managed. JSON is YAML, so that is what is written.
+managed. Addresses are looked at again at every boot, as its source does. JSON is YAML, so that is what is written.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from pathlib import Path
 
 from localcloud.host import inherit, inside
@@ -21,6 +21,7 @@ VENDOR_DATA = """\
 disable_root: false
 manage_etc_hosts: true
 ssh_pwauth: false
+updates: {network: {when: [boot-new-instance, boot]}}
 """
 
 
@@ -38,6 +39,9 @@ class Seed:
     private_address: IPv4Address
     private_network: IPv4Network
     nameservers: Sequence[str] = ()
+    anchor: IPv4Interface | None = None
+    address6: IPv6Address | None = None
+    gateway6: IPv6Address | None = None
 
 
 def write_seed(root: Path, seed: Seed) -> None:
@@ -73,10 +77,13 @@ def network_config(seed: Seed) -> dict[str, object]:
         "dns_nameservers": list(seed.nameservers),
     }
     private = {"type": "static", "address": f"{seed.private_address}/{seed.private_network.prefixlen}"}
+    anchor = [{"type": "static", "address": str(seed.anchor)}] if seed.anchor else []
+    # Not even its neighbours are on the droplet's link: they are routed, too.
+    ipv6 = [{"type": "static6", "address": f"{seed.address6}/128", "gateway": str(seed.gateway6)}]
     return {
         "version": 1,
         "config": [
-            {"type": "physical", "name": "eth0", "subnets": [public]},
+            {"type": "physical", "name": "eth0", "subnets": [public, *anchor, *(ipv6 if seed.address6 else [])]},
             {"type": "physical", "name": "eth1", "subnets": [private]},
         ],
     }

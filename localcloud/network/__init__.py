@@ -4,14 +4,15 @@ public      each droplet's interface is routed, none is a port of the bridge: th
             gateway, and answers ARP for the whole range; so whatever droplets send each other is routed here, a
             neighbour's floating IP is reached with one's own source address, nobody can use an address that is
             not his, and one that nobody has answers "host unreachable" at once
-private     the VPC is a bridge with droplets only; the host has no address there
-floating    one nftables map, so that an address moves in one transaction
+private     each VPC is a bridge with droplets only; the host has no address there
+floating    one nftables map, so that an address moves in one transaction; what it translates to is the anchor address
+            that each droplet has beside its public one, as at DigitalOcean
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from threading import Lock
@@ -21,10 +22,11 @@ from localcloud.config import Config
 from localcloud.host import inherit
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
-from localcloud.network import foreign
-from localcloud.network.rules import floating_rules, ruleset
+from localcloud.network import bridges, connections, foreign, ipv6
+from localcloud.network.rules import floating_rules, muted_rules, private_rules, ruleset
 
 RULE_PRIORITY = 5270
+DISABLED, FORWARDING = "0", "3"
 
 
 class Network:
@@ -43,77 +45,111 @@ class Network:
         check_ranges(config, json.loads(run(["ip", "-json", "-4", "address"])))
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         run(["nft", "-f", "-"], input=ruleset(config))
-        for bridge in (config.bridge, config.vpc_bridge):
-            _bridge(bridge)
+        bridges.make(config.bridge)
+        bridges.make_private(config.vpc_bridge)
         address = f"{config.gateway}/{config.range.prefixlen}"
         run(["ip", "address", "replace", address, "dev", config.bridge])
+        run(["ip", "address", "replace", f"{config.anchor_gateway}/32", "dev", config.bridge])
         run(["ip", "-batch", "-"], input="".join(f"route replace {route}\n" for route in _routes(config)))
         self._drop_rules()
         run(["ip", "-batch", "-"], input="".join(f"rule add {rule}\n" for rule in _rules(config)))
+        ipv6.up(config)
         foreign.accept(config)
 
     def down(self) -> None:
         """Remove all of it, whatever state it is in."""
         config = self._config
         foreign.forget(config)
+        ipv6.down(config)
         self._drop_rules()
         for route in _routes(config):
             run(["ip", "route", "del", *route.split()], check=False)
-        for link in (config.bridge, config.vpc_bridge):
-            run(["ip", "link", "del", link], check=False)
+        for link in (config.bridge, *bridges.private(config)):
+            bridges.remove(link)
         run(["nft", "-f", "-"], input=f"table inet {config.table}\ndelete table inet {config.table}\n")
+
+    def make_vpc(self, bridge: str) -> None:
+        """Have the bridge of a VPC."""
+        bridges.make_private(bridge)
+
+    def remove_vpc(self, bridge: str) -> None:
+        """Remove the bridge of a VPC that has no members; the cloud's first stays as long as the cloud."""
+        if bridge != self._config.vpc_bridge:
+            bridges.remove(bridge)
+
+    def set_private(self, ranges: Iterable[IPv4Network]) -> None:
+        """Say which ranges are VPCs', so that no droplet looks for their addresses elsewhere, in one transaction."""
+        run(["nft", "-f", "-"], input=private_rules(self._config, ranges))
+
+    def enable_ipv6(self) -> None:
+        """Make ready for droplets that have IPv6. Raises ``HostError`` when this host has none."""
+        if not ipv6.available():
+            raise HostError("This machine has no IPv6.", "Create droplets without it.")
+        ipv6.forward()
 
     def set_floating(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
         """Make ``table`` (floating IP to public address of a droplet) the whole map, in one transaction."""
         with self._lock:
-            self._replace(table)
+            self._replace(table, set(table))
 
     def move_floating(self, address: IPv4Address, target: IPv4Address | None) -> None:
         """Point one floating IP at a droplet's public address, or nowhere, in one transaction.
 
-        Connections through it end as they do at DigitalOcean: their next packet meets the new droplet.
+        Connections through it end at once, for both of their ends; new ones reach the new droplet.
         """
         with self._lock:
             table = self.floating()
             table.pop(address, None)
-            self._replace(table if target is None else table | {address: target})
+            self._replace(table if target is None else table | {address: target}, {address})
+
+    def detach(self, target: IPv4Address) -> None:
+        """Point nowhere whatever points at a droplet's public address."""
+        with self._lock:
+            table = self.floating()
+            changed = {address for address, found in table.items() if found == target}
+            if changed:
+                self._replace({a: found for a, found in table.items() if a not in changed}, changed)
 
     def floating(self) -> dict[IPv4Address, IPv4Address]:
         """The map as the kernel has it."""
         listed = json.loads(run(["nft", "-j", "list", "map", "inet", self._config.table, "floating"]))
         maps = [entry["map"] for entry in listed["nftables"] if "map" in entry]
-        return {IPv4Address(key): IPv4Address(value) for key, value in maps[0].get("elem", [])}
+        elements = maps[0].get("elem", [])
+        return {IPv4Address(key): self._config.anchored(IPv4Address(value)) for key, value in elements}
+
+    def mute(self, interfaces: tuple[str, str], muted: bool = True) -> None:
+        """Let nothing through a droplet's interfaces (see ``Config.interfaces``), or everything again."""
+        public, private = interfaces
+        run(["nft", "-f", "-"], input=muted_rules(self._config, public, muted))
+        run(["bridge", "link", "set", "dev", private, "state", DISABLED if muted else FORWARDING], check=False)
 
     def nameservers(self) -> list[str]:
         """The name servers that droplets are to use."""
         return inherit.nameservers()
 
-    def _replace(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
-        before = self.floating()
-        changed = [a for a in before.keys() | table.keys() if before.get(a) != table.get(a)]
-        if not changed:
-            return
+    def _replace(self, table: Mapping[IPv4Address, IPv4Address], changed: set[IPv4Address]) -> None:
+        """Repeatable at any stage, and all of it is done again: a crash may have left routes or connections behind."""
         bridge, gateway = self._config.bridge, self._config.gateway
-        added = "".join(f"route replace {a}/32 dev {bridge} src {gateway}\n" for a in table.keys() - before.keys())
-        gone = "".join(f"route del {a}/32 dev {bridge}\n" for a in before.keys() - table.keys())
+        routed = self._routed()
+        added = "".join(f"route replace {a}/32 dev {bridge} src {gateway}\n" for a in table.keys() - routed)
+        gone = "".join(f"route del {a}/32 dev {bridge}\n" for a in routed - table.keys())
         run(["ip", "-batch", "-"], input=added)
         run(["nft", "-f", "-"], input=floating_rules(self._config, table))
+        # An address that points nowhere keeps its route until its connections have heard of their end.
+        for address in changed | (routed - table.keys()):
+            target = table.get(address)
+            connections.end(address, self._config.anchor_address(target) if target else None)
         run(["ip", "-force", "-batch", "-"], input=gone, check=False)
-        for address in changed:
-            run(["conntrack", "-D", "-f", "ipv4", "--orig-dst", str(address)], check=False)
+
+    def _routed(self) -> set[IPv4Address]:
+        """The floating IPs that the host has a route for."""
+        network, bridge = str(self._config.floating_network), self._config.bridge
+        listed = json.loads(run(["ip", "-json", "route", "show", "dev", bridge, "root", network]) or "[]")
+        return {IPv4Address(route["dst"]) for route in listed if "/" not in route["dst"]}
 
     def _drop_rules(self) -> None:
         for number in _numbers(self._config.range):
             run(["ip", "rule", "del", "priority", str(number)], check=False)
-
-
-def _bridge(name: str) -> None:
-    if not Path(f"/sys/class/net/{name}").exists():
-        run(["ip", "link", "add", name, "type", "bridge", "forward_delay", "0"])
-    without_ipv6 = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
-    if without_ipv6.exists():
-        without_ipv6.write_text("1")
-    run(["ip", "link", "set", name, "up"])
 
 
 def check_ranges(config: Config, addresses: list[dict[str, Any]]) -> None:
@@ -131,9 +167,11 @@ def check_ranges(config: Config, addresses: list[dict[str, Any]]) -> None:
 
 
 def _routes(config: Config) -> list[str]:
-    """The VPC is nowhere to be found; nor is, for the host, what has no route of its own (see ``_rules``)."""
+    """The VPC is nowhere to be found, nor is the anchor address of a droplet that is off; nor is, for the host, what
+    has no route of its own (see ``_rules``)."""
     return [
         f"unreachable {config.vpc_range}",
+        f"unreachable {config.anchor_network}",
         f"unreachable {config.range} table {_numbers(config.range)[1]}",
     ]
 

@@ -17,7 +17,7 @@ from localcloud.host.run import run
 def rules(config: Config) -> list[list[str]]:
     """What is to be accepted, as arguments of iptables."""
     mark = ["-m", "comment", "--comment", config.table, "-j", "ACCEPT"]
-    public, private = f"{config.public_prefix}+", config.vpc_bridge
+    public, private = f"{config.public_prefix}+", f"{config.vpc_bridge}+"
     return [["-i", public, *mark], ["-o", public, *mark], ["-i", private, "-o", private, *mark]]
 
 

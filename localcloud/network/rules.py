@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
 
 from localcloud.config import Config
+from localcloud.network import ipv6
+
+METADATA = IPv4Address("169.254.169.254")
+"""Where droplets ask who they are, as at every cloud."""
+
+UNTRACKED = 0x1C10D
+"""The mark of packets that connection tracking is not to see."""
 
 CHAINS = {
+    "raw": "type filter hook prerouting priority raw",
+    "rawoutput": "type filter hook output priority raw",
     "prerouting": "type nat hook prerouting priority dstnat",
     "output": "type nat hook output priority -100",
     "postrouting": "type nat hook postrouting priority srcnat",
     "input": "type filter hook input priority filter",
     "forward": "type filter hook forward priority filter",
+    "outgoing": "type filter hook output priority filter",
     "guard": "",
+    "broken": "",
 }
 
 
 def ruleset(config: Config) -> str:
     """The whole table in one transaction; the map of floating IPs is kept if it is there."""
-    lines = [f"table inet {config.table} {{", " map floating {", "  type ipv4_addr : ipv4_addr", " }"]
+    lines = [f"table inet {config.table} {{"]
+    for name in ("floating", "anchored"):
+        lines += [f" map {name} {{", "  type ipv4_addr : ipv4_addr", " }"]
+    lines += [" set muted {", "  type ifname", " }"]
+    lines += [" set private {", "  type ipv4_addr", "  flags interval", " }"]
     for chain, hook in CHAINS.items():
         lines += [f" chain {chain} {{", *([f"  {hook}; policy accept;"] if hook else []), " }"]
     lines.append("}")
+    lines.append(f"flush set inet {config.table} muted")
     lines += [f"flush chain inet {config.table} {chain}" for chain in CHAINS]
     for chain, rules in _rules(config).items():
         lines += [f"add rule inet {config.table} {chain} {rule}" for rule in rules]
@@ -30,33 +46,88 @@ def ruleset(config: Config) -> str:
 
 
 def floating_rules(config: Config, table: Mapping[IPv4Address, IPv4Address]) -> str:
-    """One transaction that makes ``table`` the map of floating IPs."""
-    lines = [f"flush map inet {config.table} floating"]
-    if table:
-        elements = ", ".join(f"{address} : {target}" for address, target in sorted(table.items()))
-        lines.append(f"add element inet {config.table} floating {{ {elements} }}")
+    """One transaction that makes ``table`` (to public addresses) the map of floating IPs, to anchor addresses."""
+    anchors = {address: config.anchor_address(target) for address, target in sorted(table.items())}
+    return _map(config, "floating", anchors) + _map(config, "anchored", {a: f for f, a in anchors.items()})
+
+
+def muted_rules(config: Config, interface: str, muted: bool) -> str:
+    """One transaction after which nothing goes through an interface, or everything does again."""
+    element = f'element inet {config.table} muted {{ "{interface}" }}'
+    return f"add {element}\n" if muted else f"add {element}\ndelete {element}\n"
+
+
+def private_rules(config: Config, ranges: Iterable[IPv4Network]) -> str:
+    """One transaction that makes ``ranges``, which do not overlap, those of the private networks."""
+    lines = [f"flush set inet {config.table} private"]
+    if listed := ", ".join(str(network) for network in sorted(ranges)):
+        lines.append(f"add element inet {config.table} private {{ {listed} }}")
+    return "\n".join(lines) + "\n"
+
+
+def _map(config: Config, name: str, elements: Mapping[IPv4Address, IPv4Address]) -> str:
+    lines = [f"flush map inet {config.table} {name}"]
+    if elements:
+        listed = ", ".join(f"{key} : {value}" for key, value in elements.items())
+        lines.append(f"add element inet {config.table} {name} {{ {listed} }}")
     return "\n".join(lines) + "\n"
 
 
 def _rules(config: Config) -> dict[str, list[str]]:
-    public, private, ours = f'"{config.public_prefix}*"', config.vpc_bridge, config.range
+    public, private, ours = f'"{config.public_prefix}*"', f'"{config.vpc_bridge}*"', config.range
+    metadata = f"ct original ip daddr {METADATA} tcp dport {config.port}"
+    floating = config.floating_network
+    six = ipv6.rules(config, public)
     return {
-        "prerouting": ["dnat ip to ip daddr map @floating"],
+        # A droplet sends from its own addresses only, those that are routed to its interface.
+        "raw": [
+            "iifname @muted drop",
+            f"iifname {public} meta nfproto ipv4 fib saddr . iif oif missing drop",
+            *six["raw"],
+            f"meta mark {UNTRACKED:#x} notrack",
+        ],
+        "rawoutput": ["oifname @muted drop", f"meta mark {UNTRACKED:#x} notrack"],
+        "prerouting": [
+            f"iifname {public} ip daddr {METADATA} tcp dport 80 dnat ip to {config.gateway}:{config.port}",
+            "dnat ip to ip daddr map @floating",
+        ],
         "output": ["dnat ip to ip daddr map @floating"],
-        "postrouting": [f"ip saddr {ours} ip daddr != {ours} oifname != {public} masquerade"],
-        "input": [f"iifname {public} jump guard", f"iifname {private} drop"],
-        # Droplets meet nothing of the host but answers to what it asked, and ping.
+        "postrouting": [
+            f"ip saddr {{ {ours}, {config.anchor_network} }} ip daddr != {ours} oifname != {public} masquerade",
+            f"ip saddr {config.anchor_network} oifname {public} snat ip to ip saddr map @anchored",
+        ],
+        "input": [
+            f"iifname {public} jump guard",
+            f"iifname {private} drop",
+            # The metadata service listens at the gateway, for droplets that asked for its proper address.
+            f"ip daddr {config.gateway} tcp dport {config.port} reject with tcp reset",
+        ],
+        # Droplets meet nothing of the host but answers to what it asked, metadata, and ping.
         "guard": [
+            f"ip saddr {config.anchor_network} ct state new jump broken",
             "ct state established,related accept",
+            f"{metadata} accept",
             f"ip daddr {config.gateway} icmp type echo-request accept",
+            *six["guard"],
             "reject with icmpx admin-prohibited",
         ],
         # What is still for the range at large, when floating IPs are translated, is for nobody.
-        # The private network ends at its bridge; the public one is entered from this machine only.
+        # The private network ends at its bridge; the public one is entered from this machine only. An anchor address
+        # is met by its floating IP only.
         "forward": [
+            "oifname @muted drop",
+            f"ct original ip daddr {floating} ct state new jump broken",
+            f"ip saddr {config.anchor_network} ct state new jump broken",
             f"oifname {config.bridge} reject with icmp host-unreachable",
+            f"iifname {public} ip daddr @private reject with icmp host-unreachable",
             f"iifname {private} oifname != {private} drop",
             f"oifname {private} iifname != {private} drop",
+            *six["forward"],
             f"oifname {public} iifname != {public} ct state new reject with icmpx admin-prohibited",
+            f"oifname {public} ip daddr {config.anchor_network} ct status ! dnat ct direction original"
+            " reject with icmp host-unreachable",
         ],
+        "outgoing": [f"ct original ip daddr {floating} ct state new jump broken"],
+        # The middle of a connection that nobody tracks: its floating IP has moved, so it has ended.
+        "broken": ["tcp flags & (syn | rst) == 0 reject with tcp reset"],
     }

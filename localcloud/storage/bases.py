@@ -93,7 +93,7 @@ class BaseImages:
         run(bootstrap_command(draft, inherit.proxies(), bool(sources)), input=text or None, timeout=1800)
         _finish(draft)
         progress("Handing the base image over to the droplets' user namespace")
-        _shift(draft)
+        shift(draft)
         draft.rename(base)
 
 
@@ -127,7 +127,7 @@ def _finish(base: Path) -> None:
             (base / name[1:]).write_bytes(data)
 
 
-def _shift(base: Path) -> None:
+def shift(base: Path) -> None:
     """Give everything to the ids of the droplets' user namespace; modes and file capabilities stay."""
     for path in _tree(base):
         status = path.lstat()

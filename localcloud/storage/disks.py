@@ -67,8 +67,12 @@ class Disks:
             raise HostError(f"Droplet {droplet_id} has no disk to take a snapshot of.")
         if not layer.is_dir():
             self._layers.mkdir(mode=0o700, parents=True, exist_ok=True)
-            run(["rm", "-rf", str(draft)], timeout=600)
-            run(["cp", "-a", "--reflink=auto", str(upper), str(draft)], timeout=600)
+            self._discard(draft)
+            try:
+                run(["cp", "-a", "--reflink=auto", str(upper), str(draft)], timeout=600)
+            except HostError:
+                self._discard(draft)
+                raise
             draft.rename(layer)
         return _bytes(layer)
 
@@ -82,9 +86,9 @@ class Disks:
         """Remove a layer; the caller knows that nothing stands on it."""
         layer, draft = self.layer(layer_id), self._layers / f"{DRAFT}{layer_id}"
         if layer.is_dir():
-            run(["rm", "-rf", str(draft)], timeout=600)
+            self._discard(draft)
             layer.rename(draft)
-        run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
+        self._discard(draft)
 
     def size(self, droplet_id: int) -> int:
         """The bytes on disk of what a droplet wrote."""
@@ -94,14 +98,26 @@ class Disks:
         """The bytes on disk of a layer."""
         return _bytes(self.layer(layer_id))
 
+    def layer_names(self) -> set[str]:
+        """The layers that are on disk, half-made ones included."""
+        found = self._layers.iterdir() if self._layers.is_dir() else ()
+        return {layer.name.removeprefix(DRAFT) for layer in found}
+
+    def known(self) -> set[int]:
+        """The droplets that have anything of a disk."""
+        found = self._disks.iterdir() if self._disks.is_dir() else ()
+        return {int(disk.name) for disk in found if disk.name.isdigit()}
+
     def mounted(self) -> set[int]:
         """The droplets whose disks are mounted."""
-        found = self._disks.iterdir() if self._disks.is_dir() else ()
-        return {int(disk.name) for disk in found if disk.name.isdigit() and os.path.ismount(disk / "root")}
+        return {droplet_id for droplet_id in self.known() if os.path.ismount(self.root(droplet_id))}
+
+    def _discard(self, draft: Path) -> None:
+        run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
 
     def _make(self, disk: Path) -> None:
-        self._disks.mkdir(mode=0o711, parents=True, exist_ok=True)
-        disk.mkdir(mode=0o711, exist_ok=True)
+        self._disks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.mkdir(mode=0o700, exist_ok=True)
         for name in ("upper", "work", "root"):
             (disk / name).mkdir(mode=0o755, exist_ok=True)
         os.chown(disk / "upper", SHIFT, SHIFT)

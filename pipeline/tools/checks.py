@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.tools import host
 from pipeline.tools.process import call, run
-from pipeline.tools.toolchain import TOOLS, Toolchain
+from pipeline.tools.toolchain import RELEASE_TOOLS, Toolchain
 
 PYTHON = ("pipeline", "localcloud", "tests", "bench", "tasks.py")
 
@@ -35,7 +35,7 @@ def plan(root: Path, toolchain: Toolchain) -> list[Check]:
 def check(root: Path, toolchain: Toolchain, say: Callable[[str], None]) -> None:
     """Run every check, one line each; raises PipelineError that names those that failed."""
     host.ensure_packages(["shellcheck"], say)
-    toolchain.ensure(TOOLS, say)
+    toolchain.ensure((*RELEASE_TOOLS, "actionlint"), say)
     failed = [check.name for check in plan(root, toolchain) if not _passes(check, say)]
     if failed:
         raise PipelineError(f"Checks failed: {', '.join(failed)}.")

@@ -44,6 +44,8 @@ class Tool:
     binary: str
     takes: str
     stamp: str = ""
+    tests: bool = False
+    """Whether it is the tests of the package, compiled, instead of the package."""
 
     @property
     def label(self) -> str:
@@ -80,6 +82,15 @@ TOOLS = {
             package="github.com/digitalocean/terraform-provider-digitalocean",
             binary="terraform-provider-digitalocean_v2.17.1",
             takes="half a minute",
+        ),
+        Tool(
+            name="provider-acceptance",
+            title="the acceptance tests of the DigitalOcean provider",
+            version="2.17.1",
+            package="github.com/digitalocean/terraform-provider-digitalocean/digitalocean",
+            binary="digitalocean.test",
+            takes="1 minute",
+            tests=True,
         ),
         Tool(
             "actionlint",
@@ -221,7 +232,7 @@ class Toolchain:
 
     def _build(self, tool: Tool, out: Path, progress: Progress) -> None:
         progress(f"fetching the sources of {tool.label} …")
-        self._go(tool, "list", "-deps", tool.package)
+        self._go(tool, "list", "-deps", *(["-test"] if tool.tests else []), tool.package)
         if tool.name == "packer-plugin-digitalocean" and "packer" not in self.overrides:
             self._obtain("packer", progress)  # which installs it, and has compiled most of it already
         with self._compiling:
@@ -231,7 +242,7 @@ class Toolchain:
             target = out / tool.binary
             self._go(
                 tool,
-                "build",
+                *(["test", "-c", "-vet=off"] if tool.tests else ["build"]),
                 "-trimpath",
                 "-buildvcs=false",
                 "-ldflags",

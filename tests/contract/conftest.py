@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.contract.support import Api, Daemon, settings
+from tests.contract.support import Api, Daemon
+from tests.support import own_cloud
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,26 +22,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="a local cloud needs root"))
 
 
-def _daemon(number: int) -> Iterator[Daemon]:
-    # Not below /tmp, which may be a tmpfs, where droplets cannot live.
-    daemon = Daemon(settings(Path(f"/var/lib/localcloud/test-{os.getpid()}-{number}"), os.getpid() + number))
-    try:
-        yield daemon
-    finally:
-        daemon.run("reset", "--yes")
-        subprocess.run(["rm", "-rf", str(daemon.state)], check=True)
+@contextmanager
+def _daemon() -> Iterator[Daemon]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCALCLOUD_")}
+    with own_cloud("contract") as settings:
+        yield Daemon({**inherited, **settings})
 
 
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[Daemon]:
     """The session's cloud."""
-    yield from _daemon(0)
+    with _daemon() as daemon:
+        yield daemon
 
 
 @pytest.fixture
 def other_daemon() -> Iterator[Daemon]:
     """A cloud for one test, to be started, killed and ended."""
-    yield from _daemon(1)
+    with _daemon() as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +74,17 @@ class Api:
         """A new droplet, active."""
         order = {"name": "test", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
         answer = self.call("POST", "/v2/droplets", order | fields, status=202)
-        assert self.finish(answer["links"]["actions"][0])["status"] == "completed"
+        ended = self.finish(answer["links"]["actions"][0])
+        assert ended["status"] == "completed", self.reason(ended)
         found = self.get(f"/v2/droplets/{answer['droplet']['id']}")["droplet"]
         assert found["status"] == "active"
         assert isinstance(found, dict)
         return found
+
+    def reason(self, action: dict[str, Any]) -> str:
+        """Why an action ended as errored."""
+        errors = self.get("/_localcloud/status")["errors"]
+        return str(next((error["reason"] for error in errors if error["action"] == action["id"]), ""))
 
     def act(self, droplet_id: int, type: str, **arguments: Any) -> dict[str, Any]:
         """A droplet action that must succeed, as it ended."""
@@ -102,35 +105,3 @@ def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.05)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port
-
-
-def free_range(start: int) -> IPv4Network:
-    """A range that no other cloud of this machine uses, looked for from position `start`."""
-    listed = json.loads(subprocess.run(["ip", "-j", "-4", "address"], capture_output=True, check=True).stdout)
-    used = [IPv4Address(info["local"]) for link in listed for info in link["addr_info"]]
-    candidates = list(IPv4Network("198.18.128.0/17").subnets(new_prefix=20))
-    for position in range(len(candidates)):
-        candidate = candidates[(start + position) % len(candidates)]
-        if not any(address in candidate for address in used):
-            return candidate
-    raise AssertionError("every range for tests is in use")
-
-
-def settings(state: Path, number: int) -> dict[str, str]:
-    """The environment of a cloud of its own, mostly derived from a number."""
-    passed = {name: value for name, value in os.environ.items() if not name.startswith("LOCALCLOUD_")}
-    return passed | {
-        "LOCALCLOUD_STATE": str(state),
-        "LOCALCLOUD_PORT": str(free_port()),
-        "LOCALCLOUD_BRIDGE": f"lcc{number % 100000}",
-        "LOCALCLOUD_RANGE": str(free_range(number)),
-        "LOCALCLOUD_VPC_RANGE": f"10.{128 + number % 100}.0.0/20",
-    }

@@ -73,6 +73,6 @@ def test_paging_ends(api: Api, manager: digitalocean.Manager) -> None:
     for number in range(25):
         api.call("POST", "/v2/tags", {"name": f"t{number}"}, status=201)
     assert len(manager.get_all_tags()) == 25
-    assert len(manager.get_all_regions()) == 10
+    assert len(manager.get_all_regions()) == 11
     assert len(manager.get_all_sizes()) == 7
     assert manager.get_account().status == "active"

@@ -37,8 +37,8 @@ def test_every_answer_has_rate_headers_and_a_request_id(api: Api) -> None:
         ("POST", "/v2/domains"),
         ("PATCH", "/v2/droplets/1"),
         ("DELETE", "/v2/account"),
-        ("POST", "/v2/images/1/actions"),
-        ("GET", "/v2/droplets/1/firewalls"),
+        ("POST", "/v2/load_balancers"),
+        ("GET", "/v2/firewalls"),
     ],
 )
 def test_what_is_not_there_names_itself(api: Api, method: str, path: str) -> None:
@@ -93,12 +93,31 @@ def test_pages_are_linked_both_ways(api: Api, clean: None) -> None:
 
 
 def test_links_use_the_host_that_the_caller_used(api: Api) -> None:
-    other = api.endpoint.replace("127.0.0.1", "localhost")
-    headers = {"Authorization": f"Bearer {api.token}"}
-    answer = requests.get(f"{other}/v2/regions?per_page=1", headers=headers, timeout=10)
-    assert answer.json()["links"]["pages"]["next"].startswith(f"{other}/v2/regions?page=2")
+    headers = {"Authorization": f"Bearer {api.token}", "Host": "cloud.example:1234"}
+    answer = requests.get(f"{api.endpoint}/v2/regions?per_page=1", headers=headers, timeout=10)
+    assert answer.json()["links"]["pages"]["next"].startswith("http://cloud.example:1234/v2/regions?page=2")
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "per_page=0", "per_page=100000", "page=99999999999"])
 def test_an_odd_page_is_no_error(api: Api, query: str) -> None:
-    assert api.get(f"/v2/regions?{query}")["meta"]["total"] == 10
+    assert api.get(f"/v2/regions?{query}")["meta"]["total"] == 11
+
+
+def test_a_rate_limit_is_kept_when_it_is_wanted(api: Api) -> None:
+    def limit(text: str) -> None:
+        api.call("PUT", "/_localcloud/rate_limit", {"limit": text}, status=200)
+
+    limit("3/100")
+    try:
+        answers = [api.send("GET", "/v2/account") for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["99", "98", "97", "97"]
+        assert (answers[3].json()["id"], answers[3].json()["message"]) == (
+            "too_many_requests",
+            "API Rate limit exceeded.",
+        )
+        assert 0 < int(answers[3].headers["retry-after"]) <= 60
+        api.call("PUT", "/_localcloud/rate_limit", {"limit": "much"}, status=422)
+    finally:
+        limit("off")
+    assert api.send("GET", "/v2/account").headers["ratelimit-limit"] == "5000"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -17,13 +15,14 @@ import pytest
 
 from localcloud.cleanup import teardown
 from localcloud.config import Config
+from localcloud.daemon import install
 from localcloud.host import requirements
-from localcloud.host.errors import HostError
 from localcloud.host.machines import Machines, MachineSpec
 from localcloud.host.seed import Seed, write_seed
 from localcloud.network import Network
 from localcloud.storage.bases import BaseImages
 from localcloud.storage.disks import Disks
+from tests.support import own_settings
 
 BOOT = 60.0
 
@@ -64,6 +63,7 @@ class Cloud:
             private_address=private,
             private_network=self.config.vpc_range,
             nameservers=self.network.nameservers(),
+            anchor=self.config.anchor(public),
         )
         write_seed(root, seed)
         return MachineSpec(number, seed.hostname, root, memory_mb, 1, public, private)
@@ -120,25 +120,12 @@ def wait_for_port(address: IPv4Address, port: int, deadline: float) -> None:
 @pytest.fixture(scope="session")
 def config() -> Iterator[Config]:
     """Settings that no other cloud of this machine has; what is left of the cloud goes at the end."""
-    number = os.getpid() % 200
-    state = Path(f"/var/tmp/localcloud-test-{os.getpid()}")
-    settings = Config.from_environment(
-        {
-            "LOCALCLOUD_STATE": str(state),
-            "LOCALCLOUD_BRIDGE": f"lct{os.getpid() % 10**7}",
-            "LOCALCLOUD_RANGE": f"198.19.{number}.0/24",
-            "LOCALCLOUD_VPC_RANGE": f"10.123.{number}.0/24",
-        }
-    )
-    state.mkdir()
-    try:
-        requirements.check(settings)
-    except HostError as error:
-        shutil.rmtree(state)
-        pytest.skip(f"{error.message} {error.hint}")
-    yield settings
-    teardown(settings)
-    shutil.rmtree(state)
+    install(requirements.missing(), print)
+    with own_settings("machines") as settings:
+        config = Config.from_environment(settings)
+        requirements.check(config)
+        yield config
+        teardown(config)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address
@@ -14,13 +15,26 @@ from localcloud.host.machines import MachineSpec
 from .conftest import BOOT, Cloud
 
 SERVER = """
-import socket, socketserver
+import socket, socketserver, threading
 
 class Handler(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall(f"{socket.gethostname()} {self.client_address[0]}".encode())
 
-socketserver.TCPServer(("0.0.0.0", 8080), Handler).serve_forever()
+class Forever(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(socket.gethostname().encode())
+        try:
+            self.request.recv(1)
+        except ConnectionResetError:
+            open("/root/resets", "a").write("reset\\n")
+
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+threading.Thread(target=Server(("0.0.0.0", 8081), Forever).serve_forever).start()
+Server(("0.0.0.0", 8080), Handler).serve_forever()
 """
 SERVE = f"cat >/root/server.py <<'END'\n{SERVER}\nEND\nsystemd-run --quiet python3 /root/server.py"
 
@@ -65,17 +79,76 @@ def test_a_floating_ip_moves_at_once(cloud: Cloud, pair: tuple[MachineSpec, Mach
         ask(floating, 0)
 
 
-def test_an_open_connection_ends_with_the_move(cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]) -> None:
+@pytest.mark.parametrize("away", ["to another droplet", "to nowhere"])
+def test_an_open_connection_ends_with_the_move(cloud: Cloud, pair: tuple[MachineSpec, MachineSpec], away: str) -> None:
     floating = next(cloud.config.floating_addresses())
     cloud.network.set_floating({floating: pair[0].public_address})
-    with socket.create_connection((str(floating), 22), timeout=5) as connection:
-        assert connection.recv(4) == b"SSH-"
-        cloud.network.move_floating(floating, pair[1].public_address)
-        connection.recv(1000)
+    resets = "cat /root/resets 2>/dev/null | wc -l"
+    before = int(cloud.sh(pair[0].public_address, resets)[1])
+    with socket.create_connection((str(floating), 8081), timeout=5) as connection:
+        assert connection.recv(100).decode() == pair[0].hostname
+        begin = time.monotonic()
+        cloud.network.move_floating(floating, pair[1].public_address if away == "to another droplet" else None)
         with pytest.raises(ConnectionResetError):
-            for _ in range(20):
-                connection.sendall(b"SSH-2.0-x\r\n")
-                connection.recv(1000)
+            connection.recv(100)
+        assert time.monotonic() - begin < 1, "a client that only listens is told at once"
+    assert int(cloud.sh(pair[0].public_address, resets)[1]) == before + 1, "and so is the server"
+    cloud.network.set_floating({})
+
+
+def test_a_connection_between_droplets_ends_with_the_move(cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]) -> None:
+    one, two = pair
+    floating = next(cloud.config.floating_addresses())
+    cloud.network.set_floating({floating: two.public_address})
+    connect = f"import socket; c = socket.create_connection(('{floating}', 8081), 5)"
+    listen = f"{connect}; print(c.recv(99).decode(), flush=True); c.recv(1)"
+    with cloud.login(one.public_address) as client:
+        _, out, err = client.exec_command(f'python3 -c "{listen}"', timeout=30)
+        assert out.readline().strip() == two.hostname
+        cloud.network.move_floating(floating, one.public_address)
+        assert "ConnectionResetError" in err.read().decode()
+    cloud.network.set_floating({})
+
+
+def test_no_new_connection_is_lost_in_100_moves(cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]) -> None:
+    """What was connected when the address moved may end; to connect never fails, and who connects is answered."""
+    floating = next(cloud.config.floating_addresses())
+    names = [spec.hostname for spec in pair]
+    cloud.network.set_floating({floating: pair[0].public_address})
+    moving, moves, refused, cut = threading.Event(), 0, list[Exception](), 0
+    answers = dict.fromkeys(names, 0)
+
+    def visit() -> None:
+        nonlocal cut
+        while not moving.is_set():
+            seen = moves
+            try:
+                connection = socket.create_connection((str(floating), 8080), timeout=5)
+            except OSError as error:
+                refused.append(error)
+                continue
+            with connection:
+                try:
+                    answers[connection.recv(100).decode().split()[0]] += 1
+                except (OSError, IndexError) as error:
+                    cut += 1
+                    if moves == seen and not under_way:
+                        refused.append(error)
+
+    under_way = False
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    for number in range(100):
+        target = pair[(number + 1) % 2]
+        under_way = True
+        cloud.network.move_floating(floating, target.public_address)
+        moves, under_way = moves + 1, False
+        assert ask(floating, 0) == target.hostname, "a new connection reaches the new droplet at once"
+    moving.set()
+    visitor.join()
+    assert refused == []
+    assert all(count > 100 for count in answers.values()), answers
+    assert cut <= 100, "at most the one connection that was open at a move"
     cloud.network.set_floating({})
 
 

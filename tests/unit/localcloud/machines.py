@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Address
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import cast
 
@@ -41,12 +41,35 @@ class Rooms:
         self._step("ensure")
         return self.folder
 
+    def fetch(self, url: str, layer_id: str, check: Callable[[], None]) -> int:
+        self._step("fetch")
+        check()
+        return 1_500_000_000
+
     def mount(self, droplet_id: int, layers: Sequence[Path]) -> Path:
         self._step("mount")
         self.disks.add(droplet_id)
-        root = self.folder / str(droplet_id)
+        root = self.root(droplet_id)
         root.mkdir(exist_ok=True)
         return root
+
+    def size(self, droplet_id: int) -> int:
+        return 1_000_000
+
+    def layer_size(self, layer_id: str) -> int:
+        return 10_000_000
+
+    def layer_names(self) -> set[str]:
+        return set(self.layers)
+
+    def known(self) -> set[int]:
+        return set(self.disks)
+
+    def mounted(self) -> set[int]:
+        return set(self.disks)
+
+    def traces(self) -> set[int]:
+        return set(self.on)
 
     def unmount(self, droplet_id: int) -> None:
         pass
@@ -75,6 +98,12 @@ class Rooms:
         self.on.discard(droplet_id)
         return True
 
+    def attach(self, spec: MachineSpec) -> None:
+        self._step("attach")
+
+    def root(self, droplet_id: int) -> Path:
+        return self.folder / str(droplet_id)
+
     def kill(self, droplet_id: int) -> None:
         self.on.discard(droplet_id)
 
@@ -90,7 +119,13 @@ class Rooms:
     def console(self, droplet_id: int) -> Path:
         return self.folder / f"{droplet_id}.console"
 
+    def trim_console(self, droplet_id: int) -> None:
+        pass
+
     def up(self) -> None:
+        pass
+
+    def enable_ipv6(self) -> None:
         pass
 
     def down(self) -> None:
@@ -99,11 +134,23 @@ class Rooms:
     def set_floating(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
         self.floating = dict(table)
 
+    def set_private(self, ranges: Iterable[IPv4Network]) -> None:
+        pass
+
+    def make_vpc(self, bridge: str) -> None:
+        pass
+
+    def remove_vpc(self, bridge: str) -> None:
+        pass
+
     def move_floating(self, address: IPv4Address, target: IPv4Address | None) -> None:
         self._step("move_floating")
         self.floating.pop(address, None)
         if target:
             self.floating[address] = target
+
+    def detach(self, target: IPv4Address) -> None:
+        self.floating = {address: found for address, found in self.floating.items() if found != target}
 
     def nameservers(self) -> list[str]:
         return []
@@ -111,4 +158,4 @@ class Rooms:
 
 class _Bundle:
     def __init__(self, rooms: Rooms) -> None:
-        self.disks = self.machines = self.network = self.bases = rooms
+        self.disks = self.machines = self.network = self.bases = self.imports = rooms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from localcloud.config import Config, ConfigError
 from localcloud.host import cgroups, inherit
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec, unit_command
-from localcloud.network import check_ranges
+from localcloud.network import check_ranges, connections
 from localcloud.network.rules import floating_rules
 from localcloud.storage.archives import Archive, archives
 from localcloud.storage.bases import shifted_capability
@@ -145,9 +146,40 @@ def test_the_map_of_floating_ips_is_one_transaction(tmp_path: Path) -> None:
     table = {IPv4Address("198.18.8.1"): IPv4Address("198.18.0.2")}
     assert floating_rules(ours, table).splitlines() == [
         "flush map inet localcloud_lcloud0 floating",
-        "add element inet localcloud_lcloud0 floating { 198.18.8.1 : 198.18.0.2 }",
+        "add element inet localcloud_lcloud0 floating { 198.18.8.1 : 10.16.0.2 }",
+        "flush map inet localcloud_lcloud0 anchored",
+        "add element inet localcloud_lcloud0 anchored { 10.16.0.2 : 198.18.8.1 }",
     ]
-    assert floating_rules(ours, {}).count("\n") == 1
+    assert floating_rules(ours, {}).count("\n") == 2
+
+
+def test_a_droplets_anchor_address_says_which_it_is(tmp_path: Path) -> None:
+    for settings in ({}, {"LOCALCLOUD_RANGE": "198.19.240.0/20"}, {"LOCALCLOUD_RANGE": "192.168.4.0/24"}):
+        ours = config(tmp_path, **settings)
+        for public in (ours.public_network[2], ours.public_network[-2]):
+            anchor = ours.anchor_address(public)
+            assert anchor in ours.anchor_network and ours.anchored(anchor) == public
+    with pytest.raises(ConfigError, match="anchor addresses"):
+        config(tmp_path, LOCALCLOUD_VPC_RANGE="10.17.0.0/20")
+
+
+def test_a_challenge_is_a_syn_with_a_right_checksum() -> None:
+    to = connections.End(IPv4Address("198.18.0.2"), 4711, IPv4Address("198.18.8.1"), 80)
+    packet = connections.challenge(to)
+    pseudo = packet[12:20] + struct.pack("!HH", 6, len(packet) - 20)
+    words = struct.unpack(f"!{(len(packet) - 8) // 2}H", pseudo + packet[20:])
+    assert sum(words) % 0xFFFF == 0
+    assert struct.unpack("!HH", packet[20:24]) == (80, 4711) and packet[33] == 0x02
+
+
+def test_both_ends_of_a_connection_are_found() -> None:
+    line = (
+        "tcp      6 431999 ESTABLISHED src=198.18.0.1 dst=198.18.8.1 sport=4711 dport=80"
+        " src=10.16.0.2 dst=198.18.0.1 sport=80 dport=4711 [ASSURED] mark=0 use=1\n"
+    )
+    host, floating, anchor = (IPv4Address(text) for text in ("198.18.0.1", "198.18.8.1", "10.16.0.2"))
+    expected = [connections.End(host, 4711, floating, 80), connections.End(anchor, 80, host, 4711)]
+    assert list(connections.ends(line + line.replace("ESTABLISHED", "TIME_WAIT"))) == expected
 
 
 def test_a_unit_has_the_limits_of_its_size(tmp_path: Path) -> None:

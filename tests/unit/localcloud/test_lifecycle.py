@@ -7,7 +7,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from localcloud.engine import overview
 from localcloud.engine.cloud import Cloud
+from localcloud.engine.droplet_actions import Wish
 from localcloud.engine.droplets import DropletOrder
 from localcloud.engine.errors import NotFound, Unprocessable
 from localcloud.engine.records import ACTIVE, COMPLETED, ERRORED, IN_PROGRESS, OFF, Page
@@ -40,7 +42,7 @@ def test_one_pending_event_at_a_time(cloud: Cloud, rooms: Rooms) -> None:
     assert cloud.droplets.get(droplet_id).locked
     for type in ("shutdown", "snapshot", "reboot"):
         with pytest.raises(Unprocessable, match=r"^Droplet already has a pending event\.$"):
-            cloud.droplets.act(droplet_id, type)
+            cloud.droplet_actions.act(droplet_id, Wish(type))
     address = cloud.floating_ips.reserve("nyc3").record.address
     with pytest.raises(Unprocessable, match="Droplet already has a pending event"):
         cloud.floating_ips.assign(address, droplet_id)
@@ -58,7 +60,7 @@ def test_a_droplet_that_cannot_be_made_leaves_nothing(start: Callable[[], Cloud]
     with pytest.raises(NotFound):
         cloud.droplets.get(droplet_id)
     assert last_action(cloud, "create") == (ERRORED, f"{step} failed. Try again.")
-    assert cloud.status()["errors"][0]["reason"] == f"{step} failed. Try again."
+    assert overview.status(cloud)["errors"][0]["reason"] == f"{step} failed. Try again."
     assert (rooms.on, rooms.disks) == (set(), set())
     rooms.fail = ""
     ready(cloud)
@@ -119,7 +121,7 @@ def test_a_failed_move_leaves_the_address_where_it_was(cloud: Cloud, rooms: Room
 def test_a_failed_snapshot_makes_no_image(cloud: Cloud, rooms: Rooms) -> None:
     droplet_id = ready(cloud)
     rooms.fail = "snapshot"
-    cloud.droplets.act(droplet_id, "snapshot", "x")
+    cloud.droplet_actions.act(droplet_id, Wish("snapshot", "x"))
     settle(cloud)
     assert last_action(cloud, "snapshot")[0] == ERRORED
     assert cloud.images.snapshots(Page()).total == 0
@@ -130,7 +132,7 @@ def test_a_failed_snapshot_makes_no_image(cloud: Cloud, rooms: Rooms) -> None:
 
 def test_layers_stay_while_somebody_stands_on_them(cloud: Cloud, rooms: Rooms) -> None:
     droplet_id = ready(cloud)
-    cloud.droplets.act(droplet_id, "snapshot", "one")
+    cloud.droplet_actions.act(droplet_id, Wish("snapshot", "one"))
     settle(cloud)
     (image,) = cloud.images.of_droplet(droplet_id, Page()).items
     order = DropletOrder(["child"], "nyc3", "s-1vcpu-1gb", str(image.image.id))
@@ -148,8 +150,8 @@ def test_what_a_crash_interrupted_is_finished(start: Callable[[], Cloud], rooms:
     made, off = ready(crashed), ready(crashed)
     crashed.actions.stop()
     with crashed.store.transaction():
-        crashed.droplets._begin(crashed.droplets.record(off), "power_off", None)
-        crashed.droplets._begin(crashed.droplets.record(made), "snapshot", "snap")
+        crashed.droplet_actions.begin(crashed.droplets.record(off), Wish("power_off"))
+        crashed.droplet_actions.begin(crashed.droplets.record(made), Wish("snapshot", "snap"))
     new = crashed.droplets.create(ORDER)[0][0].droplet.id
 
     cloud = start()
@@ -163,7 +165,7 @@ def test_what_a_crash_interrupted_is_finished(start: Callable[[], Cloud], rooms:
 def test_what_should_run_is_booted_again(start: Callable[[], Cloud], rooms: Rooms) -> None:
     first = start()
     kept, off = ready(first), ready(first)
-    first.droplets.act(off, "power_off")
+    first.droplet_actions.act(off, Wish("power_off"))
     address = first.floating_ips.reserve_for(kept)[0].record.address
     settle(first)
     first.actions.stop()
@@ -190,7 +192,7 @@ def test_a_stop_keeps_what_waits_for_the_base_image(start: Callable[[], Cloud], 
 
 def test_reset_forgets_everything_but_counts_on(cloud: Cloud, rooms: Rooms) -> None:
     droplet_id = ready(cloud)
-    cloud.droplets.act(droplet_id, "snapshot", "one")
+    cloud.droplet_actions.act(droplet_id, Wish("snapshot", "one"))
     settle(cloud)
     cloud.reset()
     assert (rooms.on, rooms.disks, rooms.layers) == (set(), set(), set())

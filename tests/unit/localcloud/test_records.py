@@ -30,6 +30,17 @@ def test_records_are_kept_exactly(tmp_path: Path) -> None:
     again.close()
 
 
+def test_the_records_of_an_earlier_version_get_what_they_lack(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    kept = store.images.add(Image(name="i"))
+    for column in ("regions", "status", "deleted"):
+        store.database.execute(f"ALTER TABLE images DROP COLUMN {column}")
+    store.close()
+    again = Store(tmp_path / "db")
+    assert again.images.get(kept.id) == kept
+    again.close()
+
+
 def test_a_failed_transaction_changes_nothing_and_ids_are_not_reused(tmp_path: Path) -> None:
     store = Store(tmp_path / "db")
     with pytest.raises(RuntimeError), store.transaction():

@@ -1,0 +1,137 @@
+"""Custom images: rootfs archives that are fetched in the background, and what can be done to any private image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from localcloud.engine.actions import Abandoned, Actions, Interrupted, Settle
+from localcloud.engine.catalogue import REGIONS
+from localcloud.engine.errors import Unprocessable
+from localcloud.engine.images import Images, ImageView
+from localcloud.engine.records import AVAILABLE, IMAGE, IMPORTING, PENDING, Action, Image
+from localcloud.engine.store import Store
+from localcloud.host.errors import HostError
+from localcloud.storage.imports import SCHEMES, Imports
+
+GIGABYTE = 1_000_000_000
+DISTRIBUTIONS = (
+    *("Arch Linux", "CentOS", "CoreOS", "Debian", "Fedora", "Fedora Atomic", "FreeBSD", "Gentoo", "openSUSE"),
+    *("RancherOS", "Rocky Linux", "Ubuntu", "Unknown"),
+)
+
+
+@dataclass(frozen=True)
+class ImageOrder:
+    """A custom image as a caller asks for it."""
+
+    name: str
+    url: str
+    region: str
+    distribution: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class CustomImages:
+    """A custom image is NEW, then pending, then available; one that fails is deleted, and says why."""
+
+    def __init__(self, store: Store, actions: Actions, images: Images, imports: Imports) -> None:
+        self.store = store
+        self.actions = actions
+        self.images = images
+        self.imports = imports
+        actions.jobs |= {IMPORTING: self._import, "transfer": self._transfer, "convert": self._convert}
+
+    def create(self, order: ImageOrder) -> ImageView:
+        """Record the image and begin to fetch it. Raises Unprocessable."""
+        _check(order)
+        with self.store.transaction():
+            layer = self.images.layers.reserve()
+            image = self.store.images.add(
+                Image(
+                    name=order.name,
+                    type="custom",
+                    status="NEW",
+                    distribution=order.distribution or "Unknown",
+                    description=order.description,
+                    region=order.region,
+                )
+            )
+            self.images.tags.label(order.tags, IMAGE, image.id)
+            action = self.actions.begin(IMPORTING, IMAGE, image.id, image.region, {"url": order.url, "layer": layer})
+            view = self.images.view(image)
+        self.actions.submit(action)
+        return view
+
+    def transfer(self, reference: int, region: str) -> Action:
+        """Make a private image available in one more region. Raises NotFound, Forbidden, Unprocessable."""
+        with self.store.transaction():
+            image = self._available(reference)
+            if region not in REGIONS:
+                raise Unprocessable("You specified an invalid region for the image transfer.")
+            if region in (image.region, *image.regions):
+                raise Unprocessable("The image is already available in that region.")
+            action = self.actions.begin("transfer", IMAGE, image.id, image.region, {"region": region})
+        self.actions.submit(action)
+        return action
+
+    def convert(self, reference: int) -> Action:
+        """Make a backup a snapshot, which is kept until somebody deletes it. Raises as `transfer` does."""
+        with self.store.transaction():
+            image = self._available(reference)
+            if image.type != "backup":
+                raise Unprocessable("Only a backup can be converted to a snapshot.")
+            action = self.actions.begin("convert", IMAGE, image.id, image.region)
+        self.actions.submit(action)
+        return action
+
+    def _available(self, reference: int) -> Image:
+        image = self.images.private(reference)
+        if image.status != AVAILABLE:
+            raise Unprocessable("The image is not available yet.")
+        return image
+
+    def _import(self, action: Action) -> Settle:
+        self._check_wanted(action)
+        layer = action.args["layer"]
+        self.store.images.update(action.resource_id, status=PENDING)
+        try:
+            size = self.imports.fetch(action.args["url"], layer, lambda: self._check_wanted(action))
+        except HostError as error:
+            reason = f"{error.message} {error.hint}".strip()
+            self.store.images.update(action.resource_id, error=reason, deleted=True)
+            raise
+        room = -(-size // GIGABYTE)
+        return lambda: self.store.images.update(
+            action.resource_id, status=AVAILABLE, layers=(layer,), size_bytes=size, min_disk_size=room
+        )
+
+    def _check_wanted(self, action: Action) -> None:
+        if self.actions.stopping.is_set():
+            raise Interrupted
+        image = self.store.images.get(action.resource_id)
+        if image is None or image.deleted:
+            raise Abandoned(f"Image {action.resource_id} was deleted.")
+
+    def _transfer(self, action: Action) -> Settle:
+        def settle() -> None:
+            image = self.store.images.get(action.resource_id)
+            if image:
+                self.store.images.update(image.id, regions=(*image.regions, action.args["region"]))
+
+        return settle
+
+    def _convert(self, action: Action) -> Settle:
+        return lambda: self.store.images.update(action.resource_id, type="snapshot")
+
+
+def _check(order: ImageOrder) -> None:
+    if not order.name:
+        raise Unprocessable("Name can't be blank")
+    if urlsplit(order.url).scheme not in SCHEMES:
+        raise Unprocessable(f"Url must be one of {', '.join(SCHEMES)}.")
+    if order.region not in REGIONS:
+        raise Unprocessable("You specified an invalid region for the image.")
+    if order.distribution and order.distribution not in DISTRIBUTIONS:
+        raise Unprocessable("You specified an invalid distribution for the image.")

@@ -1,0 +1,154 @@
+"""Projects: drawers for resources. Each resource is in one, at first in the default one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from localcloud.engine.errors import NotFound, Precondition, Unprocessable
+from localcloud.engine.records import Listing, Membership, Page, Project, now
+from localcloud.engine.store import Store
+
+DEFAULT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, "default.project.localcloud"))
+ENVIRONMENTS = ("", "Development", "Staging", "Production")
+CREATED_AT = "2023-07-20T19:23:26Z"
+NAME_LENGTH, DESCRIPTION_LENGTH, PURPOSE_LENGTH = 175, 255, 255
+ASSIGNED, ALREADY_ASSIGNED, MISSING, OK = "assigned", "already_assigned", "not_found", "ok"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource in a project, by its URN."""
+
+    urn: str
+    assigned_at: str
+    status: str = OK
+
+
+class Projects:
+    """Droplets and floating IPs can be put into projects; nothing else that DigitalOcean allows there exists here."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def seed(self) -> None:
+        """Record the default project."""
+        with self.store.transaction():
+            if not self.store.projects.count("is_default"):
+                self.store.projects.add(
+                    Project(
+                        uuid=DEFAULT_ID,
+                        name="local",
+                        description="Everything in the local cloud",
+                        purpose="Other: rehearsal",
+                        environment="Development",
+                        is_default=True,
+                        created_at=CREATED_AT,
+                        updated_at=CREATED_AT,
+                    )
+                )
+
+    def page(self, page: Page) -> Listing[Project]:
+        return self.store.projects.page(page)
+
+    def get(self, reference: str) -> Project:
+        """By id, or `default`. Raises NotFound."""
+        found = (
+            self.store.projects.first("is_default")
+            if reference == "default"
+            else self.store.projects.first("uuid = ?", reference)
+        )
+        if found is None:
+            raise NotFound
+        return found
+
+    def create(self, values: dict[str, Any]) -> Project:
+        """Raises Unprocessable."""
+        with self.store.transaction():
+            self._check({"name": "", "purpose": "", **values})
+            return self.store.projects.add(replace(Project(uuid=str(uuid.uuid4())), **values))
+
+    def update(self, reference: str, values: dict[str, str], is_default: bool | None) -> Project:
+        """Change what is given. Raises NotFound, Unprocessable."""
+        with self.store.transaction():
+            project = self.get(reference)
+            self._check({name: value for name, value in values.items() if value != getattr(project, name)})
+            if is_default is False and project.is_default:
+                raise Unprocessable("there must be a default project: make another one the default")
+            if is_default and not project.is_default:
+                self._make_default(project)
+            self.store.projects.update(project.id, **values, updated_at=now())
+        return self.get(project.uuid)
+
+    def delete(self, reference: str) -> None:
+        """Raises NotFound, and Precondition for the default project and for one with resources."""
+        with self.store.transaction():
+            project = self.get(reference)
+            if project.is_default:
+                raise Precondition("cannot delete the default project")
+            if self.resources(project.uuid):
+                raise Precondition("cannot delete a project with resources")
+            self.store.projects.delete("id = ?", project.id)
+
+    def resources(self, reference: str) -> list[Resource]:
+        """What is in a project, droplets first. Raises NotFound."""
+        project = self.get(reference)
+        members = {member.urn: member for member in self.store.memberships.find()}
+        found = []
+        for urn, created_at in self._everything():
+            member = members.get(urn)
+            if member and member.project == project.uuid:
+                found.append(Resource(urn, member.assigned_at))
+            elif member is None and project.is_default:
+                found.append(Resource(urn, created_at))
+        return found
+
+    def assign(self, reference: str, urns: Iterable[str]) -> list[Resource]:
+        """Put resources into a project, out of wherever they are; each answer says how it went."""
+        with self.store.transaction():
+            project = self.get(reference)
+            return [self._put(project, urn) for urn in urns]
+
+    def of(self, urn: str) -> str:
+        """The id of the project that a resource is in."""
+        member = self.store.memberships.first("urn = ?", urn)
+        return member.project if member else self.get("default").uuid
+
+    def _put(self, project: Project, urn: str) -> Resource:
+        canonical = urn.replace("do:reservedip:", "do:floatingip:", 1)
+        if canonical not in dict(self._everything()):
+            return Resource(urn, now(), MISSING)
+        if self.of(canonical) == project.uuid:
+            return Resource(urn, now(), ALREADY_ASSIGNED)
+        self.store.memberships.delete("urn = ?", canonical)
+        return Resource(
+            urn, self.store.memberships.add(Membership(project=project.uuid, urn=canonical)).assigned_at, ASSIGNED
+        )
+
+    def _make_default(self, project: Project) -> None:
+        """What was in the default project because it was nowhere else stays where it is."""
+        former = self.get("default")
+        for resource in self.resources(former.uuid):
+            if not self.store.memberships.first("urn = ?", resource.urn):
+                self.store.memberships.add(Membership(project=former.uuid, urn=resource.urn))
+        self.store.projects.update(former.id, is_default=False)
+        self.store.projects.update(project.id, is_default=True)
+
+    def _everything(self) -> list[tuple[str, str]]:
+        """The URN of each resource, and since when it is there."""
+        droplets = [(f"do:droplet:{droplet.id}", droplet.created_at) for droplet in self.store.droplets.find()]
+        addresses = [(f"do:floatingip:{ip.address}", ip.created_at) for ip in self.store.floating_ips.find()]
+        return droplets + addresses
+
+    def _check(self, values: dict[str, str]) -> None:
+        for name, most in (("name", NAME_LENGTH), ("purpose", PURPOSE_LENGTH), ("description", DESCRIPTION_LENGTH)):
+            if name != "description" and values.get(name) == "":
+                raise Unprocessable(f"{name} is required")
+            if len(values.get(name, "")) > most:
+                raise Unprocessable(f"{name} is too long (maximum is {most} characters)")
+        if values.get("environment", "") not in ENVIRONMENTS:
+            raise Unprocessable("environment must be one of Development, Staging, Production")
+        if "name" in values and self.store.projects.first("name = ?", values["name"]):
+            raise Unprocessable("name is already in use")

@@ -1,0 +1,44 @@
+"""What the command line says: answers on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def show(line: str) -> None:
+    """A line of the answer."""
+    sys.stdout.write(f"{line}\n")
+
+
+def tell(line: str) -> None:
+    """A line for whoever watches."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def complain(sentence: str, hint: str = "") -> None:
+    """What went wrong in one sentence, and below it what would help."""
+    tell(f"✗ {sentence}")
+    for line in hint.splitlines():
+        tell(f"  {line}")
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """The lines of a table as wide as its contents; no lines without rows."""
+    if not rows:
+        return
+    cells = [[str(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def size(count: int) -> str:
+    """A number of bytes for people, in powers of 1000: 12.3 MB."""
+    number, unit = float(count), 0
+    while number >= 999.5 and unit < len(UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    return f"{number:.0f} {UNITS[unit]}" if unit == 0 or number >= 99.5 else f"{number:.1f} {UNITS[unit]}"

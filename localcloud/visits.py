@@ -1,0 +1,78 @@
+"""Looking into a cloud and going into its droplets: logs, console, ssh, shell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from localcloud import client
+from localcloud.config import Config
+from localcloud.host import enter
+from localcloud.host.errors import HostError
+from localcloud.host.machines import Machines
+from localcloud.host.run import attached, secluded
+
+LINES = 200
+REFUSED = 255
+"""What ssh exits with when it is ssh itself that failed."""
+
+
+def logs(config: Config, *, follow: bool) -> None:
+    """Become a view of the server's log. Needs root. Raises HostError when there is none."""
+    _view(config.state / "server.log", str(LINES), follow=follow)
+
+
+def console(config: Config, droplet: str, *, follow: bool) -> None:
+    """Become a view of what a droplet printed since it was started, also when the server is dead. Needs root."""
+    identifier = int(droplet) if droplet.isdecimal() else int(client.droplet(config, droplet)["id"])
+    path = Machines(config).console(identifier)
+    if not path.exists():
+        raise HostError(f"There is no droplet {droplet} that was ever started.", "See them: localcloud status")
+    _view(path, "+1", follow=follow)
+
+
+def ssh(config: Config, droplet: str, identity: str | None, words: Sequence[str]) -> int:
+    """Log in as root by the user's own ssh and keys; the exit code is that of ssh. Raises HostError."""
+    found = client.droplet(config, droplet)
+    code = attached(ssh_command(client.login(config, found["id"]), identity, words))
+    if code == REFUSED:
+        raise HostError(
+            f"ssh did not get into droplet {found['id']}; it lets in the keys that it was created with.",
+            f"Give the key: localcloud ssh -i FILE {droplet}\nNone is needed by: localcloud shell {droplet}",
+        )
+    return code
+
+
+def shell(config: Config, droplet: str, words: Sequence[str]) -> int:
+    """Run words, or a shell, as root in the droplet; the exit code is theirs. Needs root. Raises HostError."""
+    found = client.droplet(config, droplet)
+    return secluded(enter.command(f"{config.unit_prefix}{found['id']}", words))
+
+
+def ssh_command(login: dict[str, object], identity: str | None, words: Sequence[str]) -> list[str]:
+    """ssh that knows the droplet by the key on its disk, and asks, learns and remembers nothing."""
+    keys = login["host_keys"]
+    assert isinstance(keys, list)
+    options = {
+        "KnownHostsCommand": f"/bin/echo {login['address']} {keys[0]}",
+        "HostKeyAlgorithms": _algorithms(str(keys[0]).split()[0]),
+        "UserKnownHostsFile": "/dev/null",
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "ConnectTimeout": "10",
+    }
+    chosen = ["-i", identity] if identity else []
+    settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return ["ssh", *settings, *chosen, f"root@{login['address']}", *words]
+
+
+def _algorithms(key_type: str) -> str:
+    """An RSA key signs by newer names than its own."""
+    return "rsa-sha2-512,rsa-sha2-256" if key_type == "ssh-rsa" else key_type
+
+
+def _view(path: Path, lines: str, *, follow: bool) -> None:
+    if not path.exists():
+        raise HostError(f"There is no {path}.", "Start the cloud: localcloud up")
+    os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), "--", str(path)])

@@ -1,0 +1,46 @@
+"""The verbs with which people look at a droplet and go into it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.contract.support import Api, Daemon, until
+
+
+def test_a_droplet_is_seen_and_entered(daemon: Daemon, api: Api, clean: None, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text()
+    registered = api.call("POST", "/v2/account/keys", {"name": "visitor", "public_key": public}, status=201)["ssh_key"]
+    droplet = api.droplet(name="web", ssh_keys=[registered["id"]])
+    words = ["ssh", "-i", str(key), "web", "--", "hostname; exit 7"]
+    until(lambda: daemon.run(*words, check=False).returncode == 7)
+    assert daemon.run(*words, check=False).stdout == "web\n"
+
+    stranger = daemon.run("ssh", "-i", "/dev/null", "web", "--", "true", check=False)
+    assert stranger.returncode == 1 and "✗ ssh did not get into droplet" in stranger.stderr
+
+    assert daemon.run("shell", str(droplet["id"]), "--", "cat", "/etc/hostname").stdout == "web\n"
+    assert daemon.run("shell", "web", "--", "sh", "-c", "exit 5", check=False).returncode == 5
+    assert daemon.run("console", "web").stdout
+
+    [seen] = json.loads(daemon.run("status", "--json").stdout)["droplets"]
+    assert seen["id"] == droplet["id"] and seen["bytes"] > 0
+    assert f"{droplet['id']}  web   active" in daemon.run("status").stdout
+
+
+def test_a_request_is_one_line_without_secrets(daemon: Daemon, api: Api) -> None:
+    answer = api.send("GET", "/v2/account?secret=of-the-query")
+    log = daemon.run("logs").stdout
+    [line] = [line for line in log.splitlines() if answer.headers["x-request-id"] in line]
+    assert "GET /v2/account 200" in line and line.endswith("ms")
+    assert api.token not in log and "of-the-query" not in log
+
+
+def test_a_name_that_is_no_droplets(daemon: Daemon, api: Api) -> None:
+    for verb in ("ssh", "shell", "console"):
+        refused = daemon.run(verb, "nobody", check=False)
+        assert refused.returncode == 1
+        assert refused.stderr == "✗ There is no droplet nobody.\n  See them: localcloud status\n"

@@ -1,0 +1,111 @@
+"""What the command line shows, and the commands that it becomes."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from localcloud import overview as tables
+from localcloud.cli import main
+from localcloud.config import Config
+from localcloud.engine import overview
+from localcloud.engine.cloud import Cloud
+from localcloud.engine.droplet_actions import Wish
+from localcloud.engine.droplets import DropletOrder
+from localcloud.engine.errors import NotFound, Unprocessable
+from localcloud.host.enter import login
+from localcloud.host.machines import CONSOLE_BYTES, CONSOLE_KEPT, Machines
+from localcloud.terminal import size, table
+from localcloud.visits import ssh_command
+from tests.unit.localcloud.conftest import settle
+from tests.unit.localcloud.machines import Rooms
+
+ORDER = DropletOrder(["web"], "nyc3", "s-1vcpu-512mb-10gb", "debian-12-x64")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJVnRsmBDBoBhMqiOsIsVLLs7SkbAqVvXFtVqdxBdnZT"
+
+
+@pytest.mark.parametrize(
+    "count, text",
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_400, "99.4 kB"), (123e6, "123 MB"), (2e15, "2000 TB")],
+)
+def test_a_size_is_for_people(count: float, text: str) -> None:
+    assert size(int(count)) == text
+
+
+def test_a_table_is_as_wide_as_its_contents() -> None:
+    assert list(table(("ID", "NAME"), [(1, "a"), (22, "longer")])) == ["ID  NAME", "1   a", "22  longer"]
+    assert list(table(("ID", "NAME"), [])) == []
+
+
+def test_ssh_knows_the_droplet_and_nothing_else() -> None:
+    command = ssh_command({"address": "198.18.0.2", "host_keys": [KEY]}, "/key", ["uptime", "-p"])
+    assert command[0] == "ssh" and command[-3:] == ["root@198.18.0.2", "uptime", "-p"]
+    assert f"KnownHostsCommand=/bin/echo 198.18.0.2 {KEY}" in command
+    assert "StrictHostKeyChecking=yes" in command and "UserKnownHostsFile=/dev/null" in command
+    assert command[command.index("-i") + 1] == "/key"
+
+
+def test_a_shell_without_terminal_has_no_size() -> None:
+    assert shlex.split(login(terminal=False)) == ["exec", "bash", "--login"]
+
+
+def test_status_shows_what_there_is(cloud: Cloud) -> None:
+    droplet = cloud.droplets.create(ORDER)[0][0].droplet
+    settle(cloud)
+    cloud.droplet_actions.act(droplet.id, Wish("snapshot", "kept"))
+    settle(cloud)
+    found, bytes_of = overview.status(cloud), overview.usage(cloud)
+    for kind in ("droplets", "images"):
+        for each in found[kind]:
+            each["bytes"] = bytes_of[kind][str(each["id"])]
+    lines = "\n".join(tables.render(found, "http://127.0.0.1:1"))
+    assert f"{droplet.id}  web   active" in lines
+    assert "kept" in lines and "10.0 MB" in lines and "debian-12-x64" in lines
+
+
+def test_the_way_in_is_told_from_the_disk(cloud: Cloud, rooms: Rooms) -> None:
+    droplet = cloud.droplets.create(ORDER)[0][0].droplet
+    settle(cloud)
+    with pytest.raises(Unprocessable, match="no host key yet"):
+        overview.login(cloud, droplet.id)
+    folder = rooms.root(droplet.id) / "etc" / "ssh"
+    folder.mkdir(parents=True)
+    (folder / "ssh_host_ed25519_key.pub").write_text(f"{KEY} root@web\n")
+    (folder / "ssh_host_rsa_key.pub").write_text("$(reboot) of no use\n")
+    assert overview.login(cloud, droplet.id) == overview.Login(cloud.droplets.record(droplet.id).public_address, [KEY])
+    with pytest.raises(NotFound):
+        overview.login(cloud, 1)
+
+
+def test_a_console_that_grows_keeps_its_end(tmp_path: Path) -> None:
+    machines = Machines(Config.from_environment({"LOCALCLOUD_STATE": str(tmp_path)}))
+    machines.trim_console(1)
+    console = machines.console(1)
+    console.parent.mkdir()
+    console.write_bytes(b"a" * CONSOLE_BYTES)
+    machines.trim_console(1)
+    assert console.stat().st_size == CONSOLE_BYTES
+    with console.open("ab") as droplet:
+        droplet.write(b"the end")
+        droplet.flush()
+        machines.trim_console(1)
+        droplet.write(b", and more")
+    assert console.stat().st_size == CONSOLE_KEPT + len(", and more")
+    assert console.read_bytes().endswith(b"athe end, and more")
+
+
+@pytest.mark.parametrize("verb", [["status"], ["env"], ["logs"], ["console", "web"], ["ssh", "web"]])
+def test_without_a_cloud_each_verb_is_one_sentence(
+    verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCALCLOUD_STATE", str(tmp_path))
+    monkeypatch.setattr("localcloud.cli._become_root", _nothing)
+    assert main(verb) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("✗ ") and said[1].startswith("  ") and len(said) == 2
+
+
+def _nothing(*arguments: object) -> None:
+    """Whoever runs this need not be root."""
