@@ -75,6 +75,11 @@ class Checkout:
         assert (result.returncode == 0) is data["in_sync"]
         return data
 
+    def api(self) -> tuple[str, dict[str, str]]:
+        """The cloud's address and the headers for it."""
+        exports = dict(line.removeprefix("export ").split("=", 1) for line in self.invoke("cloud.env").splitlines())
+        return exports["DIGITALOCEAN_API_URL"], {"Authorization": f"Bearer {exports['DIGITALOCEAN_TOKEN']}"}
+
     @property
     def reference(self) -> str:
         """The reference file's text."""

@@ -28,12 +28,6 @@ def nothing_changes(checkout: Checkout) -> Iterator[None]:
     assert (checkout.status(), checkout.git("status", "--porcelain"), checkout.git("rev-parse", "HEAD")) == before
 
 
-def api(checkout: Checkout) -> tuple[str, dict[str, str]]:
-    """The cloud's endpoint and the headers for it."""
-    exports = dict(line.removeprefix("export ").split("=", 1) for line in checkout.invoke("cloud.env").splitlines())
-    return exports["DIGITALOCEAN_API_URL"], {"Authorization": f"Bearer {exports['DIGITALOCEAN_TOKEN']}"}
-
-
 def test_a_version_that_was_never_built(checkout: Checkout) -> None:
     message = checkout.refused("deploy", "--version", "v99")
     assert "There is no image of version v99." in message
@@ -65,7 +59,7 @@ def test_production_without_a_token(checkout: Checkout) -> None:
 
 def test_a_wrong_token(checkout: Checkout) -> None:
     # The local cloud refuses a wrong token as DigitalOcean does, in its words.
-    endpoint, _ = api(checkout)
+    endpoint, _ = checkout.api()
     wrong = {"DIGITALOCEAN_TOKEN": "wrong", "DIGITALOCEAN_API_URL": endpoint}
     message = checkout.refused("releases", "--environment", "production", **wrong)
     assert "Unable to authenticate you" in message and "DIGITALOCEAN_TOKEN" in message
@@ -146,7 +140,7 @@ def test_no_root_and_no_sudo(checkout: Checkout, tmp_path: Path) -> None:
 
 
 def test_two_images_of_one_name(checkout: Checkout) -> None:
-    endpoint, headers = api(checkout)
+    endpoint, headers = checkout.api()
     order = {"name": "twin", "region": "fra1", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
     droplet = requests.post(f"{endpoint}/v2/droplets", json=order, headers=headers, timeout=60).json()["droplet"]["id"]
     images = []
