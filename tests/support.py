@@ -31,13 +31,13 @@ def own_cloud(name: str) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def own_settings(name: str) -> Iterator[dict[str, str]]:
-    """Settings that no other cloud of this machine has; the state directory goes at the end."""
+    """Settings that no other cloud of this machine has; the state directory is yet to be made, and goes at the end."""
     with _slot() as slot:
         # Not below /tmp, which may be a tmpfs, where droplets cannot live.
-        state = Path(tempfile.mkdtemp(prefix=f"localcloud-{name}-", dir="/var/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=f"localcloud-{name}-", dir="/var/tmp"))
         try:
             yield {
-                "LOCALCLOUD_STATE": str(state),
+                "LOCALCLOUD_STATE": str(folder / "state"),
                 "LOCALCLOUD_PORT": str(free_port()),
                 "LOCALCLOUD_TLS_PORT": str(free_port()),
                 "LOCALCLOUD_BRIDGE": f"lctest{slot}",
@@ -45,7 +45,7 @@ def own_settings(name: str) -> Iterator[dict[str, str]]:
                 "LOCALCLOUD_VPC_RANGE": f"10.{200 + slot}.0.0/20",
             }
         finally:
-            _remove(state)
+            _remove(folder)
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _remove(state: Path) -> None:
+def _remove(folder: Path) -> None:
     become = [] if os.geteuid() == 0 else ["sudo"]
-    subprocess.run([*become, "rm", "--recursive", "--force", "--one-file-system", str(state)], check=False)
-    shutil.rmtree(state, ignore_errors=True)
+    subprocess.run([*become, "rm", "--recursive", "--force", "--one-file-system", str(folder)], check=False)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -22,6 +22,7 @@ def small() -> Iterator[Daemon]:
     """A cloud whose state has a small file system of its own."""
     with own_settings("small") as settings:
         daemon = Daemon(os.environ | settings)
+        daemon.state.mkdir()
         disk = daemon.state.with_suffix(".disk")
         with disk.open("wb") as file:
             file.truncate(SIZE)

@@ -124,6 +124,7 @@ def config() -> Iterator[Config]:
     with own_settings("machines") as settings:
         config = Config.from_environment(settings)
         requirements.check(config)
+        config.state.mkdir()
         yield config
         teardown(config)
 

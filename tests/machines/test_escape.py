@@ -200,6 +200,7 @@ def neighbour(cloud: Cloud) -> Iterator[Cloud]:
     """Another cloud on this machine."""
     with own_settings("neighbour") as settings:
         config = Config.from_environment(settings)
+        config.state.mkdir()
         network = Network(config)
         network.up()
         yield replace(cloud, config=config, disks=Disks(config), machines=Machines(config), network=network)

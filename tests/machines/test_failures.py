@@ -54,7 +54,7 @@ def test_a_missing_tool(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.Monkey
         return
     spec = cloud.spec([cloud.base])
     monkeypatch.setitem(run.ENVIRONMENT, "PATH", str(tmp_path))
-    with pytest.raises(HostError, match=f"does not start: .*{missing}: not found|does not start: .*{missing}.*missing"):
+    with pytest.raises(HostError, match=f"does not start: .*{missing}.*(not found|missing|No such file)"):
         cloud.machines.start(spec)
     monkeypatch.undo()
     assert left_of(cloud, spec) == []
