@@ -100,10 +100,11 @@ def test_a_second_deploy_while_one_runs(checkout: Checkout) -> None:
         assert "Another run is under way here: deploy v7, process 1." in checkout.refused("deploy", "--version", "v1")
 
 
-def test_a_busy_port(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_busy_port(checkout: Checkout) -> None:
+    state = Path(checkout.cloud["LOCALCLOUD_STATE"]).with_name("elsewhere")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        elsewhere = {"LOCALCLOUD_STATE": str(tmp_path / "state"), "LOCALCLOUD_PORT": str(port)}
+        elsewhere = {"LOCALCLOUD_STATE": str(state), "LOCALCLOUD_PORT": str(port)}
         assert str(port) in checkout.refused("cloud.up", **elsewhere)
         assert "The local cloud did not start" in checkout.refused("deploy", **elsewhere)
 
