@@ -27,6 +27,9 @@ fi
 echo 1 >"/proc/sys/net/ipv4/conf/$1/proxy_arp"
 echo 0 >"/proc/sys/net/ipv4/neigh/$1/proxy_delay"
 echo 1 >"/proc/sys/net/ipv4/conf/$1/rp_filter"
+# Who calls a machine that is still booting asks for it again soon, not after the kernel's second; three seconds in all.
+echo 100 >"/proc/sys/net/ipv4/neigh/$1/retrans_time_ms"
+echo 30 >"/proc/sys/net/ipv4/neigh/$1/mcast_solicit"
 ip -batch - <<END
 link set $1 up
 route replace $4/32 dev $1 src $5
