@@ -23,7 +23,7 @@ from localcloud.api.metadata import Doors
 from localcloud.config import Config
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.machinery import Machinery
-from localcloud.host import orphans, requirements
+from localcloud.host import limits, orphans, requirements
 from localcloud.host.errors import HostError
 
 # Longer than any client waits between two polls, so that a kept connection is never closed under a POST.
@@ -39,6 +39,7 @@ def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then power everything off. Raises HostError when it cannot start."""
     _log_to_stderr()
     requirements.check(config)
+    limits.lift()
     config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
     with lock.claim(config):
         listener, tls_listener = _listener(config.port, "PORT"), _listener(config.tls_port, "TLS_PORT")
