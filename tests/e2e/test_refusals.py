@@ -7,13 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
+from tests.contract.support import until
 from tests.e2e.checkout import Checkout
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
@@ -154,25 +154,16 @@ def test_two_images_of_one_name(checkout: Checkout) -> None:
         for image in images:
             requests.delete(f"{endpoint}/v2/images/{image}", headers=headers, timeout=60)
         requests.delete(f"{endpoint}/v2/droplets/{droplet}", headers=headers, timeout=60)
-        _until(
-            lambda: requests.get(f"{endpoint}/v2/droplets/{droplet}", headers=headers, timeout=60).status_code == 404
-        )
+        until(lambda: requests.get(f"{endpoint}/v2/droplets/{droplet}", headers=headers, timeout=60).status_code == 404)
 
 
 def _snapshot(endpoint: str, headers: dict[str, str], droplet: int, name: str) -> int:
     url = f"{endpoint}/v2/droplets/{droplet}"
-    _until(lambda: requests.get(url, headers=headers, timeout=60).json()["droplet"]["locked"] is False)
+    until(lambda: requests.get(url, headers=headers, timeout=60).json()["droplet"]["locked"] is False)
     known = {each["id"] for each in requests.get(f"{url}/snapshots", headers=headers, timeout=60).json()["snapshots"]}
     answer = requests.post(f"{url}/actions", json={"type": "snapshot", "name": name}, headers=headers, timeout=60)
     assert answer.status_code == 201, answer.text
     action = f"{endpoint}/v2/actions/{answer.json()['action']['id']}"
-    _until(lambda: requests.get(action, headers=headers, timeout=60).json()["action"]["status"] == "completed")
+    until(lambda: requests.get(action, headers=headers, timeout=60).json()["action"]["status"] == "completed")
     found = {each["id"] for each in requests.get(f"{url}/snapshots", headers=headers, timeout=60).json()["snapshots"]}
     return int((found - known).pop())
-
-
-def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
