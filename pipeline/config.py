@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,57 @@ from pipeline.errors import PipelineError
 
 DIGITALOCEAN = "https://api.digitalocean.com"
 LOCAL = "local"
-_KNOWN = {"image": {"base"}, "droplet": {"region", "size"}, "verification": {"deadline"}}
+_KNOWN = {
+    "image": {"base"},
+    "droplet": {"region", "size"},
+    "verification": {"deadline"},
+    "secrets": {"names", "source", "vault"},
+}
+_VAULT = {"address", "mount", "path", "database_mount", "database_role"}
+SOURCES = ("environment", "file", "vault")
+_OURS = {"APP_DATABASE_URL", "APP_IMAGE", "APP_RELEASE"}
+VARIABLE = r"[A-Z][A-Z0-9_]*"
+
+
+@dataclass(frozen=True)
+class VaultSettings:
+    """Where in Vault an environment's secrets are: the KV v2 engine at ``mount``, and one secret of it at ``path``.
+
+    ``database_role``, where it is not empty, is the role of the database engine at ``database_mount`` that hands out
+    the app's database credentials. An empty ``address`` means VAULT_ADDR.
+    """
+
+    address: str = ""
+    mount: str = "secret"
+    path: str = "slipway/{environment}"
+    database_mount: str = "database"
+    database_role: str = ""
+
+
+@dataclass(frozen=True)
+class SecretSettings:
+    """The names of the app's secrets, environment variables all, and the one source that has them."""
+
+    names: Sequence[str] = ()
+    source: str = "environment"
+    vault: VaultSettings = VaultSettings()
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> SecretSettings:
+        """Read the table [secrets]; raises PipelineError for what is of no use in it."""
+        names, source, vault = data.get("names", []), data.get("source", "environment"), data.get("vault", {})
+        if not isinstance(names, list) or not all(isinstance(n, str) and re.fullmatch(VARIABLE, n) for n in names):
+            raise PipelineError("slipway.toml has no valid secrets.names.", 'Variables\' names, as in ["APP_API_KEY"].')
+        if taken := sorted(_OURS & set(names)):
+            raise PipelineError(f"secrets.names has {', '.join(taken)}, which the pipeline itself provides.")
+        if source not in SOURCES:
+            raise PipelineError("slipway.toml has no valid secrets.source.", f"Known: {', '.join(SOURCES)}.")
+        if not isinstance(vault, dict) or not all(isinstance(value, str) for value in vault.values()):
+            raise PipelineError("slipway.toml has no valid secrets.vault.", "A table of texts.")
+        if unknown := sorted(set(vault) - _VAULT):
+            known = f"Known: {', '.join(sorted(_VAULT))}."
+            raise PipelineError(f"slipway.toml has an unknown setting: secrets.vault.{unknown[0]}.", known)
+        return cls(tuple(names), source, VaultSettings(**vault))
 
 
 @dataclass(frozen=True)
@@ -29,6 +79,7 @@ class Project:
     region: str
     size: str
     deadline: float
+    secrets: SecretSettings = SecretSettings()
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -48,6 +99,7 @@ class Project:
             region=_setting(data, "droplet", "region", str),
             size=_setting(data, "droplet", "size", str),
             deadline=float(_setting(data, "verification", "deadline", (int, float))),
+            secrets=SecretSettings.parse(data.get("secrets", {})),
         )
 
     @property

@@ -6,6 +6,8 @@ knows beforehand which key will answer: nothing is trusted on first use, and not
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +60,20 @@ class DeployKey:
 
     def host_key(self, name: str) -> HostKey:
         """The host key of a droplet, the same for the same name each time."""
-        raw = self._key.private_bytes_raw()
-        seed = HKDF(hashes.SHA256(), length=32, salt=None, info=f"slipway host key {name}".encode()).derive(raw)
-        key = Ed25519PrivateKey.from_private_bytes(seed)
+        key = Ed25519PrivateKey.from_private_bytes(self._derive(f"slipway host key {name}"))
         return HostKey(_private_text(key), _public_text(key))
+
+    def fingerprint(self, name: str, value: str) -> str:
+        """Twelve digits that tell whether the secret `name` has changed, and nothing of its value.
+
+        HMAC-SHA256 under a key that follows from the deploy key: who does not have that cannot try values.
+        """
+        mac = hmac.new(self._derive("slipway secret fingerprints"), f"{name}\0{value}".encode(), hashlib.sha256)
+        return mac.hexdigest()[:12]
+
+    def _derive(self, purpose: str) -> bytes:
+        raw = self._key.private_bytes_raw()
+        return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(raw)
 
 
 def _parse(text: str, origin: str) -> Ed25519PrivateKey:

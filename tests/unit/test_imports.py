@@ -28,7 +28,7 @@ SHARED = {
     "localcloud.config",
     "localcloud.host.errors",
 }
-WALLS = ("digitalocean", "packerpy", "python_terraform", "paramiko")
+WALLS = ("digitalocean", "hvac", "packerpy", "paramiko", "psycopg", "python_terraform")
 
 
 def modules(package: str) -> Iterator[tuple[str, set[str]]]:
