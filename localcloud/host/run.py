@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "HOME": "/root",
 }
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TMPDIR")
 
 
@@ -46,6 +47,24 @@ def run(argv: Sequence[str], *, input: str | None = None, check: bool = True, ti
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise HostError(f"{argv[0]} failed ({done.returncode}): {said[-1] if said else ' '.join(argv)}")
     return done.stdout
+
+
+def pour(argv: Sequence[str], *, source: Path | None, target: Path | None, timeout: float) -> None:
+    """Run ``argv`` with its input from one file and its output into another, which only root may read.
+
+    Raises ``HostError`` as :func:`run` does; ``timeout`` is in seconds.
+    """
+    env = environment() | {orphans.OWNER: orphans.mark()}
+    with open(source or os.devnull, "rb") as read, open(os.open(target or os.devnull, WRITE, 0o600), "wb") as write:
+        try:
+            done = subprocess.run(argv, stdin=read, stdout=write, stderr=subprocess.PIPE, timeout=timeout, env=env)
+        except FileNotFoundError:
+            raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
+        except subprocess.TimeoutExpired:
+            raise HostError(f"{argv[0]} did not end within {timeout:g} seconds: {' '.join(argv)}") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise HostError(f"{argv[0]} failed ({done.returncode}): {said[-1] if said else ' '.join(argv)}")
 
 
 def attached(argv: Sequence[str]) -> int:

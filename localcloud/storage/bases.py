@@ -19,8 +19,12 @@ from localcloud.host.errors import HostError
 from localcloud.host.inside import SHIFT
 from localcloud.host.run import run
 from localcloud.storage.archives import KEYRING, SUITE, archives
+from localcloud.storage.databases import install
 
-SLUGS = ("debian-12-x64",)
+DEBIAN, POSTGRES = "debian-12-x64", "debian-12-postgres"
+SLUGS = (DEBIAN,)
+"""What droplets can be made of; the other is the database machines' own, made when the first one is asked for."""
+
 RECIPE = 1
 """Goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
 
@@ -63,7 +67,7 @@ class BaseImages:
 
     def path(self, slug: str) -> Path:
         """Where the base of ``slug`` is (to be) found. Keep it with each image: a later recipe has another."""
-        if slug not in SLUGS:
+        if slug not in (*SLUGS, POSTGRES):
             raise HostError(f"There is no base image {slug}.", f"Choose one of {', '.join(SLUGS)}.")
         return self._folder / f"{slug}-r{RECIPE}"
 
@@ -72,7 +76,7 @@ class BaseImages:
         return self.path(slug).is_dir()
 
     def ensure(self, slug: str, progress: Callable[[str], None] = lambda line: None) -> Path:
-        """Return the base, making it first if need be (about a minute); one process makes, others wait.
+        """Return the base, making it first if need be (a minute or two); one process makes, others wait.
 
         Raises ``HostError`` when Debian cannot be fetched or unpacked.
         """
@@ -81,12 +85,19 @@ class BaseImages:
             self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             with _locked(self._folder / f".{base.name}.lock"):
                 if not base.is_dir():
-                    self._make(base, progress)
+                    self._make(slug, base, progress)
         return base
 
-    def _make(self, base: Path, progress: Callable[[str], None]) -> None:
+    def _make(self, slug: str, base: Path, progress: Callable[[str], None]) -> None:
         draft = base.with_name(f".{base.name}.draft")
         _discard(draft)
+        if slug == POSTGRES:
+            install(self.ensure(DEBIAN, progress), draft, progress)
+        else:
+            self._bootstrap(draft, progress)
+        draft.rename(base)
+
+    def _bootstrap(self, draft: Path, progress: Callable[[str], None]) -> None:
         sources = [archive.line() for archive in archives()]
         progress(f"Making the base image of Debian {SUITE} (once on this machine, about a minute)")
         text = "".join(f"{line}\n" for line in sources)
@@ -94,7 +105,6 @@ class BaseImages:
         _finish(draft)
         progress("Handing the base image over to the droplets' user namespace")
         shift(draft)
-        draft.rename(base)
 
 
 def _discard(draft: Path) -> None:

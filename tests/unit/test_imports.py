@@ -25,6 +25,7 @@ SHARED = {
     "pipeline.errors",
     "pipeline.progress",
     "pipeline.config",
+    "localcloud.certificates",
     "localcloud.config",
     "localcloud.host.errors",
 }

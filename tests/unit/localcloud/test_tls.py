@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from localcloud import tls
+from localcloud import certificates, tls
 from localcloud.config import Config
 
 
@@ -53,7 +53,7 @@ def test_the_bundle_holds_what_the_system_trusts_too(config: Config) -> None:
 
 def test_what_expires_soon_is_made_anew(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as short:
-        short.setattr(tls, "SERVER_DAYS", tls.RENEW_DAYS - 1)
+        short.setattr(certificates, "SERVER_DAYS", certificates.RENEW_DAYS - 1)
         tls.context(config)
     authority, server = read(tls.authority_file(config)), read(config.state / "tls/server.pem")
     tls.context(config)

@@ -1,0 +1,21 @@
+"""Where things are in a machine of the base image: shared by what makes the base and by what uses it."""
+
+from __future__ import annotations
+
+VERSION = "15"
+"""PostgreSQL's, as Debian 12 has it."""
+
+PORT, POOL_PORT = 25060, 25061
+ADMIN, DEFAULT_DATABASE = "doadmin", "defaultdb"
+
+OWNER = 900
+"""User and group id of ``postgres`` in the base image, where it is the first to be made."""
+
+PROGRAMS = f"/usr/lib/postgresql/{VERSION}/bin"
+DATA = f"/var/lib/postgresql/{VERSION}/main"
+SETTINGS = f"/etc/postgresql/{VERSION}/main"
+SOCKETS = "/run/postgresql"
+TLS = "/etc/postgresql/tls"
+POOLER = "/etc/pgbouncer"
+
+SERVER_UNIT, POOLER_UNIT = "localcloud-postgres.service", "pgbouncer.service"
