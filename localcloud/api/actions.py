@@ -1,4 +1,4 @@
-"""/v2/actions: everything that was ever done, newest first."""
+"""/v2/actions: everything that was ever done, newest first; what is done to databases is not told, as there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from localcloud.api import regions
 from localcloud.api.http import Call, Reply, listing
 from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.errors import NotFound
-from localcloud.engine.records import Action
+from localcloud.engine.records import DATABASE, Action
 
 
 def render(action: Action) -> dict[str, Any]:
@@ -46,12 +46,13 @@ def one_of_resource(call: Call, resource_type: str, resource_id: int) -> Reply:
 
 
 def index(call: Call) -> Reply:
-    return listing(call, "actions", call.cloud.store.actions.page(call.page, newest=True), render)
+    found = call.cloud.store.actions.page(call.page, "resource_type != ?", DATABASE, newest=True)
+    return listing(call, "actions", found, render)
 
 
 def show(call: Call) -> Reply:
     action = call.cloud.store.actions.get(call.number("action"))
-    if action is None:
+    if action is None or action.resource_type == DATABASE:
         raise NotFound
     return Reply(200, {"action": render(action)})
 

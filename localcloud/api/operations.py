@@ -9,8 +9,11 @@ from localcloud.api.schemas import (
     ANYTHING,
     BACKUP_POLICY,
     BEGUN,
+    DATABASE_ORDER,
+    DATABASE_RULES,
     DROPLET_ORDER,
     ID,
+    INTEGER,
     NAME_OR_ID,
     TEXT,
     TRUTH,
@@ -61,6 +64,7 @@ def gone(summary: str, body: Schema | None = None, **query: Schema) -> Operation
     return Operation(summary, 204, None, body, query)
 
 
+CLUSTER = "/v2/databases/{cluster}"
 NAMED = with_all(some(name=TEXT), "name")
 DROPLET_ACTION = with_all(
     some(type=TEXT, name=TEXT, image=NAME_OR_ID, size=TEXT, disk=TRUTH, backup_policy=BACKUP_POLICY), "type"
@@ -198,10 +202,40 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("PATCH", "/v2/vpcs/{vpc}"): made("Change a VPC in part", "vpc", "vpc", VPC_CHANGE, 200),
     ("DELETE", "/v2/vpcs/{vpc}"): gone("Delete a VPC"),
     ("GET", "/v2/vpcs/{vpc}/members"): Operation(
-        "List the droplets in a VPC",
+        "List the droplets and databases in a VPC",
         answer=page("members", thing(urn=TEXT, name=TEXT, created_at=TEXT)),
         query={"resource_type": TEXT, **PAGE},
     ),
+    ("GET", "/v2/databases/options"): Operation(
+        "Tell what databases can be ordered", answer=thing(options=ANYTHING, version_availability=ANYTHING)
+    ),
+    ("GET", "/v2/databases"): listed("List database clusters", "databases", "database", tag_name=TEXT),
+    ("POST", "/v2/databases"): made("Create a database cluster", "database", "database", DATABASE_ORDER),
+    ("GET", CLUSTER): shown("Show a database cluster", "database"),
+    ("DELETE", CLUSTER): gone("Delete a database cluster"),
+    ("PUT", f"{CLUSTER}/resize"): Operation(
+        "Resize a database cluster", 202, body=some(size=TEXT, num_nodes=INTEGER, storage_size_mib=INTEGER)
+    ),
+    ("PUT", f"{CLUSTER}/migrate"): Operation(
+        "Move a database cluster to another region", 202, body=some(region=TEXT, private_network_uuid=TEXT)
+    ),
+    ("PUT", f"{CLUSTER}/maintenance"): gone("Set the maintenance window", some(day=TEXT, hour=TEXT)),
+    ("GET", f"{CLUSTER}/ca"): Operation("Show the authority of the servers", answer=thing(ca=thing(certificate=TEXT))),
+    ("GET", f"{CLUSTER}/firewall"): Operation(
+        "List trusted sources", answer=thing(rules=many(reference("database_rule")))
+    ),
+    ("PUT", f"{CLUSTER}/firewall"): gone("Replace all trusted sources", thing(rules=DATABASE_RULES)),
+    ("GET", f"{CLUSTER}/users"): listed("List a cluster's users", "users", "database_user"),
+    ("POST", f"{CLUSTER}/users"): made("Create a user", "user", "database_user", NAMED),
+    ("GET", f"{CLUSTER}/users/{{user}}"): shown("Show a user", "user", "database_user"),
+    ("DELETE", f"{CLUSTER}/users/{{user}}"): gone("Delete a user"),
+    ("POST", f"{CLUSTER}/users/{{user}}/reset_auth"): made(
+        "Give a user another password", "user", "database_user", some(), 200
+    ),
+    ("GET", f"{CLUSTER}/dbs"): listed("List the databases in a cluster", "dbs", "database_name"),
+    ("POST", f"{CLUSTER}/dbs"): made("Create a database", "db", "database_name", NAMED),
+    ("GET", f"{CLUSTER}/dbs/{{database}}"): shown("Show a database", "db", "database_name"),
+    ("DELETE", f"{CLUSTER}/dbs/{{database}}"): gone("Delete a database"),
     ("GET", "/v2/projects"): listed("List projects", "projects", "project"),
     ("POST", "/v2/projects"): made("Create a project", "project", "project", PROJECT_CHANGE),
     ("PUT", "/v2/projects/{project}"): made("Change a project", "project", "project", PROJECT_CHANGE, 200),

@@ -11,7 +11,7 @@ from localcloud.engine.projects import Resource
 from localcloud.engine.records import Project
 
 FIELDS = ("name", "description", "purpose", "environment")
-PATHS = {"droplet": "droplets", "floatingip": "floating_ips", "reservedip": "reserved_ips"}
+PATHS = {"droplet": "droplets", "floatingip": "floating_ips", "reservedip": "reserved_ips", "dbaas": "databases"}
 
 
 def render(project: Project) -> dict[str, Any]:

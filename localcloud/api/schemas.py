@@ -172,10 +172,59 @@ RESOURCES: dict[str, Schema] = {
         created_at=TEXT,
         updated_at=TEXT,
     ),
+    "database": thing(
+        id=TEXT,
+        name=TEXT,
+        engine=TEXT,
+        version=TEXT,
+        num_nodes=INTEGER,
+        size=TEXT,
+        region=TEXT,
+        status=text("creating", "online", "resizing", "migrating", "forking"),
+        created_at=TEXT,
+        db_names=nullable(many(TEXT)),
+        users=nullable(many(reference("database_user"))),
+        connection=reference("database_connection"),
+        private_connection=reference("database_connection"),
+        maintenance_window=thing(day=TEXT, hour=TEXT, pending=TRUTH),
+        tags=many(TEXT),
+        private_network_uuid=TEXT,
+        project_id=TEXT,
+        storage_size_mib=INTEGER,
+        metrics_endpoints=many(thing(host=TEXT, port=INTEGER)),
+    ),
+    "database_connection": thing(
+        protocol=TEXT, uri=TEXT, database=TEXT, host=TEXT, port=INTEGER, user=TEXT, password=TEXT, ssl=TRUTH
+    ),
+    "database_user": thing(name=TEXT, role=text("primary", "normal"), password=TEXT),
+    "database_name": thing(name=TEXT),
+    "database_rule": thing(uuid=TEXT, cluster_uuid=TEXT, type=TEXT, value=TEXT, created_at=TEXT),
     "project_resource": thing(urn=TEXT, assigned_at=TEXT, links=thing(self=TEXT), status=TEXT),
 }
 
 BACKUP_POLICY = some(plan=text("daily", "weekly"), weekday=TEXT, hour=INTEGER)
+DATABASE_RULES = many(thing(type=text("ip_addr", "droplet", "tag", "k8s", "app"), value=TEXT))
+DATABASE_ORDER = with_all(
+    some(
+        name=TEXT,
+        engine=TEXT,
+        version=TEXT,
+        size=TEXT,
+        region=TEXT,
+        num_nodes=INTEGER,
+        storage_size_mib=INTEGER,
+        private_network_uuid=nullable(TEXT),
+        project_id=nullable(TEXT),
+        tags=nullable(many(TEXT)),
+        rules=nullable(DATABASE_RULES),
+        backup_restore=nullable(ANYTHING),
+    ),
+    "name",
+    "engine",
+    "size",
+    "region",
+    "num_nodes",
+)
 DROPLET_ORDER = with_all(
     some(
         name=TEXT,

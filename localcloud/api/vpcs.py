@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.api.http import NOTHING, Call, Reply, listing, whole
 from localcloud.engine.errors import Unprocessable
-from localcloud.engine.records import Droplet, Vpc
+from localcloud.engine.records import DatabaseCluster, Droplet, Vpc
 
 
 def render(vpc: Vpc) -> dict[str, Any]:
@@ -61,14 +61,16 @@ def delete(call: Call) -> Reply:
 
 
 def members(call: Call) -> Reply:
-    """Droplets are the only kind of member that there is here."""
-    found = call.cloud.vpcs.members(call.params["vpc"])
-    wanted = found if call.query.get("resource_type", "droplet") == "droplet" else []
-    return listing(call, "members", whole(wanted, call.page), _member)
+    """Droplets and database clusters, or those of one kind."""
+    found = [_member(member) for member in call.cloud.vpcs.members(call.params["vpc"])]
+    kind = call.query.get("resource_type")
+    wanted = [each for each in found if kind in (None, "", each["urn"].split(":")[1])]
+    return listing(call, "members", whole(wanted, call.page), dict)
 
 
-def _member(droplet: Droplet) -> dict[str, Any]:
-    return {"urn": f"do:droplet:{droplet.id}", "name": droplet.name, "created_at": droplet.created_at}
+def _member(member: Droplet | DatabaseCluster) -> dict[str, Any]:
+    urn = f"do:dbaas:{member.uuid}" if isinstance(member, DatabaseCluster) else f"do:droplet:{member.id}"
+    return {"urn": urn, "name": member.name, "created_at": member.created_at}
 
 
 ROUTES = [

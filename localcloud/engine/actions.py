@@ -103,6 +103,16 @@ class Actions:
         else:
             self._pool.submit(self._perform, action)
 
+    def run(self, action: Action) -> None:
+        """Do the action now, after what is being done to the resource. Raises HostError with the reason of a failure.
+
+        A fault that has actions hang is for those that are waited for, not for these.
+        """
+        self._perform(action)
+        ended = self.store.actions.get(action.id)
+        if ended is None or ended.status != COMPLETED:
+            raise HostError(ended.reason if ended and ended.reason else "The server is stopping.")
+
     def release(self, faults: Collection[int]) -> None:
         """Go on with what these faults held up."""
         released = [action for fault, action in self._held if fault in faults]

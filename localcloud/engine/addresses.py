@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from localcloud.engine.errors import Unprocessable
+from localcloud.engine.records import DatabaseNode, Droplet
+from localcloud.engine.store import Store
 
 
 def choose(candidates: Iterator[IPv4Address], used: Iterable[str], start: int) -> str:
@@ -21,3 +23,8 @@ def choose(candidates: Iterator[IPv4Address], used: Iterable[str], start: int) -
         if address not in taken:
             return address
     raise Unprocessable("The local cloud has no address left: delete something, or choose wider ranges.")
+
+
+def holders(store: Store) -> list[Droplet | DatabaseNode]:
+    """All machines, each of which holds a public and a private address."""
+    return [*store.droplets.find(), *store.database_nodes.find()]

@@ -14,6 +14,12 @@ from localcloud.engine.associated import Associated
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import BASES
 from localcloud.engine.changes import Changes
+from localcloud.engine.databases.clusters import Clusters
+from localcloud.engine.databases.jobs import Jobs
+from localcloud.engine.databases.nodes import Nodes
+from localcloud.engine.databases.numbers import number
+from localcloud.engine.databases.trusted import Trusted
+from localcloud.engine.databases.users import Users
 from localcloud.engine.droplet_actions import DropletActions
 from localcloud.engine.droplets import Droplets
 from localcloud.engine.faults import NETWORK, Fault, Faults
@@ -50,7 +56,8 @@ class Cloud:
         self.actions = Actions(self.store, self.faults)
         self.bases = Bases(machinery.bases, self.actions.stopping)
         self.keys = Keys(self.store)
-        self.tags = Tags(self.store)
+        self.trusted = Trusted(config, self.store, machinery.network)
+        self.tags = Tags(self.store, self.trusted.refresh)
         self.layers = Layers(self.store, machinery.disks)
         self.images = Images(config, self.store, self.tags, self.layers)
         self.custom_images = CustomImages(self.store, self.actions, self.images, machinery.imports)
@@ -59,10 +66,24 @@ class Cloud:
         self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags, self.vpcs)
         self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
         self.lifecycle = Lifecycle(
-            config, self.store, self.actions, machinery, self.bases, self.layers, self.tags, self.vpcs
+            config, self.store, self.actions, machinery, self.bases, self.layers, self.tags, self.vpcs, self.trusted
         )
         self.droplet_actions = DropletActions(self.store, self.actions, self.droplets, self.images)
         self.associated = Associated(self.store, self.actions, self.droplets, self.tags)
+        self.database_nodes = Nodes(config, self.store, machinery, self.bases, self.vpcs, self.trusted, self.faults)
+        self.databases = Clusters(
+            config,
+            self.store,
+            self.actions,
+            self.bases,
+            self.database_nodes,
+            self.trusted,
+            self.tags,
+            self.vpcs,
+            self.projects,
+        )
+        self.database_jobs = Jobs(self.store, self.actions, self.database_nodes)
+        self.database_users = Users(self.store, self.actions, self.databases, self.database_nodes, self.database_jobs)
         Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
@@ -76,6 +97,7 @@ class Cloud:
         self.machinery.network.up()
         self.vpcs.seed()
         self.machinery.network.set_floating(self.floating_ips.table())
+        self.trusted.refresh()
         for slug in BASES:
             self.bases.prepare(slug)
         self._remove_strays()
@@ -98,7 +120,7 @@ class Cloud:
         self.actions.paused = True
         try:
             self.actions.drain()
-            machines = {droplet.id for droplet in self.store.droplets.find()}
+            machines = {droplet.id for droplet in self.store.droplets.find()} | self._database_machines()
             self._each(machines | self.machinery.machines.running(), self.lifecycle.dismantle)
             self.machinery.network.set_floating({})
             self.vpcs.remove_bridges()
@@ -109,16 +131,17 @@ class Cloud:
             self.images.seed()
             self.projects.seed()
             self.vpcs.seed()
+            self.trusted.refresh()
         finally:
             self.actions.paused = False
 
     def add_fault(self, values: Mapping[str, Any]) -> Fault:
         """Have something go wrong. Raises Unprocessable, or NotFound when it is about a droplet that is not there."""
         if values.get("kind") == NETWORK:
-            self.droplets.record(values["droplet_id"] if type(values.get("droplet_id")) is int else 0)
+            self._check_machine(values)
         fault = self.faults.add(values)
         if fault.kind == NETWORK:
-            self.machinery.network.mute(self.config.interfaces(fault.droplet_id))
+            self._mute(fault)
         return fault
 
     def clear_faults(self, identifier: int | None = None) -> None:
@@ -126,14 +149,28 @@ class Cloud:
         gone = self.faults.clear(identifier)
         for fault in gone:
             if fault.kind == NETWORK:
-                self.machinery.network.mute(self.config.interfaces(fault.droplet_id), False)
+                self._mute(fault, False)
         self.actions.release([fault.id for fault in gone])
+
+    def _check_machine(self, values: Mapping[str, Any]) -> None:
+        if isinstance(values.get("database_id"), str) and "droplet_id" not in values:
+            self.databases.record(values["database_id"])
+        else:
+            self.droplets.record(values["droplet_id"] if type(values.get("droplet_id")) is int else 0)
+
+    def _mute(self, fault: Fault, muted: bool = True) -> None:
+        """A fault of the network is about a droplet, or about all machines of a cluster."""
+        if not fault.database_id:
+            self.machinery.network.mute(self.config.interfaces(fault.droplet_id), muted)
+        elif cluster := self.store.database_clusters.first("uuid = ?", fault.database_id):
+            for node in self.database_nodes.of(cluster.id):
+                self.database_nodes.mute(node, muted)
 
     def _remove_strays(self) -> None:
         """What has no record, as a crash can leave it: machines, disks, layers; and what runs of those that are off."""
         known = {droplet.id: droplet for droplet in self.store.droplets.find()}
         found = self.machinery.machines.traces() | self.machinery.disks.known()
-        self._each(found - known.keys(), self.lifecycle.dismantle)
+        self._each(found - known.keys() - self._database_machines(), self.lifecycle.dismantle)
         self.layers.sweep()
         mounted = self.machinery.disks.mounted() | self.machinery.machines.running()
         idle = {
@@ -149,9 +186,13 @@ class Cloud:
         idle = {droplet.id for droplet in self.store.droplets.find("status = ?", ACTIVE)} - busy
         for droplet_id in sorted(idle - self.machinery.machines.running()):
             self.actions.submit(self.droplets.boot_again(droplet_id))
+        self.database_jobs.revive()
+
+    def _database_machines(self) -> set[int]:
+        return {number(node.id) for node in self.store.database_nodes.find()}
 
     def _watch(self) -> None:
-        """Notice machines that power themselves off."""
+        """Notice machines that power themselves off, and start those of databases again."""
         while not self.actions.stopping.wait(WATCH_SECONDS):
             try:
                 running = self.machinery.machines.running()
@@ -160,6 +201,8 @@ class Cloud:
                 for droplet in self.store.droplets.find("status = ?", ACTIVE):
                     if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
                         self.lifecycle.notice_off(droplet.id)
+                self.database_jobs.revive()
+                self.trusted.refresh()
             except HostError as error:
                 log.error("watching the machines: %s", error)
 

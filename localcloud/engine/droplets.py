@@ -9,7 +9,7 @@ from typing import Any
 
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
-from localcloud.engine.addresses import choose
+from localcloud.engine.addresses import choose, holders
 from localcloud.engine.catalogue import BASES, DEFAULT_REGION, REGIONS, SIZES
 from localcloud.engine.errors import NotFound, Unprocessable, Unsupported
 from localcloud.engine.images import Images
@@ -212,7 +212,7 @@ class Droplets:
         return tuple(key.public_key for key in found if key)
 
     def _add(self, name: str, order: DropletOrder, image: Image, keys: tuple[str, ...]) -> tuple[Droplet, Action]:
-        others = self.store.droplets.find()
+        others = holders(self.store)
         vpc = self.vpcs.choose(order.region or DEFAULT_REGION, order.vpc)
         droplet = self.store.droplets.add(
             Droplet(

@@ -52,4 +52,5 @@ PENDING_EVENTS = {
     "droplet": PENDING_DROPLET,
     "floating_ip": PENDING_ADDRESS,
     "image": "Image already has a pending event.",
+    "database": "The database cluster already has a pending event.",
 }

@@ -23,10 +23,10 @@ KINDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
     RESPONSE: ((), frozenset({"method", "path", "status", "retry_after"})),
     ACTION: ((HANG, ERROR), frozenset({"type", "reason"})),
     BOOT: ((NEVER, SLOW, LOST), frozenset({"name", "seconds"})),
-    NETWORK: ((LOST,), frozenset({"droplet_id"})),
+    NETWORK: ((LOST,), frozenset({"droplet_id", "database_id"})),
     MOVE: ((LOST,), frozenset({"address"})),
 }
-TEXTS = ("kind", "method", "path", "type", "effect", "name", "address", "reason")
+TEXTS = ("kind", "method", "path", "type", "effect", "name", "address", "reason", "database_id")
 NUMBERS = ("status", "retry_after", "seconds", "droplet_id", "count")
 
 
@@ -47,6 +47,7 @@ class Fault:
     seconds: int = 0
     address: str = "*"
     droplet_id: int = 0
+    database_id: str = ""
     count: int | None = 1
 
     def shown(self) -> dict[str, Any]:
@@ -100,9 +101,10 @@ class Faults:
         """Whether the move of this floating IP is to be lost."""
         return self._take(MOVE, lambda f: fnmatchcase(address, f.address))
 
-    def holds(self, kind: str, droplet_id: int) -> bool:
-        """Whether a fault of this kind is about this droplet."""
-        return any(fault.kind == kind and fault.droplet_id == droplet_id for fault in self.all())
+    def holds(self, kind: str, droplet_id: int = 0, database_id: str = "") -> bool:
+        """Whether a fault of this kind is about this droplet, or this cluster."""
+        about = (kind, droplet_id, database_id)
+        return any((fault.kind, fault.droplet_id, fault.database_id) == about for fault in self.all())
 
     def _take(self, kind: str, matches: Callable[[Fault], bool]) -> Fault | None:
         with self._lock:

@@ -12,6 +12,7 @@ from localcloud.config import Config
 from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import SIZES
+from localcloud.engine.databases.trusted import Trusted
 from localcloud.engine.faults import LOST, NETWORK, NEVER, SLOW, Fault
 from localcloud.engine.layers import Layers
 from localcloud.engine.machinery import Machinery
@@ -43,6 +44,7 @@ class Lifecycle:
         layers: Layers,
         tags: Tags,
         vpcs: Vpcs,
+        trusted: Trusted,
     ) -> None:
         self.config = config
         self.store = store
@@ -55,6 +57,7 @@ class Lifecycle:
         self.tags = tags
         self._muted: set[int] = set()
         self.vpcs = vpcs
+        self.trusted = trusted
         actions.jobs |= {
             "create": self._create,
             "destroy": self._destroy,
@@ -74,6 +77,7 @@ class Lifecycle:
         write_seed(root, self._seed(droplet))
         if droplet.ipv6:
             self.network.enable_ipv6()
+        self.trusted.refresh()
         fault = self.actions.faults.boot(droplet.name)
         self._mute(droplet, fault)
         self.machines.start(replace(self.spec(droplet, root), boots=not (fault and fault.effect == NEVER)))
@@ -160,6 +164,7 @@ class Lifecycle:
             self.tags.forget(DROPLET, droplet_id)
             self.store.memberships.delete("urn = ?", f"do:droplet:{droplet_id}")
             self.store.droplets.delete("id = ?", droplet_id)
+        self.trusted.refresh()
 
     def _shutdown(self, action: Action) -> Settle:
         droplet_id = action.resource_id

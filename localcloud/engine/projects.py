@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from localcloud.engine.errors import NotFound, Precondition, Unprocessable
-from localcloud.engine.records import Listing, Membership, Page, Project, now
+from localcloud.engine.records import ERRORED, Listing, Membership, Page, Project, now
 from localcloud.engine.store import Store
 
 DEFAULT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, "default.project.localcloud"))
@@ -28,7 +28,7 @@ class Resource:
 
 
 class Projects:
-    """Droplets and floating IPs can be put into projects; nothing else that DigitalOcean allows there exists here."""
+    """Droplets, floating IPs and databases can be put into projects; there is nothing else here."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -140,7 +140,8 @@ class Projects:
         """The URN of each resource, and since when it is there."""
         droplets = [(f"do:droplet:{droplet.id}", droplet.created_at) for droplet in self.store.droplets.find()]
         addresses = [(f"do:floatingip:{ip.address}", ip.created_at) for ip in self.store.floating_ips.find()]
-        return droplets + addresses
+        clusters = self.store.database_clusters.find(f"NOT doomed AND status != '{ERRORED}'")
+        return droplets + addresses + [(f"do:dbaas:{each.uuid}", each.created_at) for each in clusters]
 
     def _check(self, values: dict[str, str]) -> None:
         for name, most in (("name", NAME_LENGTH), ("purpose", PURPOSE_LENGTH), ("description", DESCRIPTION_LENGTH)):

@@ -10,8 +10,10 @@ from typing import Any, Generic, TypeVar
 NEW, ACTIVE, OFF = "new", "active", "off"
 IN_PROGRESS, COMPLETED, ERRORED = "in-progress", "completed", "errored"
 AVAILABLE, PENDING, IMPORTING = "available", "pending", "import"
-DROPLET, FLOATING_IP, IMAGE = "droplet", "floating_ip", "image"
+DROPLET, FLOATING_IP, IMAGE, DATABASE = "droplet", "floating_ip", "image", "database"
 SNAPSHOT, BACKUP = "snapshot", "backup"
+CREATING, ONLINE, RESIZING, MIGRATING = "creating", "online", "resizing", "migrating"
+PRIMARY, REPLICA, NORMAL = "primary", "replica", "normal"
 
 T = TypeVar("T")
 
@@ -180,6 +182,80 @@ class Layer:
 
     id: int = 0
     name: str = ""
+
+
+@dataclass(frozen=True)
+class DatabaseCluster:
+    """A managed PostgreSQL. One that could not be made stays as the memory of why; one to be deleted is `doomed`."""
+
+    id: int = 0
+    uuid: str = ""
+    name: str = ""
+    version: str = ""
+    status: str = CREATING
+    size: str = ""
+    region: str = ""
+    vpc: str = ""
+    storage_mib: int = 0
+    maintenance_day: str = ""
+    maintenance_hour: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    autoscale: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    doomed: bool = False
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class DatabaseNode:
+    """One machine of a cluster: its primary, or a replica, which has a name and a uuid of its own."""
+
+    id: int = 0
+    cluster: int = 0
+    uuid: str = ""
+    name: str = ""
+    role: str = PRIMARY
+    status: str = CREATING
+    size: str = ""
+    region: str = ""
+    vpc: str = ""
+    public_address: str = ""
+    private_address: str = ""
+    base_path: str = ""
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class DatabaseUser:
+    """Somebody who may log in to a cluster; `doadmin` has the role `primary`, all others are `normal`."""
+
+    id: int = 0
+    cluster: int = 0
+    name: str = ""
+    role: str = NORMAL
+    password: str = ""
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class DatabaseName:
+    """One of the databases in a cluster."""
+
+    id: int = 0
+    cluster: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class DatabaseRule:
+    """A trusted source of a cluster: an address or range, or the droplets that an id or a tag names."""
+
+    id: int = 0
+    cluster: int = 0
+    uuid: str = ""
+    type: str = ""
+    value: str = ""
+    created_at: str = field(default_factory=now)
 
 
 @dataclass(frozen=True)

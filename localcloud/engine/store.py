@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get
 
 from localcloud.engine.records import (
     Action,
+    DatabaseCluster,
+    DatabaseName,
+    DatabaseNode,
+    DatabaseRule,
+    DatabaseUser,
     Droplet,
     FloatingIP,
     Image,
@@ -199,6 +204,11 @@ class Store:
         self.vpcs = Table(self.database, Vpc, "vpcs", "uuid")
         self.projects = Table(self.database, Project, "projects", "uuid")
         self.memberships = Table(self.database, Membership, "memberships", "urn", "project")
+        self.database_clusters = Table(self.database, DatabaseCluster, "database_clusters", "uuid")
+        self.database_nodes = Table(self.database, DatabaseNode, "database_nodes", "cluster")
+        self.database_users = Table(self.database, DatabaseUser, "database_users", "cluster")
+        self.database_names = Table(self.database, DatabaseName, "database_names", "cluster")
+        self.database_rules = Table(self.database, DatabaseRule, "database_rules", "cluster")
         self.transaction = self.database.transaction
 
     def clear(self) -> None:
@@ -220,6 +230,11 @@ class Store:
             self.vpcs,
             self.projects,
             self.memberships,
+            self.database_clusters,
+            self.database_nodes,
+            self.database_users,
+            self.database_names,
+            self.database_rules,
         )
 
     def close(self) -> None:
@@ -229,6 +244,11 @@ class Store:
 if TYPE_CHECKING:  # the records satisfy the protocol: checked by mypy, free at run time
     _: tuple[type[Record], ...] = (
         Action,
+        DatabaseCluster,
+        DatabaseName,
+        DatabaseNode,
+        DatabaseRule,
+        DatabaseUser,
         Droplet,
         FloatingIP,
         Image,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from localcloud.engine.errors import NotFound, Unprocessable
-from localcloud.engine.records import DROPLET, IMAGE, Listing, Page, Tag, Tagging
+from localcloud.engine.records import DATABASE, DROPLET, IMAGE, Listing, Page, Tag, Tagging
 from localcloud.engine.store import Store
 
 NAME = re.compile(r"[a-zA-Z0-9_\-:]{1,255}")
 KINDS = ("droplet", "image", "volume", "volume_snapshot", "database")
 NAMED = "name = ? COLLATE NOCASE"
+
+Id = TypeVar("Id", int, str)
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class TagUse:
 class Tags:
     """Creating a tag that exists is no error; names differ in more than their capitals."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called after what carries a tag that was there before has changed."""
         self.store = store
+        self.changed = changed
 
     def create(self, name: str) -> TagUse:
         with self.store.transaction():
@@ -53,6 +58,7 @@ class Tags:
             tag = self._tag(name)
             self.store.taggings.delete("tag_id = ?", tag.id)
             self.store.tags.delete("id = ?", tag.id)
+        self.changed()
 
     def attach(self, name: str, resources: Iterable[tuple[str, str]]) -> None:
         """Tag (type, id) pairs. Raises NotFound for an unknown tag or resource, before anything is tagged."""
@@ -61,6 +67,7 @@ class Tags:
             for kind, identifier in resources:
                 self._check(kind, identifier)
                 self._tie(tag, kind, identifier)
+        self.changed()
 
     def detach(self, name: str, resources: Iterable[tuple[str, str]]) -> None:
         with self.store.transaction():
@@ -69,27 +76,29 @@ class Tags:
                 self.store.taggings.delete(
                     "tag_id = ? AND resource_type = ? AND resource_id = ?", tag.id, kind, identifier
                 )
+        self.changed()
 
-    def label(self, names: Sequence[str], kind: str, identifier: int) -> None:
+    def label(self, names: Sequence[str], kind: str, identifier: int | str) -> None:
         """Tag a resource at its creation; tags are made as needed."""
         for name in names:
             self._tie(self.ensure(name), kind, str(identifier))
 
-    def forget(self, kind: str, identifier: int) -> None:
+    def forget(self, kind: str, identifier: int | str) -> None:
         """A resource is gone."""
         self.store.taggings.delete("resource_type = ? AND resource_id = ?", kind, str(identifier))
 
-    def of(self, kind: str, identifiers: Sequence[int]) -> dict[int, list[str]]:
+    def of(self, kind: str, identifiers: Sequence[Id]) -> dict[Id, list[str]]:
         """The tag names of many resources, asked for at once."""
-        found: dict[int, list[str]] = {identifier: [] for identifier in identifiers}
+        found: dict[Id, list[str]] = {identifier: [] for identifier in identifiers}
+        by_text: dict[str, list[str]] = {str(identifier): names for identifier, names in found.items()}
         marks = ", ".join("?" * len(found))
         rows = self.store.database.rows(
             "SELECT resource_id, name FROM taggings JOIN tags ON tags.id = tag_id"
             f" WHERE resource_type = ? AND resource_id IN ({marks}) ORDER BY taggings.id",
-            [kind, *map(str, found)],
+            [kind, *by_text],
         )
         for row in rows:
-            found[int(row["resource_id"])].append(row["name"])
+            by_text[row["resource_id"]].append(row["name"])
         return found
 
     def _tag(self, name: str) -> Tag:
@@ -110,6 +119,8 @@ class Tags:
         if kind == DROPLET and self.store.droplets.get(number):
             return
         if kind == IMAGE and self.store.images.first("id = ? AND NOT deleted", number):
+            return
+        if kind == DATABASE and self.store.database_clusters.first("uuid = ? AND NOT doomed", identifier):
             return
         raise NotFound
 

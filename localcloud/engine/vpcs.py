@@ -10,7 +10,7 @@ from itertools import islice
 from localcloud.config import Config
 from localcloud.engine.catalogue import DEFAULT_REGION, REGIONS
 from localcloud.engine.errors import Forbidden, NotFound, Unprocessable
-from localcloud.engine.records import Droplet, Listing, Page, Vpc
+from localcloud.engine.records import DatabaseCluster, DatabaseNode, Droplet, Listing, Page, Vpc
 from localcloud.engine.store import Store
 from localcloud.network import Network, bridges
 
@@ -95,7 +95,8 @@ class Vpcs:
         self._tell()
         self.network.remove_vpc(self.bridge(vpc))
 
-    def members(self, identifier: str) -> list[Droplet]:
+    def members(self, identifier: str) -> list[Droplet | DatabaseCluster]:
+        """The droplets and the database clusters in a VPC. Raises NotFound."""
         return self._members(self.get(identifier))
 
     def choose(self, region: str, identifier: str | None) -> Vpc:
@@ -108,11 +109,11 @@ class Vpcs:
             raise Unprocessable("You specified an invalid VPC for Droplet creation.")
         return vpc
 
-    def of(self, droplet: Droplet) -> Vpc:
-        """The VPC that a droplet is in."""
+    def of(self, droplet: Droplet | DatabaseNode) -> Vpc:
+        """The VPC that a machine is in."""
         return self.all_of([droplet])[droplet.id]
 
-    def all_of(self, droplets: Sequence[Droplet]) -> dict[int, Vpc]:
+    def all_of(self, droplets: Sequence[Droplet | DatabaseNode]) -> dict[int, Vpc]:
         """The VPCs of many droplets, asked for at once; one of before there were VPCs is in its region's default."""
         names = sorted({droplet.vpc for droplet in droplets})
         marks = ", ".join("?" * len(names))
@@ -138,8 +139,11 @@ class Vpcs:
         for vpc in self.store.vpcs.find():
             self.network.remove_vpc(self.bridge(vpc))
 
-    def _members(self, vpc: Vpc) -> list[Droplet]:
-        return self.store.droplets.find("vpc = ?", vpc.uuid)
+    def _members(self, vpc: Vpc) -> list[Droplet | DatabaseCluster]:
+        clusters = self.store.database_clusters.find(
+            "id IN (SELECT cluster FROM database_nodes WHERE vpc = ?)", vpc.uuid
+        )
+        return [*self.store.droplets.find("vpc = ?", vpc.uuid), *clusters]
 
     def _add(self, vpc: Vpc) -> Vpc:
         used = {other.number for other in self.store.vpcs.find()}

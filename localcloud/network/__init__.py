@@ -4,7 +4,8 @@ public      each droplet's interface is routed, none is a port of the bridge: th
             gateway, and answers ARP for the whole range; so whatever droplets send each other is routed here, a
             neighbour's floating IP is reached with one's own source address, nobody can use an address that is
             not his, and one that nobody has answers "host unreachable" at once
-private     each VPC is a bridge with droplets only; the host has no address there
+private     each VPC is a bridge with droplets and databases only; the host has no address there
+databases   met by their trusted sources alone, at two ports, on both networks
 floating    one nftables map, so that an address moves in one transaction; what it translates to is the anchor address
             that each droplet has beside its public one, as at DigitalOcean
 """
@@ -22,7 +23,7 @@ from localcloud.config import Config
 from localcloud.host import inherit
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
-from localcloud.network import bridges, connections, foreign, ipv6
+from localcloud.network import bridges, connections, databases, foreign, ipv6
 from localcloud.network.rules import floating_rules, muted_rules, private_rules, ruleset
 
 RULE_PRIORITY = 5270
@@ -44,7 +45,7 @@ class Network:
         config = self._config
         check_ranges(config, json.loads(run(["ip", "-json", "-4", "address"])))
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        run(["nft", "-f", "-"], input=ruleset(config))
+        run(["nft", "-f", "-"], input=ruleset(config) + databases.bridge_ruleset(config))
         bridges.make(config.bridge)
         bridges.make_private(config.vpc_bridge)
         address = f"{config.gateway}/{config.range.prefixlen}"
@@ -66,7 +67,8 @@ class Network:
             run(["ip", "route", "del", *route.split()], check=False)
         for link in (config.bridge, *bridges.private(config)):
             bridges.remove(link)
-        run(["nft", "-f", "-"], input=f"table inet {config.table}\ndelete table inet {config.table}\n")
+        for table in (f"inet {config.table}", f"bridge {config.table}"):
+            run(["nft", "-f", "-"], input=f"table {table}\ndelete table {table}\n")
 
     def make_vpc(self, bridge: str) -> None:
         """Have the bridge of a VPC."""
@@ -80,6 +82,10 @@ class Network:
     def set_private(self, ranges: Iterable[IPv4Network]) -> None:
         """Say which ranges are VPCs', so that no droplet looks for their addresses elsewhere, in one transaction."""
         run(["nft", "-f", "-"], input=private_rules(self._config, ranges))
+
+    def set_databases(self, entrances: Iterable[databases.Entrance]) -> None:
+        """Say which machines are databases and who may reach them, in one transaction."""
+        run(["nft", "-f", "-"], input=databases.entrance_rules(self._config, entrances))
 
     def enable_ipv6(self) -> None:
         """Make ready for droplets that have IPv6. Raises ``HostError`` when this host has none."""

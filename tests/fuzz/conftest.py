@@ -17,12 +17,14 @@ from localcloud.api.app import build
 from localcloud.config import Config
 from localcloud.engine import lifecycle
 from localcloud.engine.cloud import Cloud
+from localcloud.engine.databases import nodes
 from localcloud.engine.records import IN_PROGRESS
 from tests.unit.localcloud.machines import Rooms
 
 TOKEN = "the-token-of-the-fuzzed-cloud"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJVnRsmBDBoBhMqiOsIsVLLs7SkbAqVvXFtVqdxBdnZT"
 ORDER = {"name": "fuzz", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64", "tags": ["fuzz"]}
+DATABASE = {"name": "fuzz", "engine": "pg", "size": "db-s-1vcpu-1gb", "region": "nyc3", "num_nodes": 1}
 SETTLED_SECONDS = 30.0
 
 
@@ -71,7 +73,12 @@ class Target:
             self.call("POST", f"/v2/droplets/{droplet}/actions", json={"type": "snapshot"}).raise_for_status()
         if not cloud.store.floating_ips.count():
             self.call("POST", "/v2/floating_ips", json={"region": "nyc3"}).raise_for_status()
+        if not cloud.store.database_clusters.count("NOT doomed AND status = 'online'"):
+            self.call("POST", "/v2/databases", json=DATABASE).raise_for_status()
         self.settle()
+        clusters = cloud.store.database_clusters.find("NOT doomed AND status = 'online'")[-2:]
+        for kind, name in (("users", "fuzz"), ("dbs", "fuzz")):
+            self.call("POST", f"/v2/databases/{clusters[-1].uuid}/{kind}", json={"name": name})
         droplets = [droplet.id for droplet in cloud.store.droplets.find()][-3:]
         images = [image.id for image in cloud.store.images.find("slug IS NULL AND NOT deleted")][-3:]
         return {
@@ -89,9 +96,13 @@ class Target:
             "name": ["fuzz"],
             "tag_name": ["fuzz"],
             "region": ["nyc3", "ams3"],
-            "size": ["s-1vcpu-1gb", "s-2vcpu-2gb"],
+            "size": ["s-1vcpu-1gb", "s-2vcpu-2gb", "db-s-1vcpu-1gb", "db-s-1vcpu-2gb"],
+            "engine": ["pg"],
             "type": ["snapshot", "shutdown", "power_on", "power_off", "rename", "rebuild", "resize", "assign"],
             "project": ["default"],
+            "cluster": [cluster.uuid for cluster in clusters],
+            "user": ["fuzz", "doadmin"],
+            "database": ["fuzz", "defaultdb"],
         }
 
 
@@ -100,6 +111,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("fuzz")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lifecycle, "write_seed", lambda root, seed: None)
+        patch.setattr(nodes, "write_server", lambda root, spec: None)
         cloud = Cloud(Config.from_environment({"LOCALCLOUD_STATE": str(folder)}), Rooms(folder).machinery())
         cloud.start()
         with _served(cloud) as (port, session):

@@ -11,6 +11,7 @@ import pytest
 from localcloud.config import Config
 from localcloud.engine import lifecycle
 from localcloud.engine.cloud import Cloud
+from localcloud.engine.databases import nodes
 from localcloud.engine.records import IN_PROGRESS
 from tests.unit.localcloud.machines import Rooms
 
@@ -18,6 +19,7 @@ from tests.unit.localcloud.machines import Rooms
 @pytest.fixture
 def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
     monkeypatch.setattr(lifecycle, "write_seed", lambda root, seed: None)
+    monkeypatch.setattr(nodes, "write_server", lambda root, spec: None)
     return Rooms(tmp_path)
 
 

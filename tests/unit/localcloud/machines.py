@@ -11,6 +11,7 @@ from typing import cast
 from localcloud.engine.machinery import Machinery
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
+from localcloud.network.databases import Entrance
 
 
 class Rooms:
@@ -25,6 +26,9 @@ class Rooms:
         self.disks: set[int] = set()
         self.layers: set[str] = set()
         self.floating: dict[IPv4Address, IPv4Address] = {}
+        self.entrances: list[Entrance] = []
+        self.muted: set[tuple[str, str]] = set()
+        self.servers: dict[str, Server] = {}
 
     def machinery(self) -> Machinery:
         return cast(Machinery, _Bundle(self))
@@ -149,6 +153,21 @@ class Rooms:
         if target:
             self.floating[address] = target
 
+    def set_databases(self, entrances: Iterable[Entrance]) -> None:
+        self.entrances = list(entrances)
+
+    def mute(self, interfaces: tuple[str, str], muted: bool = True) -> None:
+        (self.muted.add if muted else self.muted.discard)(interfaces)
+
+    def certificate(self) -> bytes:
+        return b"the authority"
+
+    def issue(self, name: str, addresses: Sequence[IPv4Address]) -> None:
+        return None
+
+    def server(self, unit: str) -> Server:
+        return self.servers.setdefault(unit, Server(self))
+
     def detach(self, target: IPv4Address) -> None:
         self.floating = {address: found for address, found in self.floating.items() if found != target}
 
@@ -156,6 +175,39 @@ class Rooms:
         return []
 
 
+class Server:
+    """A PostgreSQL that only remembers: its users with their passwords, its databases."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.users: dict[str, str] = {}
+        self.databases: set[str] = set()
+
+    def wait_ready(self, timeout: float = 60) -> None:
+        self.rooms._step("wait_ready")
+
+    def create_user(self, name: str, password: str) -> None:
+        self.rooms._step("create_user")
+        self.users[name] = password
+
+    def set_password(self, name: str, password: str) -> None:
+        self.rooms._step("set_password")
+        self.users[name] = password
+
+    def drop_user(self, name: str) -> None:
+        self.rooms._step("drop_user")
+        self.users.pop(name, None)
+
+    def create_database(self, name: str) -> None:
+        self.rooms._step("create_database")
+        self.databases.add(name)
+
+    def drop_database(self, name: str) -> None:
+        self.rooms._step("drop_database")
+        self.databases.discard(name)
+
+
 class _Bundle:
     def __init__(self, rooms: Rooms) -> None:
+        self.authority, self.postgres = rooms, rooms.server
         self.disks = self.machines = self.network = self.bases = self.imports = rooms

@@ -1,0 +1,250 @@
+"""/v2/databases: clusters of managed PostgreSQL, and what can be changed of one."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from localcloud.api.http import NOTHING, Call, Reply, listing
+from localcloud.engine.catalogue import REGIONS
+from localcloud.engine.databases import settings
+from localcloud.engine.databases.catalogue import DEFAULT_DATABASE, END_OF_LIFE, ENGINE, PORT, SIZES
+from localcloud.engine.databases.clusters import ClusterOrder, ClusterView, versions
+from localcloud.engine.errors import Unprocessable, Unsupported
+from localcloud.engine.records import CREATING, DatabaseName, DatabaseRule, DatabaseUser
+
+
+def connection(address: str, user: DatabaseUser, database: str = DEFAULT_DATABASE, port: int = PORT) -> dict[str, Any]:
+    """How to get in; the address is the host, since nothing here has a name."""
+    return {
+        "protocol": "postgresql",
+        "uri": f"postgresql://{user.name}:{quote(user.password)}@{address}:{port}/{database}?sslmode=require",
+        "database": database,
+        "host": address,
+        "port": port,
+        "user": user.name,
+        "password": user.password,
+        "ssl": True,
+    }
+
+
+def render(view: ClusterView) -> dict[str, Any]:
+    cluster, made = view.cluster, view.cluster.status != CREATING
+    return {
+        "id": cluster.uuid,
+        "name": cluster.name,
+        "engine": ENGINE,
+        "version": cluster.version,
+        "semantic_version": cluster.version,
+        "num_nodes": 1,
+        "size": cluster.size,
+        "region": cluster.region,
+        "status": cluster.status,
+        "created_at": cluster.created_at,
+        "db_names": [name.name for name in view.names] if made else None,
+        "users": [user(each) for each in view.users] if made else None,
+        "connection": connection(view.node.public_address, view.admin),
+        "private_connection": connection(view.node.private_address, view.admin),
+        "maintenance_window": {
+            "day": cluster.maintenance_day,
+            "hour": cluster.maintenance_hour,
+            "pending": False,
+            "description": [],
+        },
+        "tags": view.tags,
+        "private_network_uuid": view.vpc,
+        "project_id": view.project,
+        "storage_size_mib": cluster.storage_mib,
+        "metrics_endpoints": [],
+        "version_end_of_life": END_OF_LIFE,
+        "version_end_of_availability": END_OF_LIFE,
+    }
+
+
+def user(record: DatabaseUser) -> dict[str, Any]:
+    return {"name": record.name, "role": record.role, "password": record.password}
+
+
+def rule(call: Call, record: DatabaseRule) -> dict[str, Any]:
+    return {
+        "uuid": record.uuid,
+        "cluster_uuid": call.params["cluster"],
+        "type": record.type,
+        "value": record.value,
+        "created_at": record.created_at,
+    }
+
+
+def index(call: Call) -> Reply:
+    return listing(call, "databases", call.cloud.databases.page(call.page, call.query.get("tag_name")), render)
+
+
+def create(call: Call) -> Reply:
+    if call.body.get("backup_restore"):
+        raise Unsupported("The local cloud does not implement POST /v2/databases with backup_restore.")
+    order = ClusterOrder(
+        name=call.text("name") or "",
+        engine=call.text("engine") or "",
+        version=call.text("version") or next(iter(versions(call.cloud.config))),
+        size=call.text("size") or "",
+        region=call.text("region") or "",
+        nodes=_number(call, "num_nodes") or 1,
+        storage=_number(call, "storage_size_mib"),
+        vpc=call.text("private_network_uuid") or None,
+        project=call.text("project_id") or None,
+        tags=call.words("tags"),
+        rules=_rules(call),
+    )
+    return Reply(201, {"database": render(call.cloud.databases.create(order))})
+
+
+def show(call: Call) -> Reply:
+    return Reply(200, {"database": render(call.cloud.databases.get(call.params["cluster"]))})
+
+
+def delete(call: Call) -> Reply:
+    call.cloud.databases.delete(call.params["cluster"])
+    return NOTHING
+
+
+def resize(call: Call) -> Reply:
+    storage, nodes = _number(call, "storage_size_mib"), _number(call, "num_nodes")
+    call.cloud.databases.resize(call.params["cluster"], call.text("size") or "", nodes, storage)
+    return Reply(202)
+
+
+def migrate(call: Call) -> Reply:
+    vpc = call.text("private_network_uuid") or None
+    call.cloud.databases.migrate(call.params["cluster"], call.text("region") or "", vpc)
+    return Reply(202)
+
+
+def maintain(call: Call) -> Reply:
+    window = settings.window(call.text("day") or "", call.text("hour") or "")
+    call.cloud.databases.update(call.params["cluster"], **window)
+    return NOTHING
+
+
+def authority(call: Call) -> Reply:
+    call.cloud.databases.record(call.params["cluster"])
+    certificate = call.cloud.machinery.authority.certificate()
+    return Reply(200, {"ca": {"certificate": base64.b64encode(certificate).decode()}})
+
+
+def firewall(call: Call) -> Reply:
+    cluster = call.cloud.databases.record(call.params["cluster"])
+    return Reply(200, {"rules": [rule(call, each) for each in call.cloud.trusted.rules(cluster.id)]})
+
+
+def set_firewall(call: Call) -> Reply:
+    if "rules" not in call.body:
+        raise Unprocessable("rules is required")
+    call.cloud.databases.trust(call.params["cluster"], _rules(call))
+    return NOTHING
+
+
+def users(call: Call) -> Reply:
+    return listing(call, "users", call.cloud.database_users.users(call.params["cluster"], call.page), user)
+
+
+def create_user(call: Call) -> Reply:
+    for option in ("mysql_settings",):
+        if call.body.get(option):
+            raise Unprocessable(f"{option} is not for PostgreSQL")
+    made = call.cloud.database_users.create_user(call.params["cluster"], call.text("name") or "")
+    return Reply(201, {"user": user(made)})
+
+
+def show_user(call: Call) -> Reply:
+    return Reply(200, {"user": user(call.cloud.database_users.user(call.params["cluster"], call.params["user"]))})
+
+
+def delete_user(call: Call) -> Reply:
+    call.cloud.database_users.delete_user(call.params["cluster"], call.params["user"])
+    return NOTHING
+
+
+def reset_user(call: Call) -> Reply:
+    found = call.cloud.database_users.reset_user(call.params["cluster"], call.params["user"])
+    return Reply(200, {"user": user(found)})
+
+
+def names(call: Call) -> Reply:
+    return listing(call, "dbs", call.cloud.database_users.names(call.params["cluster"], call.page), _name)
+
+
+def create_name(call: Call) -> Reply:
+    made = call.cloud.database_users.create_name(call.params["cluster"], call.text("name") or "")
+    return Reply(201, {"db": _name(made)})
+
+
+def show_name(call: Call) -> Reply:
+    return Reply(200, {"db": _name(call.cloud.database_users.name(call.params["cluster"], call.params["database"]))})
+
+
+def delete_name(call: Call) -> Reply:
+    call.cloud.database_users.delete_name(call.params["cluster"], call.params["database"])
+    return NOTHING
+
+
+def options(call: Call) -> Reply:
+    """What can be ordered; what DigitalOcean has besides is not listed."""
+    offered = list(versions(call.cloud.config))
+    layouts = [{"num_nodes": 1, "sizes": list(SIZES)}]
+    ends = [{"version": v, "end_of_life": END_OF_LIFE, "end_of_availability": END_OF_LIFE} for v in offered]
+    return Reply(
+        200,
+        {
+            "options": {ENGINE: {"regions": list(REGIONS), "versions": offered, "layouts": layouts}},
+            "version_availability": {ENGINE: ends},
+        },
+    )
+
+
+def _name(record: DatabaseName) -> dict[str, Any]:
+    return {"name": record.name}
+
+
+def _rules(call: Call) -> list[tuple[str, str]]:
+    rules = call.body.get("rules") or []
+    if not isinstance(rules, list) or not all(isinstance(each, Mapping) for each in rules):
+        raise Unprocessable("rules must be a list of objects.")
+    return [(str(each.get("type") or ""), str(each.get("value") or "")) for each in rules]
+
+
+def _number(call: Call, name: str) -> int:
+    """A number of the body, which some clients write as text; 0 when absent. Raises Unprocessable."""
+    value = call.body.get(name)
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        value = int(value)
+    if value is None:
+        return 0
+    if type(value) is not int or value < 0:
+        raise Unprocessable(f"{name} must be a number, and not negative.")
+    return value
+
+
+ROUTES = [
+    ("GET", "/v2/databases/options", options),
+    ("GET", "/v2/databases", index),
+    ("POST", "/v2/databases", create),
+    ("GET", "/v2/databases/{cluster}", show),
+    ("DELETE", "/v2/databases/{cluster}", delete),
+    ("PUT", "/v2/databases/{cluster}/resize", resize),
+    ("PUT", "/v2/databases/{cluster}/migrate", migrate),
+    ("PUT", "/v2/databases/{cluster}/maintenance", maintain),
+    ("GET", "/v2/databases/{cluster}/ca", authority),
+    ("GET", "/v2/databases/{cluster}/firewall", firewall),
+    ("PUT", "/v2/databases/{cluster}/firewall", set_firewall),
+    ("GET", "/v2/databases/{cluster}/users", users),
+    ("POST", "/v2/databases/{cluster}/users", create_user),
+    ("GET", "/v2/databases/{cluster}/users/{user}", show_user),
+    ("DELETE", "/v2/databases/{cluster}/users/{user}", delete_user),
+    ("POST", "/v2/databases/{cluster}/users/{user}/reset_auth", reset_user),
+    ("GET", "/v2/databases/{cluster}/dbs", names),
+    ("POST", "/v2/databases/{cluster}/dbs", create_name),
+    ("GET", "/v2/databases/{cluster}/dbs/{database}", show_name),
+    ("DELETE", "/v2/databases/{cluster}/dbs/{database}", delete_name),
+]

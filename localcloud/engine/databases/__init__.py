@@ -1,0 +1,1 @@
+"""Managed PostgreSQL: clusters of machines of their own, which are no droplets."""

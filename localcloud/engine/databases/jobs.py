@@ -1,0 +1,135 @@
+"""What happens to a cluster's machines: one job per action, each safe to be done again after a crash."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from localcloud.engine.actions import Abandoned, Actions, Settle
+from localcloud.engine.databases.nodes import Nodes
+from localcloud.engine.records import DATABASE, ERRORED, ONLINE, Action, DatabaseCluster, DatabaseNode
+from localcloud.engine.store import Store
+
+AGAIN_SECONDS = 10.0
+"""Between two attempts to restart a machine that does not start."""
+
+log = logging.getLogger("localcloud.databases")
+
+
+class Jobs:
+    """The jobs of clusters, and the care for machines that died. Raises HostError."""
+
+    def __init__(self, store: Store, actions: Actions, nodes: Nodes) -> None:
+        self.store = store
+        self.actions = actions
+        self.nodes = nodes
+        self._tried: dict[int, float] = {}
+        actions.jobs |= {
+            "database_create": self._create,
+            "database_destroy": self._destroy,
+            "database_boot": self._boot,
+            "database_resize": self._resize,
+            "database_migrate": self._migrate,
+        }
+        actions.undo |= {
+            "database_create": self._undo_create,
+            "database_resize": self._as_before,
+            "database_migrate": self._as_before,
+        }
+
+    def cluster(self, action: Action) -> DatabaseCluster:
+        """The cluster that an action is about. Raises Abandoned when it goes or is gone."""
+        cluster = self.store.database_clusters.get(action.resource_id)
+        if cluster is None or cluster.doomed:
+            raise Abandoned("The database cluster is being deleted.")
+        return cluster
+
+    def revive(self) -> None:
+        """Begin to start again whatever machine ought to run and does not."""
+        for cluster in self.store.database_clusters.find("NOT doomed AND status = ?", ONLINE):
+            for node in self.store.database_nodes.find("cluster = ? AND status = ?", cluster.id, ONLINE):
+                if not self.nodes.is_running(node) and self._due(node):
+                    with self.store.transaction():
+                        if self.actions.pending(DATABASE, cluster.id):
+                            continue
+                        args = {"node": node.id}
+                        action = self.actions.begin("database_boot", DATABASE, cluster.id, cluster.region, args)
+                    self._tried[node.id] = time.monotonic()
+                    log.info("database %s: its machine does not run, and is started", cluster.name)
+                    self.actions.submit(action)
+
+    def _due(self, node: DatabaseNode) -> bool:
+        return time.monotonic() - self._tried.get(node.id, -AGAIN_SECONDS) >= AGAIN_SECONDS
+
+    def _create(self, action: Action) -> Settle:
+        cluster = self.cluster(action)
+        node = self.nodes.primary(cluster.id)
+        server = self.nodes.boot(node)
+        self.cluster(action)
+        for user in self.store.database_users.find("cluster = ?", cluster.id):
+            server.create_user(user.name, user.password)
+        for each in self.store.database_names.find("cluster = ?", cluster.id):
+            server.create_database(each.name)
+        return lambda: self._settled(cluster, node)
+
+    def _undo_create(self, action: Action) -> None:
+        """What could not be made is gone but for the memory of why, so that whoever waits for it hears that."""
+        for node in self.nodes.of(action.resource_id):
+            self.nodes.dismantle(node.id)
+            self.nodes.forget(node.id)
+        cluster = self.store.database_clusters.get(action.resource_id)
+        if cluster and not cluster.doomed:
+            self.store.database_clusters.update(action.resource_id, status=ERRORED)
+
+    def _destroy(self, action: Action) -> Settle:
+        for node in self.nodes.of(action.resource_id):
+            self.nodes.dismantle(node.id)
+            self.nodes.forget(node.id)
+        return lambda: self._forget(action.resource_id)
+
+    def _forget(self, cluster_id: int) -> None:
+        for table in (self.store.database_users, self.store.database_names, self.store.database_rules):
+            table.delete("cluster = ?", cluster_id)
+        self.store.database_clusters.delete("id = ?", cluster_id)
+
+    def _boot(self, action: Action) -> Settle:
+        self.cluster(action)
+        node = self.nodes.record(action.args["node"])
+        if not self.nodes.is_running(node):
+            self.nodes.halt(node, clean=False)
+        self.nodes.boot(node)
+        return lambda: self._tried.pop(node.id, None)
+
+    def _resize(self, action: Action) -> Settle:
+        """The memory of PostgreSQL follows from that of the machine, so both start anew."""
+        cluster = self.cluster(action)
+        node = self.nodes.primary(cluster.id)
+        if node.size != action.args["size"]:
+            self.store.database_nodes.update(node.id, size=action.args["size"])
+            self.nodes.halt(node, clean=True)
+        self.nodes.boot(self.nodes.record(node.id))
+        return lambda: self.store.database_clusters.update(cluster.id, status=ONLINE, **action.args)
+
+    def _migrate(self, action: Action) -> Settle:
+        """All regions are this machine: the cluster gets into another private network, and its data stay."""
+        cluster = self.cluster(action)
+        node = self.nodes.primary(cluster.id)
+        if node.vpc != action.args["vpc"]:
+            self.nodes.halt(node, clean=True)
+            self.nodes.move(node, action.args["region"], action.args["vpc"])
+        self.nodes.boot(self.nodes.record(node.id))
+        return lambda: self.store.database_clusters.update(cluster.id, status=ONLINE, **action.args)
+
+    def _as_before(self, action: Action) -> None:
+        """A change that failed has not happened; a machine that was stopped for it is started again by the watcher."""
+        cluster = self.store.database_clusters.get(action.resource_id)
+        if cluster:
+            node = self.nodes.primary(cluster.id)
+            self.store.database_nodes.update(node.id, size=cluster.size)
+            if node.vpc != cluster.vpc:
+                self.nodes.move(node, cluster.region, cluster.vpc)
+            self.store.database_clusters.update(cluster.id, status=ONLINE)
+
+    def _settled(self, cluster: DatabaseCluster, node: DatabaseNode) -> None:
+        self.store.database_nodes.update(node.id, status=ONLINE)
+        self.store.database_clusters.update(cluster.id, status=ONLINE)
