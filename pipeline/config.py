@@ -5,6 +5,7 @@ Nothing else in the pipeline knows which cloud it is on: it gets an endpoint and
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,67 @@ _KNOWN = {
     "image": {"base"},
     "droplet": {"region", "size"},
     "verification": {"deadline"},
+    "database": {"version", "size", "nodes", "trusted_sources", "migration_timeout", "lock_timeout"},
+    "state": {"encryption"},
     "secrets": {"names", "source", "vault"},
 }
 _VAULT = {"address", "mount", "path", "database_mount", "database_role"}
 SOURCES = ("environment", "file", "vault")
-_OURS = {"APP_DATABASE_URL", "APP_IMAGE", "APP_RELEASE"}
+OURS = {"APP_DATABASE_URL", "APP_IMAGE", "APP_RELEASE"}
+"""Variables that the pipeline itself gives the app."""
 VARIABLE = r"[A-Z][A-Z0-9_]*"
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    """The environment's PostgreSQL cluster, and the patience with a migration of it (both times in seconds).
+
+    ``trusted_sources`` are pairs of type and value, as the API has them, beside the app's own droplets.
+    """
+
+    version: str
+    size: str
+    nodes: int
+    trusted_sources: Sequence[tuple[str, str]] = ()
+    migration_timeout: float = 60
+    lock_timeout: float = 5
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> DatabaseSettings:
+        """Read the table [database]; raises PipelineError for what is of no use in it."""
+        tables = {"database": data}
+        sources = data.get("trusted_sources", [])
+        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
+            raise PipelineError("slipway.toml has no valid database.trusted_sources.", _SOURCES_HINT)
+        times = {name: data.get(name, default) for name, default in _PATIENCE.items()}
+        for name, seconds in times.items():
+            if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 < seconds <= 3600:
+                raise PipelineError(f"slipway.toml has no valid database.{name}.", "Seconds, at most 3600.")
+        return cls(
+            version=_setting(tables, "database", "version", str),
+            size=_setting(tables, "database", "size", str),
+            nodes=_setting(tables, "database", "nodes", int),
+            trusted_sources=tuple(sorted(_trusted_source(each) for each in sources)),
+            **times,
+        )
+
+
+_PATIENCE = {"migration_timeout": 60.0, "lock_timeout": 5.0}
+_SOURCES_HINT = (
+    'Addresses, ranges, tags and droplets, as in ["203.0.113.7", "203.0.113.0/24", "tag:ops", "droplet:42"].'
+)
+
+
+def _trusted_source(text: str) -> tuple[str, str]:
+    kind, colon, value = text.partition(":")
+    if colon and kind in {"tag", "droplet"} and value:
+        return kind, value
+    try:
+        ipaddress.IPv4Network(text)
+    except ValueError as error:
+        message = f"slipway.toml has no valid database.trusted_sources: {text}."
+        raise PipelineError(message, _SOURCES_HINT) from error
+    return "ip_addr", text
 
 
 @dataclass(frozen=True)
@@ -58,7 +114,7 @@ class SecretSettings:
         names, source, vault = data.get("names", []), data.get("source", "environment"), data.get("vault", {})
         if not isinstance(names, list) or not all(isinstance(n, str) and re.fullmatch(VARIABLE, n) for n in names):
             raise PipelineError("slipway.toml has no valid secrets.names.", 'Variables\' names, as in ["APP_API_KEY"].')
-        if taken := sorted(_OURS & set(names)):
+        if taken := sorted(OURS & set(names)):
             raise PipelineError(f"secrets.names has {', '.join(taken)}, which the pipeline itself provides.")
         if source not in SOURCES:
             raise PipelineError("slipway.toml has no valid secrets.source.", f"Known: {', '.join(SOURCES)}.")
@@ -72,7 +128,7 @@ class SecretSettings:
 
 @dataclass(frozen=True)
 class Project:
-    """The checkout and what `slipway.toml` says of it. ``deadline`` is in seconds."""
+    """The checkout and what `slipway.toml` says of it. ``deadline`` is in seconds; ``database`` may be left out."""
 
     root: Path
     base_image: str
@@ -80,6 +136,8 @@ class Project:
     size: str
     deadline: float
     secrets: SecretSettings = SecretSettings()
+    database: DatabaseSettings | None = None
+    encrypt_state: bool = True
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -100,12 +158,20 @@ class Project:
             size=_setting(data, "droplet", "size", str),
             deadline=float(_setting(data, "verification", "deadline", (int, float))),
             secrets=SecretSettings.parse(data.get("secrets", {})),
+            database=DatabaseSettings.parse(data["database"]) if "database" in data else None,
+            encrypt_state=_encrypt_state(data.get("state", {}).get("encryption", "on")),
         )
 
     @property
     def work(self) -> Path:
         """Where everything is kept that is not in git."""
         return self.root / ".slipway"
+
+
+def _encrypt_state(value: object) -> bool:
+    if value not in {"on", "off"}:
+        raise PipelineError("slipway.toml has no valid state.encryption.", 'It is "on" or "off".')
+    return value == "on"
 
 
 def _known_settings() -> str:
@@ -155,6 +221,16 @@ class Settings:
     def reference_path(self) -> Path:
         """The tracked file that says what is released."""
         return reference_path(self.project.root, self.environment)
+
+    @property
+    def cluster(self) -> str:
+        """The name of the environment's database cluster."""
+        return f"slipway-{self.environment}"
+
+    @property
+    def tag(self) -> str:
+        """The tag of the environment's droplets."""
+        return f"slipway-environment:{self.environment}"
 
 
 def reference_path(root: Path, environment: str) -> Path:

@@ -45,12 +45,12 @@ class DeployKey:
             text, origin = secret.strip() + "\n", "DEPLOY_SSH_KEY"
             if not identity.exists() or identity.read_text() != text:
                 _parse(text, origin)
-                _write(identity, text)
+                write_private(identity, text)
         elif identity.exists():
             text, origin = identity.read_text(), str(identity)
         else:
             text, origin = _private_text(Ed25519PrivateKey.generate()), str(identity)
-            _write(identity, text)
+            write_private(identity, text)
         return cls(_parse(text, origin), identity)
 
     @property
@@ -98,7 +98,8 @@ def _public_text(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
-def _write(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Put a file that is its owner's alone in its place, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

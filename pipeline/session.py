@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +14,12 @@ from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.progress import Progress
 from pipeline.reference import Reference
+from pipeline.statekey import StateKey
 from pipeline.tools.digitalocean import API
+from pipeline.tools.encryption import Encryption, is_encrypted
 from pipeline.tools.git import Git
 from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.terraform import Terraform, backend, has_state
+from pipeline.tools.terraform import Root, Terraform
 from pipeline.tools.toolchain import Toolchain
 
 
@@ -54,44 +57,93 @@ class Session:
         return Toolchain.from_environment(self.settings.project.root, self.environ)
 
     @cached_property
+    def state_key(self) -> str:
+        """What encrypts the environment's states."""
+        found = StateKey(self.settings.work, self.environ)
+        fresh = not (found.given or found.path.exists())
+        key = found.load((root.state for root in self.roots), elsewhere=any(root.elsewhere for root in self.roots))
+        if fresh:
+            self.progress.warn(
+                f"{os.path.relpath(found.path)} was made: it encrypts the state, and nothing opens that without it"
+            )
+        return key
+
+    @cached_property
+    def roots(self) -> tuple[Root, Root]:
+        """The two root modules: the app's and the database's, which outlives it."""
+        source, name, work = self.settings.project.root / "terraform", self.settings.environment, self.settings.work
+        environments = source / "environments"
+        return (
+            Root(source, work / "terraform", environments / f"{name}.backend.tf"),
+            Root(source / "database", work / "database", environments / f"{name}.database.backend.tf"),
+        )
+
+    @cached_property
     def terraform(self) -> Terraform:
         """The environment's release graph, ready to be applied."""
-        self._refuse_a_state_that_would_be_lost()
+        variables = {"deploy_public_key": self.key.public, "project": str(self.settings.project.root)}
+        return self.engine(self.roots[0], variables)
+
+    @cached_property
+    def database(self) -> Terraform:
+        """The environment's database, ready to be applied."""
+        wanted = self.settings.project.database
+        if wanted is None:
+            raise PipelineError("slipway.toml has no [database].", "git log -p slipway.toml shows whether it had one.")
+        cluster = {
+            "version": wanted.version,
+            "size": wanted.size,
+            "nodes": wanted.nodes,
+            "trusted_sources": [{"type": kind, "value": value} for kind, value in wanted.trusted_sources],
+        }
+        return self.engine(self.roots[1], {"database": json.dumps(cluster)})
+
+    def engine(self, root: Root, variables: Mapping[str, str], encryption: Encryption | None = None) -> Terraform:
+        """The engine in a root module that is up to date and whose state is encrypted as wanted."""
+        self._refuse_a_state_that_would_be_lost(root)
         self.toolchain.ensure(["opentofu", "terraform-provider-digitalocean"], self.progress.detail)
-        project = self.settings.project
+        project, name = self.settings.project, self.settings.environment
+        shared = {"environment": name, "region": project.region}
         env = {
             **self.toolchain.environment("opentofu"),
             **self.settings.cloud.environment,
             "TF_IN_AUTOMATION": "1",
-            "TF_VAR_environment": self.settings.environment,
-            "TF_VAR_region": project.region,
-            "TF_VAR_deploy_public_key": self.key.public,
-            "TF_VAR_project": str(project.root),
+            **{f"TF_VAR_{name}": value for name, value in {**shared, **variables}.items()},
         }
-        terraform = Terraform(
-            self.toolchain.tofu(),
-            project.root / "terraform",
-            self.settings.work,
-            env,
-            self.settings.environment,
-        )
+        encryption = encryption or self._encryption(root)
+        terraform = Terraform(self.toolchain.tofu(), root, env, encryption)
         terraform.init()
+        if encryption.migrating:
+            terraform.reencrypt()
         return terraform
 
-    def _refuse_a_state_that_would_be_lost(self) -> None:
-        name = self.settings.environment
-        kept = backend(self.settings.project.root / "terraform", name).exists()
-        if self.environ.get("CI") and self.settings.cloud.name != "local" and not kept:
+    def _encryption(self, root: Root) -> Encryption:
+        """The encryption that is wanted; for a state that is found otherwise, on its way there."""
+        if not self.settings.project.encrypt_state:
+            encrypted = is_encrypted(root.state)
+            return Encryption(None).after(self.state_key) if encrypted else Encryption(None)
+        self.refuse_an_engine_that_cannot_encrypt()
+        plain = is_encrypted(root.state) is False
+        return Encryption(self.state_key).after(None) if plain else Encryption(self.state_key)
+
+    def refuse_an_engine_that_cannot_encrypt(self) -> None:
+        """Raise PipelineError for HashiCorp's Terraform, which has no encryption of states."""
+        if not self.toolchain.encrypts():
             raise PipelineError(
-                f"The state of {name} would be kept on this runner, and lost with it.",
-                f"Give it a backend: terraform/environments/{name}.backend.tf, as docs/production.md shows.",
+                "TERRAFORM names HashiCorp's Terraform, which cannot encrypt its state, and the state holds secrets.",
+                'Unset TERRAFORM to use OpenTofu, or ask for plain text: [state] encryption = "off" in slipway.toml.',
+            )
+
+    def _refuse_a_state_that_would_be_lost(self, root: Root) -> None:
+        if self.environ.get("CI") and self.settings.cloud.name != "local" and not root.elsewhere:
+            raise PipelineError(
+                f"The state of {self.settings.environment} would be kept on this runner, and lost with it.",
+                f"Give it a backend: terraform/environments/{root.backend.name}, as docs/production.md shows.",
             )
 
     def outputs(self) -> dict[str, Any]:
         """The outputs in the state; empty, and without any tool, where nothing was ever applied from here."""
-        source = self.settings.project.root / "terraform"
-        known = has_state(self.settings.work, source, self.settings.environment)
-        return self.terraform.outputs() if known else {}
+        return self.terraform.outputs() if self.roots[0].has_state else {}
 
     def host_keys(self, reference: Reference) -> dict[str, str]:
         """The variable that gives Terraform the host keys of a reference's releases."""

@@ -21,13 +21,16 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None)
     return result.stdout
 
 
-def call(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def call(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever that is; raises PipelineError only when it cannot be started."""
     try:
         return subprocess.run(
             list(argv),
             cwd=cwd,
             env={**os.environ, **(env or {})},
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,

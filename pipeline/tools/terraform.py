@@ -6,52 +6,77 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.tools.encryption import UNREADABLE, Encryption
+from pipeline.tools.process import call, stream
 from pipeline.tools.process import environment as process_environment
-from pipeline.tools.process import stream
 
 Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
 
 
-def backend(source: Path, environment_name: str) -> Path:
-    """Where an environment says that its state is kept elsewhere; without this file it is in the working folder."""
-    return source / "environments" / f"{environment_name}.backend.tf"
+class UnreadableState(PipelineError):
+    """A state that the key at hand does not open."""
 
 
-def has_state(work: Path, source: Path, environment_name: str) -> bool:
-    """Whether there may be a state: one kept elsewhere, or one in the working folder."""
-    return backend(source, environment_name).exists() or (work / "terraform" / "terraform.tfstate").exists()
+@dataclass(frozen=True)
+class Root:
+    """A root module of one environment: its sources, and the working folder that holds its state.
+
+    The folder is a copy of the sources: environments can be worked on side by side, and one with a ``backend`` of its
+    own (a file, which need not be there) gets it without the others.
+    """
+
+    source: Path
+    folder: Path
+    backend: Path
+
+    @property
+    def state(self) -> Path:
+        """The state, where it is not kept elsewhere."""
+        return self.folder / "terraform.tfstate"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the state is kept elsewhere."""
+        return self.backend.exists()
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there may be a state: one kept elsewhere, or one in the working folder."""
+        return self.elsewhere or self.state.exists()
 
 
 class Terraform:
-    """The root module of one environment, in a working folder of its own that holds its state.
+    """The engine at work in one root module. Every method raises PipelineError with the engine's first error."""
 
-    The folder is a copy of `terraform/`: environments can be worked on side by side, and one with a backend of its own
-    (`environments/<environment>.backend.tf`) gets it without the others.
-    """
-
-    def __init__(self, binary: Path, source: Path, work: Path, env: Mapping[str, str], environment_name: str) -> None:
+    def __init__(self, binary: Path, root: Root, env: Mapping[str, str], encryption: Encryption) -> None:
         self._binary = binary
-        self._source = source
-        self.folder = work / "terraform"
-        self.environment = dict(env)
-        self._backend = backend(source, environment_name)
+        self._root = root
+        self._env = dict(env)
+        self._encryption = encryption
+        self.folder = root.folder
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which the engine can be run by hand. They hold secrets."""
+        return {**self._env, **self._encryption.environment}
 
     def init(self) -> None:
         """Bring the working folder up to date; `init` runs only when something in it changed."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        wanted = {path.name: path for path in self._source.glob("*.tf")}
-        if self._backend.exists():
-            wanted["backend.tf"] = self._backend
+        wanted = {path.name: path for path in self._root.source.glob("*.tf")}
+        if self._root.elsewhere:
+            wanted["backend.tf"] = self._root.backend
         for stale in {path.name for path in self.folder.glob("*.tf")} - set(wanted):
             (self.folder / stale).unlink()
         for name, path in wanted.items():
             shutil.copyfile(path, self.folder / name)
-        modules = self._source / "modules"
+        modules = self._root.source / "modules"
         if modules.exists():
             shutil.copytree(modules, self.folder / "modules", dirs_exist_ok=True)
         stamp = self.folder / ".terraform" / "slipway-stamp"
@@ -73,19 +98,47 @@ class Terraform:
         out = self._checked("output", json=True)
         return {name: output["value"] for name, output in json.loads(out or "{}").items()}
 
-    def apply(self, var_file: Path, on_event: Callable[[Event], None]) -> None:
-        """Make the world what a file of variables says; raises PipelineError with the first error if that fails."""
-        self._stream("apply", on_event, var_file=str(var_file), auto_approve=True)
+    def apply(self, var_file: Path | None, on_event: Callable[[Event], None]) -> None:
+        """Make the world what a file of variables says, if there is one beside those of the environment."""
+        self._stream("apply", on_event, **_variables(var_file), auto_approve=True)
 
-    def destroy(self, var_file: Path, on_event: Callable[[Event], None]) -> None:
+    def destroy(self, var_file: Path | None, on_event: Callable[[Event], None]) -> None:
         """Remove everything that the state knows of."""
-        self._stream("apply", on_event, var_file=str(var_file), auto_approve=True, destroy=True)
+        self._stream("apply", on_event, **_variables(var_file), auto_approve=True, destroy=True)
+
+    def unprotect(self, resources: Iterable[str]) -> None:
+        """Lift `prevent_destroy` of resources (type.name) in the working copy, until the next `init`."""
+        blocks = []
+        for kind, _, name in (resource.partition(".") for resource in resources):
+            lifecycle = "  lifecycle {\n    prevent_destroy = false\n  }"
+            blocks.append(f'resource "{kind}" "{name}" {{\n{lifecycle}\n}}\n')
+        (self.folder / "unprotected_override.tf").write_text("\n".join(blocks))
+
+    def reencrypt(self) -> None:
+        """Write the state anew as its encryption says, wherever it is kept. The world is neither asked nor changed."""
+        argv, env = [str(self._binary), "state"], self.environment
+        done = call([*argv, "pull"], cwd=self.folder, env=env)
+        if done.returncode == 0 and done.stdout.strip():
+            done = call([*argv, "push", "-"], cwd=self.folder, env=env, stdin=done.stdout)
+        if done.returncode != 0:
+            raise self._failed("state", done.stderr)
+        for backup in self.folder.glob("terraform.tfstate.*backup"):
+            backup.unlink()  # it is written as the state was before
+        self._encryption = replace(self._encryption, previous=None, migrating=False)
+
+    def _failed(self, command: str, output: str) -> PipelineError:
+        if any(words in output for words in UNREADABLE):
+            return UnreadableState(
+                "The state cannot be read with the key that is here.",
+                "Is SLIPWAY_STATE_KEY (or state.key) the one it was written with? ./invoke rotate state changes keys.",
+            )
+        return PipelineError(f"`{self._binary.name} {command}` failed.", output.strip()[-2000:])
 
     def _checked(self, command: str, **flags: object) -> str:
         with process_environment(self.environment):
             status, out, err = self._terraform().cmd(command, **_options(flags))
         if status != 0:
-            raise PipelineError(f"`{self._binary.name} {command}` failed.", str(err).strip()[-2000:])
+            raise self._failed(command, str(err))
         return str(out)
 
     def _stream(self, command: str, on_event: Callable[[Event], None], **flags: object) -> None:
@@ -101,12 +154,19 @@ class Terraform:
 
         status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
         if status != 0:
+            said = last_words + "".join(str((error.get("diagnostic") or {}).get("detail", "")) for error in errors)
+            if any(words in said for words in UNREADABLE):
+                raise self._failed(command, said)
             raise PipelineError(*_explain(errors, last_words, self._binary.name))
 
     def _terraform(self) -> Any:
         import python_terraform
 
         return python_terraform.Terraform(working_dir=str(self.folder), terraform_bin_path=str(self._binary))
+
+
+def _variables(var_file: Path | None) -> dict[str, str]:
+    return {"var_file": str(var_file)} if var_file else {}
 
 
 def _options(flags: Mapping[str, object]) -> dict[str, object]:

@@ -130,6 +130,13 @@ class Toolchain:
         """The Terraform engine to use; raises PipelineError when the user's own does not run."""
         return self._own("opentofu", "TERRAFORM", r"(?:Terraform|OpenTofu) v\d") or self._binary("opentofu")
 
+    def encrypts(self) -> bool:
+        """Whether the engine can encrypt its states: OpenTofu can, HashiCorp's Terraform cannot."""
+        if "opentofu" not in self.overrides:
+            return True
+        said = call([str(self.tofu()), "version"], cwd=self.root, env={"CHECKPOINT_DISABLE": "1"}).stdout
+        return said.startswith("OpenTofu")
+
     def actionlint(self) -> Path:
         """The linter of the workflows."""
         return self._binary("actionlint")
