@@ -20,7 +20,8 @@ from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import Call, task
 
-from pipeline import bake, history, reference, suites
+from pipeline import bake, history, reference, rotation, suites
+from pipeline import migration as migrating
 from pipeline import release as releasing
 from pipeline import status as world
 from pipeline import verify as verification
@@ -104,6 +105,7 @@ def build(c: Context, version: str | None = None, environment: str | None = None
     environment=ENVIRONMENT_HELP,
     dirty="the version as it was built with --dirty",
     set="a setting of the app as KEY=VALUE; may be repeated, the others stay as they are",
+    size="the slug of the droplet's size, such as s-2vcpu-2gb",
     no_standby="retire the release before at once",
     keep_failed="leave the droplet of a release that fails, to look at",
     commit="commit the reference file",
@@ -114,6 +116,7 @@ def deploy(
     environment: str | None = None,
     dirty: bool = False,
     set: list[str] | None = None,
+    size: str | None = None,
     no_standby: bool = False,
     keep_failed: bool = False,
     commit: bool = False,
@@ -122,7 +125,13 @@ def deploy(
     session = Session(ROOT, os.environ, environment)
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
     releasing.deploy(
-        session, asked, config=_config(set or []), standby=not no_standby, keep_failed=keep_failed, commit=commit
+        session,
+        asked,
+        config=_config(set or []),
+        size=size,
+        standby=not no_standby,
+        keep_failed=keep_failed,
+        commit=commit,
     )
     _say_live(session)
 
@@ -161,6 +170,52 @@ def verify(
     _show(f"{subject.release.key} at {subject.address}: {verified.tests} tests passed, report in {verified.report}")
 
 
+@verb(
+    environment=ENVIRONMENT_HELP,
+    release="key of the release whose binary migrates; by default the live one",
+    address="where its droplet is; by default where the state says",
+    json="as JSON",
+)
+def migrate(
+    c: Context,
+    environment: str | None = None,
+    release: str | None = None,
+    address: str | None = None,
+    json: bool = False,
+) -> None:
+    """Bring the database's schema to what a release needs, after a rehearsal that the live release survives."""
+    session = Session(ROOT, os.environ, environment)
+    subject = verification.find_subject(session, release, None, address, through_floating_ip=False)
+    done = migrating.migrate(session, subject.release, subject.address)
+    _show(_json(asdict(done)) if json else migrating.render(done))
+
+
+@verb(
+    environment=ENVIRONMENT_HELP,
+    what="database (a new user for a new release) or state (a new key for the states)",
+    no_standby="retire the release before at once, and its user with it",
+    keep_failed="leave the droplet of a release that fails, to look at",
+    commit="commit the reference file",
+)
+def rotate(
+    c: Context,
+    what: str,
+    environment: str | None = None,
+    no_standby: bool = False,
+    keep_failed: bool = False,
+    commit: bool = False,
+) -> None:
+    """Change a credential: the app's database user, through the gate like any release, or the state's key."""
+    session = Session(ROOT, os.environ, environment)
+    if what == "database":
+        releasing.rotate_database(session, standby=not no_standby, keep_failed=keep_failed, commit=commit)
+        _say_live(session)
+    elif what == "state":
+        _show(rotation.rotate_state(session))
+    else:
+        raise PipelineError(f"There is no {what!r} to rotate.", "./invoke rotate database, or ./invoke rotate state")
+
+
 @verb(environment=ENVIRONMENT_HELP, json="as JSON")
 def status(c: Context, environment: str | None = None, json: bool = False) -> None:
     """Say what is live, and fail when git, state and world disagree."""
@@ -177,16 +232,26 @@ def releases(c: Context, environment: str | None = None, json: bool = False) -> 
     _show(_json([asdict(each) for each in known]) if json else history.render(known))
 
 
-@verb(environment=ENVIRONMENT_HELP, yes="do not ask")
-def destroy(c: Context, environment: str | None = None, yes: bool = False) -> None:
-    """Remove an environment's droplets, address and key. Images stay."""
+@verb(
+    environment=ENVIRONMENT_HELP,
+    yes="do not ask",
+    with_database="the database too, with all that is in it, after a backup",
+    no_backup="no backup of the database first",
+)
+def destroy(
+    c: Context,
+    environment: str | None = None,
+    yes: bool = False,
+    with_database: bool = False,
+    no_backup: bool = False,
+) -> None:
+    """Remove an environment's droplets, address and key. Images stay, and so does the database unless asked for."""
     session = Session(ROOT, os.environ, environment)
     name = session.settings.environment
-    if not yes and not _confirmed(
-        f"Remove everything of {name} on {session.settings.cloud.endpoint}? Type {name}: ", name
-    ):
+    what = "everything, its database included, of" if with_database else "everything but the database of"
+    if not yes and not _confirmed(f"Remove {what} {name} on {session.settings.cloud.endpoint}? Type {name}: ", name):
         raise PipelineError("Nothing was removed.", "--yes does not ask.")
-    releasing.destroy(session)
+    releasing.destroy(session, with_database=with_database, backup_first=not no_backup)
 
 
 @verb(environment=ENVIRONMENT_HELP)
@@ -194,9 +259,12 @@ def env(c: Context, environment: str | None = None) -> None:
     """Print the exports with which OpenTofu can be run by hand: eval "$(./invoke env)"."""
     session = Session(ROOT, os.environ, environment)
     current = reference.read(session.settings.reference_path)
-    for name, value in {**session.terraform.environment, **session.host_keys(current)}.items():
+    engines = [session.terraform, *([session.database] if session.settings.project.database else [])]
+    variables = {name: value for engine in engines for name, value in engine.environment.items()}
+    for name, value in {**variables, **session.host_keys(current)}.items():
         _show(f"export {name}={shlex.quote(value)}")
-    _show(f"# cd {shlex.quote(str(session.terraform.folder))} && {session.toolchain.tofu()} plan")
+    for engine in engines:
+        _show(f"# cd {shlex.quote(str(engine.folder))} && {session.toolchain.tofu()} plan")
 
 
 @verb()
@@ -319,7 +387,7 @@ def test_upstream(c: Context, match: str = "") -> None:
         raise Exit(code=1)
 
 
-namespace = Collection(build, deploy, rollback, verify, status, releases, destroy, env, check)
+namespace = Collection(build, deploy, rollback, rotate, verify, migrate, status, releases, destroy, env, check)
 tests = Collection("test")
 tests.add_task(test, name="all", default=True)
 tests.add_task(test_upstream)

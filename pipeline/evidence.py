@@ -1,13 +1,18 @@
-"""What a droplet that failed its verification says of itself, kept before it is removed."""
+"""What a droplet that failed says of itself, kept before it is removed, and without the secrets that it was given."""
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 
+from pipeline import reference
 from pipeline.errors import PipelineError
-from pipeline.keys import DeployKey
+from pipeline.redaction import Redactor
+from pipeline.reference import Release
+from pipeline.session import Session
 from pipeline.tools import ssh
 
 FROM_INSIDE = {
@@ -21,20 +26,49 @@ FROM_INSIDE = {
 FROM_OUTSIDE = ("/health/ready", "/health/live", "/version", "/")
 
 
-def collect(folder: Path, address: str, port: int, key: DeployKey, host_key: str) -> None:
-    """Fill a folder with one file for each question; what cannot be had leaves a file that says why."""
+def keep(session: Session, release: Release, address: str, error: PipelineError, output: str = "") -> Path:
+    """Everything that explains a failure, in the folder that the run has set aside for it, and the error itself.
+
+    ``output`` is what the failed step printed.
+    """
+    asked = session.environ.get("SLIPWAY_EVIDENCE")
+    name = f"{release.key}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    folder = Path(asked) if asked else session.settings.work / "evidence" / name
+    redact = _collect(session, folder, release, address)
+    if output:
+        (folder / "verification.txt").write_text(redact(output))
+    (folder / "failure.txt").write_text(redact(f"{error.message}\n{error.hint}".strip()) + "\n")
+    return folder
+
+
+def failure(folder: Path) -> PipelineError | None:
+    """The error that was kept in a folder, with the way to the rest of the evidence."""
+    path = folder / "failure.txt"
+    if not path.exists():
+        return None
+    message, _, hint = path.read_text().strip().partition("\n")
+    return PipelineError(message, f"{hint}\nThe evidence is in {os.path.relpath(folder)}".strip())
+
+
+def _collect(session: Session, folder: Path, release: Release, address: str) -> Redactor:
+    """One file for each question; what cannot be had leaves a file that says why."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "responses.txt").write_text("\n".join(_response(f"http://{address}:{port}{p}") for p in FROM_OUTSIDE))
+    redact = Redactor()
+    base = f"http://{address}:{reference.port(release.config)}"
     try:
-        with ssh.connect(address, key.identity, host_key) as client:
+        with ssh.connect(address, session.key.identity, session.key.host_key(release.key).public) as client:
+            conf_env = ssh.execute(client, "cat /opt/app/conf.env", timeout=10).output
+            redact = Redactor.of_configuration(conf_env, {*release.config, "APP_RELEASE"})
             for name, command in FROM_INSIDE.items():
                 try:
                     text = ssh.run(client, command)
                 except OSError as error:
                     text = f"{command}: {error}\n"
-                (folder / name).write_text(text)
+                (folder / name).write_text(redact(text))
     except PipelineError as error:
         (folder / "ssh.txt").write_text(f"{error.message}\n")
+    (folder / "responses.txt").write_text(redact("\n".join(_response(base + path) for path in FROM_OUTSIDE)))
+    return redact
 
 
 def _response(url: str) -> str:

@@ -11,10 +11,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import OURS
 from pipeline.errors import PipelineError
 
 CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
 """The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
+
+_MAPS = {"config", "secrets"}
+_LATER = {"database_user", "secrets", "database_expires"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,9 @@ class Release:
     """An image with its configuration: everything that makes one droplet differ from another.
 
     ``template`` is the SHA-256 of the cloud-init template; ``config`` becomes the app's environment variables.
+    ``database_user`` is the user as whom it asks the database, empty for a release without one. ``secrets`` holds
+    fingerprints of the app's secrets by name, never values: another value makes another release. ``database_expires``
+    is when a leased user ends (RFC 3339 in UTC), empty for one that has no end.
     """
 
     version: str
@@ -30,24 +37,33 @@ class Release:
     size: str
     template: str
     config: Mapping[str, str] = field(default_factory=dict)
+    database_user: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    database_expires: str = ""
 
     @property
     def key(self) -> str:
-        """The release's name: its version and a digest of the rest, so that other contents are another release."""
-        contents = json.dumps(asdict(self), sort_keys=True)
+        """The release's name: its version and a digest of the rest, so that other contents are another release.
+
+        What an entry of an older file does not have counts for nothing while it is empty: its key stays what it was.
+        """
+        contents = json.dumps({k: v for k, v in asdict(self).items() if v or k not in _LATER}, sort_keys=True)
         return f"{self.version}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
 
     @classmethod
     def parse(cls, data: Any) -> Release:
         """Raises ValueError naming what is missing, unknown or of the wrong type."""
         names = {f.name for f in fields(cls)}
-        if not isinstance(data, dict) or set(data) != names:
+        if not isinstance(data, dict) or not names - _LATER <= set(data) <= names:
             raise ValueError(f"a release has exactly the fields {', '.join(sorted(names))}")
-        texts = [data[name] for name in names - {"config"}]
-        config = data["config"]
-        if not isinstance(config, dict) or not all(isinstance(text, str) for text in [*texts, *config.values()]):
-            raise ValueError("the fields of a release are texts, and its config a map of texts")
-        return cls(**data)
+        release = cls(**data)
+        maps = [release.config, release.secrets]
+        texts = [value for name, value in data.items() if name not in _MAPS]
+        if not all(isinstance(each, dict) for each in maps) or not all(
+            isinstance(text, str) for text in [*texts, *(value for each in maps for value in each.values())]
+        ):
+            raise ValueError("the fields of a release are texts, and each of config and secrets a map of texts")
+        return release
 
 
 @dataclass(frozen=True)
@@ -141,6 +157,12 @@ def write(path: Path, reference: Reference) -> None:
     os.replace(temporary, path)
 
 
+def next_user(reference: Reference) -> str:
+    """A database user that no known release has: the number after the highest."""
+    numbers = [re.fullmatch(r"app_([0-9]+)", release.database_user) for release in reference.releases.values()]
+    return f"app_{max((int(number[1]) for number in numbers if number), default=0) + 1}"
+
+
 def check_config(config: Mapping[str, str]) -> None:
     """Raise PipelineError for what could not stand as a line of `conf.env`."""
     for name, value in config.items():
@@ -148,8 +170,19 @@ def check_config(config: Mapping[str, str]) -> None:
             raise PipelineError(
                 f"{name!r} is not the name of an environment variable.", "Capitals, digits and underscores."
             )
+        if name in OURS:
+            raise PipelineError(f"{name} is not yours to set: the pipeline sets it for each release.")
         if re.search(r"[\r\n\0]", value):
             raise PipelineError(f"The value of {name} is more than one line.")
+    port(config)
+
+
+def port(config: Mapping[str, str]) -> int:
+    """The port that the app answers on; raises PipelineError for one that is none."""
+    text = config.get("PORT", "80")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text) or int(text) > 65535:
+        raise PipelineError(f"PORT={text} is not a port.", "A number from 1 to 65535; the app's own default is 80.")
+    return int(text)
 
 
 def template_digest(root: Path) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import image, reference
+from pipeline import database, evidence, image, reference, secrets
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
 from pipeline.narrator import Narrator
@@ -23,11 +23,12 @@ def deploy(
     version: str | None,
     *,
     config: Mapping[str, str] | None = None,
+    size: str | None = None,
     standby: bool = True,
     keep_failed: bool = False,
     commit: bool = False,
 ) -> Reference:
-    """Make a version live, or without one make the world what the reference file says.
+    """Make a version live, or without one make the world what the reference file says; the database comes first.
 
     Raises PipelineError when the release cannot be made live; what was live before is live then, and the reference
     file is as it was.
@@ -35,10 +36,26 @@ def deploy(
     with only_one(session.settings.work, f"deploy {version or ''}".strip()):
         current = reference.read(session.settings.reference_path)
         target = current
-        if version or config:
-            target = current.deploying(compose(session, current, version, config), standby=standby)
+        if version or config or size:
+            target = current.deploying(compose(session, current, version, config, size), standby=standby)
         elif not standby:
             target = replace(current, standby=None)
+        database.ensure(session)
+        return _make_it_so(session, current, target, keep_failed=keep_failed, commit=commit)
+
+
+def rotate_database(
+    session: Session, *, standby: bool = True, keep_failed: bool = False, commit: bool = False
+) -> Reference:
+    """A new release of what is live, with a database user of its own; the old user goes with its last release."""
+    with only_one(session.settings.work, "rotate database"):
+        current = reference.read(session.settings.reference_path)
+        release = compose(session, current, None, None)
+        if not release.database_user:
+            raise PipelineError("There is no database user to change: slipway.toml has no [database].")
+        release = replace(release, database_user=reference.next_user(current))
+        target = current.deploying(release, standby=standby)
+        database.ensure(session)
         return _make_it_so(session, current, target, keep_failed=keep_failed, commit=commit)
 
 
@@ -54,21 +71,40 @@ def rollback(session: Session, *, keep_failed: bool = False, commit: bool = Fals
             )
         release = current.releases[back]
         if back not in (session.outputs().get("droplets") or {}):
-            release = replace(release, template=template_digest(session.settings.project.root))
+            # Its droplet is made anew, of what there is today beside the image and the settings.
+            release = replace(
+                release, template=template_digest(session.settings.project.root), secrets=_fingerprints(session)
+            )
         return _make_it_so(session, current, current.deploying(release), keep_failed=keep_failed, commit=commit)
 
 
-def destroy(session: Session) -> None:
-    """Remove the environment's droplets, address and key; the images stay. The reference file is emptied."""
+def destroy(session: Session, *, with_database: bool = False, backup_first: bool = True) -> None:
+    """Remove the environment's droplets, address and key; the images stay. The reference file is emptied.
+
+    The database stays, unless it is asked for too; then a backup is made before anything is removed.
+    """
     with only_one(session.settings.work, "destroy"):
+        if with_database and backup_first:
+            raise PipelineError("The pipeline cannot make backups yet.", "--no-backup removes the data without one.")
         narrator = Narrator(session.progress)
         with environment(session.host_keys(Reference())):
             session.terraform.destroy(_var_file(session, Reference()), narrator)
         reference.write(session.settings.reference_path, Reference())
+        if with_database:
+            database.destroy(session)
 
 
-def compose(session: Session, current: Reference, version: str | None, config: Mapping[str, str] | None) -> Release:
-    """A release of a version's image (by default the live one's), with the live release's config and what is given."""
+def compose(
+    session: Session,
+    current: Reference,
+    version: str | None,
+    config: Mapping[str, str] | None,
+    size: str | None = None,
+) -> Release:
+    """A release of a version's image (by default the live one's), with the live release's config and what is given.
+
+    Raises PipelineError for a setting that the image's app does not know.
+    """
     live = current.releases[current.live] if current.live else None
     if version is None:
         if live is None:
@@ -79,14 +115,29 @@ def compose(session: Session, current: Reference, version: str | None, config: M
     found: Image = image.find(session.api.images(), version)
     settings = {**(live.config if live else {}), **(config or {})}
     reference.check_config(settings)
+    image.check_settings(found, version, config or {})
+    project = session.settings.project
+    if live and not size and live.size != project.size:
+        session.progress.warn(f"the size stays {live.size}; slipway.toml says {project.size}: --size changes it")
     return Release(
         version=version,
         commit=found.label("commit"),
         image=found.name,
-        size=session.settings.project.size,
-        template=template_digest(session.settings.project.root),
+        size=size or (live.size if live else project.size),
+        template=template_digest(project.root),
         config=settings,
+        database_user=(live.database_user if live else "") or "app_1" if project.database else "",
+        secrets=_fingerprints(session),
     )
+
+
+def _fingerprints(session: Session) -> dict[str, str]:
+    return secrets.fingerprints(_secrets(session), session.key)
+
+
+def _secrets(session: Session) -> dict[str, secrets.Secret]:
+    source = secrets.source(session.settings, session.environ)
+    return secrets.collect(source, session.settings.project.secrets.names)
 
 
 def _make_it_so(
@@ -94,15 +145,17 @@ def _make_it_so(
 ) -> Reference:
     target = _check_images(session, target)
     before = session.outputs()
-    for key in set(target.running) - set(before.get("droplets") or {}):
+    made = [key for key in target.running if key not in (before.get("droplets") or {})]
+    for key in made:
         check_template(session.settings.project.root, target.releases[key])
-    evidence = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    values = _values(session, {key: target.releases[key] for key in made})
+    folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     try:
-        _apply(session, target, evidence)
+        _apply(session, target, folder, values)
     except PipelineError as error:
         if not keep_failed:
-            _go_back(session, Reference.from_state(before.get("reference")), evidence)
-        raise _failure(error, evidence) from error
+            _go_back(session, Reference.from_state(before.get("reference")), folder)
+        raise evidence.failure(folder) or error from error
     if target != current:
         reference.write(session.settings.reference_path, target)
     _record(session, target, commit=commit)
@@ -127,8 +180,29 @@ def _check_images(session: Session, target: Reference) -> Reference:
     return target
 
 
-def _apply(session: Session, target: Reference, evidence: Path) -> None:
-    with environment({**session.host_keys(target), "SLIPWAY_EVIDENCE": str(evidence)}):
+def _values(session: Session, made: Mapping[str, Release]) -> dict[str, dict[str, str]]:
+    """The secrets of the releases whose droplets are to be made, by release key.
+
+    Raises PipelineError when a source no longer has the value that a release was made with.
+    """
+    if not any(release.secrets for release in made.values()):
+        return {}
+    found = _secrets(session)
+    now = secrets.fingerprints(found, session.key)
+    for release in made.values():
+        if changed := sorted(name for name, print_ in release.secrets.items() if now.get(name) != print_):
+            raise PipelineError(
+                f"Release {release.key} was made with another value of {', '.join(changed)} than there is now.",
+                f"Make a release with today's: ./invoke deploy --version {release.version}",
+            )
+    return {key: {name: found[name].reveal() for name in release.secrets} for key, release in made.items()}
+
+
+def _apply(
+    session: Session, target: Reference, evidence: Path, values: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
+    variables = {**session.host_keys(target), "TF_VAR_secrets": json.dumps(values or {})}
+    with environment({**variables, "SLIPWAY_EVIDENCE": str(evidence)}):
         session.terraform.apply(_var_file(session, target), Narrator(session.progress))
 
 
@@ -139,14 +213,6 @@ def _go_back(session: Session, confirmed: Reference, evidence: Path) -> None:
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())
         session.progress.warn("./invoke deploy tries again to make the world what the reference file says")
-
-
-def _failure(error: PipelineError, evidence: Path) -> PipelineError:
-    """The verification's own sentence, where it was the verification that failed."""
-    said = evidence / "failure.txt"
-    if said.exists():
-        return PipelineError(said.read_text().strip(), f"The evidence is in {os.path.relpath(evidence)}")
-    return error
 
 
 def _var_file(session: Session, target: Reference) -> Path:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline import reference
-from pipeline.config import Settings
+from pipeline import migration, reference
+from pipeline.database import drift, source_name
+from pipeline.errors import PipelineError
 from pipeline.reference import Reference
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Droplet
@@ -24,6 +25,24 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Database:
+    """The database cluster; ``schema`` is the version that it is at, ``pending`` what the live release misses.
+
+    Both are None where nothing is live that could tell. ``trusted_sources`` are written as in `slipway.toml`.
+    """
+
+    cluster: str
+    status: str
+    version: str
+    size: str
+    nodes: int
+    trusted_sources: Sequence[str]
+    user: str
+    schema: int | None
+    pending: Sequence[int] | None
+
+
+@dataclass(frozen=True)
 class Status:
     """One environment now. ``problems`` are disagreements between git, state and world; ``warnings`` are not."""
 
@@ -33,6 +52,7 @@ class Status:
     floating_ip: str | None
     live: Running | None
     standby: Running | None
+    database: Database | None
     problems: Sequence[str]
     warnings: Sequence[str]
 
@@ -53,11 +73,12 @@ def status(session: Session) -> Status:
     outputs = session.outputs()
     address: str | None = outputs.get("floating_ip")
     target = session.api.floating_ip_target(address) if address else None
-    droplets = {d.id: d for d in session.api.droplets(environment_tag(settings))}
+    droplets = {d.id: d for d in session.api.droplets(settings.tag)}
     keys = {droplet["id"]: key for key, droplet in (outputs.get("droplets") or {}).items()}
     live = _running(wanted, keys.get(target), target)
     standby_id = next((id for id, key in keys.items() if key == wanted.standby and id in droplets), None)
     name = str(settings.reference_path.relative_to(settings.project.root))
+    database, database_problems = _database(session, wanted, droplets.get(target or 0))
     return Status(
         environment=settings.environment,
         cloud=settings.cloud.name,
@@ -65,14 +86,10 @@ def status(session: Session) -> Status:
         floating_ip=address,
         live=live,
         standby=_running(wanted, wanted.standby, standby_id),
-        problems=[*_problems(wanted, outputs, target, keys, droplets)],
+        database=database,
+        problems=[*_problems(wanted, outputs, target, keys, droplets), *database_problems],
         warnings=[f"{name} is not committed"] if session.git.changed([name]) else [],
     )
-
-
-def environment_tag(settings: Settings) -> str:
-    """The tag of the environment's droplets."""
-    return f"slipway-environment:{settings.environment}"
 
 
 def _url(wanted: Reference, address: str | None) -> str:
@@ -111,6 +128,44 @@ def _problems(
     return found
 
 
+def _database(session: Session, wanted: Reference, live: Droplet | None) -> tuple[Database | None, list[str]]:
+    """The cluster and what is wrong with it; before the first deploy there is none, and nothing wrong with that."""
+    settings, users = session.settings, {key: wanted.releases[key].database_user for key in wanted.running}
+    asked, used = settings.project.database, any(users.values())
+    cluster = session.api.cluster(settings.cluster) if asked or used else None
+    if cluster is None:
+        return None, [f"the database {settings.cluster} is gone"] if used else []
+    problems = drift(session, asked, cluster) if asked else []
+    if cluster.status != "online":
+        problems.append(f"the database {cluster.name} is {cluster.status}")
+    known = session.api.database_users(cluster.id)
+    problems += [
+        f"the database user {user} of {key} is gone" for key, user in users.items() if user and user not in known
+    ]
+    user = users.get(wanted.live or "", "")
+    schema = None
+    if live is not None and wanted.live and user:
+        try:
+            schema = migration.status(session, cluster, wanted.live, live.address)
+        except PipelineError as error:
+            problems.append(f"the schema cannot be asked for: {error.message}")
+    pending = schema["pending"] if schema else None
+    if pending:
+        problems.append(f"the live release wants migrations that were not done: {', '.join(map(str, pending))}")
+    found = Database(
+        cluster=cluster.name,
+        status=cluster.status,
+        version=cluster.version,
+        size=cluster.size,
+        nodes=cluster.nodes,
+        trusted_sources=[source_name(source) for source in session.api.trusted_sources(cluster.id)],
+        user=user,
+        schema=schema["current"] if schema else None,
+        pending=pending,
+    )
+    return found, problems
+
+
 def _name(target: int | None, keys: Mapping[int, str], droplets: Mapping[int, Droplet]) -> str:
     if target is None:
         return "nothing"
@@ -130,6 +185,12 @@ def render(status: Status) -> str:
     rows = [("environment", f"{status.environment} on {status.cloud}"), ("url", status.url or "-")]
     for name, running in (("live", status.live), ("standby", status.standby)):
         rows.append((name, f"{running.release} · {running.image} · droplet {running.droplet_id}" if running else "-"))
+    if database := status.database:
+        facts = [f"PostgreSQL {database.version} on {database.nodes} × {database.size}", database.status]
+        facts += [f"schema {database.schema}"] if database.schema is not None else []
+        facts += [f"user {database.user}"] if database.user else []
+        rows.append(("database", " · ".join([database.cluster, *facts])))
+        rows.append(("trusted", ", ".join(database.trusted_sources) or "everybody"))
     rows.append(("in sync", "yes" if status.in_sync else "no"))
     notes = [
         *(f"✗ {problem}" for problem in status.problems),

@@ -9,7 +9,6 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ class Subject:
     @property
     def port(self) -> int:
         """The port that the app should answer on."""
-        return int(self.release.config.get("PORT", "80"))
+        return reference.port(self.release.config)
 
 
 @dataclass(frozen=True)
@@ -70,21 +69,10 @@ def verify(session: Session, subject: Subject) -> Verified:
         result = call(_argv(settings, key, subject, expect, report), cwd=settings.project.root)
         if result.returncode == 0:
             return Verified(subject, report, _count(report))
-        sentence = f"Release {subject.release.key} failed its verification: {_failures(report)}."
-        kept = _keep(session, subject, sentence, result.stdout + result.stderr)
-        raise PipelineError(sentence, f"The evidence is in {kept}")
-
-
-def _keep(session: Session, subject: Subject, sentence: str, output: str) -> Path:
-    """Everything that explains a failure, in the folder that the run has set aside for it."""
-    asked = session.environ.get("SLIPWAY_EVIDENCE")
-    name = f"{subject.release.key}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    folder = Path(asked) if asked else session.settings.work / "evidence" / name
-    host_key = session.key.host_key(subject.release.key).public
-    evidence.collect(folder, subject.address, subject.port, session.key, host_key)
-    (folder / "verification.txt").write_text(output)
-    (folder / "failure.txt").write_text(f"{sentence}\n")
-    return folder
+        error = PipelineError(f"Release {subject.release.key} failed its verification: {_failures(report)}.")
+        output = result.stdout + result.stderr
+        kept = evidence.keep(session, subject.release, subject.address, error, output)
+        raise evidence.failure(kept) or error
 
 
 def find_subject(
@@ -129,6 +117,8 @@ def expectations(subject: Subject) -> dict[str, object]:
         "release": release.key,
         "port": subject.port,
         "config": {**release.config, "APP_RELEASE": release.key},
+        "database_user": release.database_user,
+        "secrets": sorted(release.secrets),
     }
 
 

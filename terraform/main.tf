@@ -7,10 +7,18 @@
 locals {
   running = { for key, release in var.releases : key => release if key == var.live || key == var.standby }
 
+  # What the app is told at boot. The URL and the secrets are here, in the state, and on the droplet; nowhere else.
+  settings = {
+    for key, release in local.running : key => merge(
+      release.config,
+      { APP_RELEASE = key },
+      { for name, url in local.database_urls : "APP_DATABASE_URL" => url if name == key },
+      lookup(var.secrets, key, {}),
+    )
+  }
   conf_env = {
-    for key, release in local.running : key => join("", [
-      for name, value in merge(release.config, { APP_RELEASE = key }) :
-      "${name}=\"${replace(replace(value, "\\", "\\\\"), "\"", "\\\"")}\"\n"
+    for key, settings in local.settings : key => join("", [
+      for name, value in settings : "${name}=\"${replace(replace(value, "\\", "\\\\"), "\"", "\\\"")}\"\n"
     ])
   }
 }
@@ -57,6 +65,7 @@ resource "digitalocean_droplet" "app" {
 
   user_data = templatefile("${var.project}/provisioning/cloud-init.yaml.tftpl", {
     conf_env         = local.conf_env[each.key]
+    database_ca      = each.value.database_user == "" ? "" : data.digitalocean_database_ca.app[0].certificate
     host_key_private = var.host_keys[each.key].private
     host_key_public  = var.host_keys[each.key].public
   })
@@ -71,6 +80,26 @@ resource "digitalocean_droplet" "app" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
+# THE MIGRATION: once for each droplet, by its own binary, after a rehearsal that the live release has to survive
+# ---------------------------------------------------------------------------------------------------------------------
+
+resource "terraform_data" "migration" {
+  for_each = local.with_database
+
+  triggers_replace = [digitalocean_droplet.app[each.key].id]
+
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  provisioner "local-exec" {
+    working_dir = var.project
+    command     = "./invoke migrate --environment ${var.environment} --release ${each.key} --address ${digitalocean_droplet.app[each.key].ipv4_address}"
+    environment = { SLIPWAY_CANDIDATE = jsonencode(each.value) }
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
 # THE GATE: verification, once for each droplet; its output is the only way to a droplet's id
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -79,6 +108,7 @@ resource "terraform_data" "gate" {
 
   input            = digitalocean_droplet.app[each.key].id
   triggers_replace = [digitalocean_droplet.app[each.key].id]
+  depends_on       = [terraform_data.migration]
 
   lifecycle {
     create_before_destroy = true

@@ -5,12 +5,15 @@
 variable "releases" {
   description = "Known releases by key (version and digest of the rest of the entry). Only the live one and the standby have droplets."
   type = map(object({
-    version  = string
-    commit   = string
-    image    = string
-    size     = string
-    template = string
-    config   = map(string)
+    version          = string
+    commit           = string
+    image            = string
+    size             = string
+    template         = string
+    config           = map(string)
+    secrets          = optional(map(string), {}) # fingerprints by name, never values
+    database_user    = optional(string, "")      # empty: a release without a database
+    database_expires = optional(string, "")      # when a leased user ends
   }))
   default = {}
 
@@ -33,6 +36,12 @@ variable "releases" {
       for release in values(var.releases) : [for value in values(release.config) : !can(regex("[\\r\\n]", value))]
     ]))
     error_message = "A config value must be one line."
+  }
+  validation {
+    condition = alltrue([
+      for release in values(var.releases) : can(regex("^([A-Za-z_][A-Za-z0-9_-]{0,62})?$", release.database_user))
+    ])
+    error_message = "A database user is a name that PostgreSQL takes."
   }
 }
 
@@ -104,6 +113,20 @@ variable "host_keys" {
     condition     = alltrue([for key in values(var.host_keys) : startswith(key.public, "ssh-ed25519 ")])
     error_message = "Host keys must be Ed25519 keys in OpenSSH format."
   }
+}
+
+variable "secrets" {
+  description = "The app's secrets by release key and name, of the releases whose droplets are yet to be made."
+  type        = map(map(string))
+  sensitive   = true
+  default     = {}
+}
+
+variable "database_passwords" {
+  description = "Passwords of the database users that a vault leased, by name."
+  type        = map(string)
+  sensitive   = true
+  default     = {}
 }
 
 variable "project" {

@@ -89,11 +89,13 @@ def _infrastructure(root: Path, toolchain: Toolchain) -> Iterable[Check]:
     env |= {"DIGITALOCEAN_TOKEN": "of no use"}
     yield Check("packer validate", (packer, "validate", *values, "."), root / "packer", env)
     tofu, env = str(toolchain.tofu()), toolchain.environment("opentofu")
-    folder = root / "terraform"
-    env |= {"TF_DATA_DIR": str(root / ".slipway" / "check"), "TF_IN_AUTOMATION": "1"}
-    yield Check("terraform fmt", (tofu, "fmt", "-check", "-diff", "-recursive"), folder, env)
-    yield Check("terraform init", (tofu, "init", "-backend=false", "-input=false", "-no-color"), folder, env)
-    yield Check("terraform validate", (tofu, "validate", "-no-color"), folder, env)
+    app = root / "terraform"
+    yield Check("terraform fmt", (tofu, "fmt", "-check", "-diff", "-recursive"), app, env)
+    for folder in (app, app / "database"):
+        name = str(folder.relative_to(root))
+        own = {**env, "TF_DATA_DIR": str(root / ".slipway" / "check" / folder.name), "TF_IN_AUTOMATION": "1"}
+        yield Check(f"{name} init", (tofu, "init", "-backend=false", "-input=false", "-no-color"), folder, own)
+        yield Check(f"{name} validate", (tofu, "validate", "-no-color"), folder, own)
 
 
 def _bake(root: Path) -> dict[str, str]:

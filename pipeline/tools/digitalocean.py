@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import requests
 
@@ -40,6 +42,31 @@ class Droplet:
     address: str
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A database cluster with its administrator. ``version`` is PostgreSQL's major one, ``nodes`` counts them all.
+
+    ``host`` is reached from trusted sources anywhere, ``private_host`` from the droplets beside it.
+    """
+
+    id: str
+    name: str
+    status: str
+    version: str
+    size: str
+    nodes: int
+    host: str
+    private_host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+
+    def url(self, database: str) -> str:
+        """How the administrator reaches a database of it from the droplets beside it. Holds the password."""
+        login = f"{self.user}:{quote(self.password, safe='')}"
+        return f"postgres://{login}@{self.private_host}:{self.port}/{database}?sslmode=verify-full"
+
+
 class API:
     """Questions about one cloud. Every method raises PipelineError when the cloud cannot answer."""
 
@@ -70,6 +97,47 @@ class API:
             return None
         return droplet["id"] if droplet else None
 
+    def live_droplet(self, tag: str) -> Droplet | None:
+        """The droplet of a tag that a floating IP points at; None when there is none."""
+        for floating in self._ask(lambda manager: manager.get_all_floating_ips()):
+            droplet = floating.droplet
+            if droplet and tag in droplet["tags"]:
+                return next((d for d in self.droplets(tag) if d.id == droplet["id"]), None)
+        return None
+
+    def cluster(self, name: str) -> Cluster | None:
+        """The database cluster of a name; None when there is none."""
+        same = [each for each in self._databases("").get("databases") or [] if each["name"] == name]
+        if len(same) > 1:
+            listed = ", ".join(each["id"] for each in same)
+            raise PipelineError(f"There are {len(same)} clusters named {name}: {listed}.", "Delete the wrong one.")
+        return _cluster(same[0]) if same else None
+
+    def database_ca(self, cluster: str) -> str:
+        """The certificate (PEM) of the authority that vouches for a cluster."""
+        return base64.b64decode(self._databases(f"/{cluster}/ca")["ca"]["certificate"]).decode()
+
+    def trusted_sources(self, cluster: str) -> list[tuple[str, str]]:
+        """Who may ask a cluster, as pairs of type and value; everybody when there are none."""
+        rules = self._databases(f"/{cluster}/firewall").get("rules") or []
+        return sorted((rule["type"], rule["value"]) for rule in rules)
+
+    def database_users(self, cluster: str) -> list[str]:
+        """The names of a cluster's users."""
+        return [user["name"] for user in self._databases(f"/{cluster}/users").get("users") or []]
+
+    def drop_database(self, cluster: str, name: str) -> None:
+        """Remove a database from a cluster; raises PipelineError also where it is not there."""
+        self._databases(f"/{cluster}/dbs/{name}", type="DELETE")
+
+    def _databases(self, path: str, **options: Any) -> Any:
+        import digitalocean
+
+        try:
+            return self._ask(lambda manager: manager.get_data(f"databases{path}", **options))
+        except digitalocean.NotFoundError as error:
+            raise PipelineError(f"{self.cloud.endpoint} has no databases{path}.") from error
+
     def _ask(self, question: Callable[[Any], T]) -> T:
         import digitalocean
 
@@ -84,3 +152,20 @@ class API:
                 raise PipelineError(f"{where} gave an answer that is not JSON: {error}.") from error
             except requests.RequestException as error:
                 raise PipelineError(f"{where} does not answer.", str(error)) from error
+
+
+def _cluster(data: dict[str, Any]) -> Cluster:
+    public, private = data.get("connection") or {}, data.get("private_connection") or {}
+    return Cluster(
+        id=data["id"],
+        name=data["name"],
+        status=data["status"],
+        version=str(data["version"]),
+        size=data["size"],
+        nodes=int(data["num_nodes"]),
+        host=public.get("host", ""),
+        private_host=private.get("host", ""),
+        port=int(public.get("port") or 0),
+        user=public.get("user", ""),
+        password=public.get("password", ""),
+    )

@@ -3,40 +3,76 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
 
 from pipeline.errors import PipelineError
 
+Client = paramiko.SSHClient
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it wrote. Not shown by repr: it may have written secrets."""
+
+    status: int
+    output: str = field(repr=False)
+    errors: str = field(repr=False)
+
 
 @contextmanager
-def connect(address: str, identity: Path, host_key: str) -> Iterator[paramiko.SSHClient]:
+def connect(address: str, identity: Path, host_key: str, *, patience: float = 0) -> Iterator[Client]:
     """A connection as root, refused unless the host shows `host_key` (one line in OpenSSH's public format).
 
-    Raises PipelineError when the host cannot be reached, shows another key, or does not let us in.
+    A host that is booting is waited for, for `patience` seconds. Raises PipelineError when the host cannot be reached,
+    shows another key, or does not let us in.
     """
+    deadline = time.monotonic() + patience
     with paramiko.SSHClient() as client:
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         kind, encoded = host_key.split()[:2]
         client.get_host_keys().add(address, kind, paramiko.Ed25519Key(data=base64.b64decode(encoded)))
-        try:
-            client.connect(
-                address,
-                username="root",
-                key_filename=str(identity),
-                timeout=10,
-                allow_agent=False,
-                look_for_keys=False,
-            )
-        except (OSError, paramiko.SSHException) as error:
-            raise PipelineError(f"{address} cannot be reached by SSH: {error}.") from error
+        while True:
+            try:
+                client.connect(
+                    address,
+                    username="root",
+                    key_filename=str(identity),
+                    timeout=10,
+                    allow_agent=False,
+                    look_for_keys=False,
+                )
+                break
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                # A wrong host key or a refused login does not get better.
+                final = isinstance(error, (paramiko.BadHostKeyException, paramiko.AuthenticationException))
+                if final or time.monotonic() >= deadline:
+                    raise PipelineError(f"{address} cannot be reached by SSH: {error}.") from error
+                time.sleep(0.2)
         yield client
 
 
-def run(client: paramiko.SSHClient, command: str, timeout: float = 30) -> str:
+def execute(client: Client, command: str, *, stdin: str = "", timeout: float) -> Result:
+    """Run a command to its end, handing it ``stdin``; ``timeout`` (seconds) bounds each wait for output.
+
+    Raises PipelineError when the connection is lost, or the time is over.
+    """
+    try:
+        into, output, errors = client.exec_command(command, timeout=timeout)
+        into.write(stdin)
+        into.channel.shutdown_write()
+        said, complained = output.read().decode(errors="replace"), errors.read().decode(errors="replace")
+        return Result(output.channel.recv_exit_status(), said, complained)
+    except (OSError, paramiko.SSHException) as error:
+        raise PipelineError(f"A connection by SSH was lost: {error or type(error).__name__}.") from error
+
+
+def run(client: Client, command: str, timeout: float = 30) -> str:
     """What a command writes, its errors included; `timeout` (seconds) bounds each wait for output."""
     _, output, errors = client.exec_command(command, timeout=timeout)
     return str(output.read().decode(errors="replace") + errors.read().decode(errors="replace"))

@@ -25,7 +25,9 @@ class Expected:
     image: str
     release: str = "unknown"
     port: int = 80
-    config: dict[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    config: dict[str, str] = field(default_factory=dict)
+    database_user: str = ""
+    secrets: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

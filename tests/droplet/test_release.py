@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -16,10 +17,17 @@ def properties(text: str) -> dict[str, str]:
     return dict(re.split("[= ]", line, maxsplit=1) for line in text.splitlines() if re.search("[= ]", line))
 
 
-def environment(text: str) -> dict[str, str]:
+class Settings(dict[str, str]):
+    """Variables of which a failure shows the names alone: the values may be secrets, and reports are kept."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(sorted(self))}>"
+
+
+def environment(text: str) -> Settings:
     """conf.env as the app gets it: KEY="VALUE", with backslash and double quote escaped by a backslash."""
     found = re.findall(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE)
-    return {key: re.sub(r"\\(.)", r"\1", value) for key, value in found}
+    return Settings({key: re.sub(r"\\(.)", r"\1", value) for key, value in found})
 
 
 def differing(want: dict[str, str], got: dict[str, str]) -> list[str]:
@@ -46,7 +54,7 @@ def unit(host: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def conf_env(host: Any) -> dict[str, str]:
+def conf_env(host: Any) -> Settings:
     return environment(host.check_output("cat /opt/app/conf.env"))
 
 
@@ -73,14 +81,15 @@ def test_the_app_is_ready(host: Any, expected: Expected) -> None:
     assert host.check_output(f"curl -sS --max-time 5 -w ' %{{http_code}}' {url}") == '{"status":"ready"} 200'
 
 
-def test_the_configuration_is_the_released_one(conf_env: dict[str, str], expected: Expected) -> None:
-    keys = differing(expected.config | {"APP_RELEASE": expected.release}, conf_env)
+def test_the_configuration_is_the_released_one(conf_env: Settings, expected: Expected) -> None:
+    given = {*expected.secrets, *(["APP_DATABASE_URL"] if expected.database_user else [])}
+    assert [name for name in given if not conf_env.get(name)] == []
+    public = {name: value for name, value in conf_env.items() if name not in given}
+    keys = differing(expected.config | {"APP_RELEASE": expected.release}, public)
     assert keys == []
 
 
-def test_the_app_runs_with_the_released_configuration(
-    host: Any, unit: dict[str, str], conf_env: dict[str, str]
-) -> None:
+def test_the_app_runs_with_the_released_configuration(host: Any, unit: dict[str, str], conf_env: Settings) -> None:
     process = host.check_output(f"tr '\\0' '\\n' </proc/{unit['MainPID']}/environ")
     running = dict(line.split("=", 1) for line in process.splitlines() if "=" in line)
     keys = differing(conf_env, {key: running[key] for key in conf_env if key in running})
@@ -89,6 +98,21 @@ def test_the_app_runs_with_the_released_configuration(
 
 def test_the_app_alone_can_read_its_configuration(host: Any) -> None:
     assert host.check_output("stat -c '%a %U:%G %F' /opt/app/conf.env") == "600 app:app regular file"
+
+
+def test_the_database_is_asked_as_the_releases_own_user(conf_env: Settings, expected: Expected) -> None:
+    url = urlsplit(conf_env.get("APP_DATABASE_URL", ""))
+    user, scheme = url.username or "", url.scheme
+    assert (user, scheme) == (expected.database_user, "postgres" if expected.database_user else "")
+
+
+def test_the_database_has_to_prove_who_it_is(host: Any, conf_env: Settings, expected: Expected) -> None:
+    if not expected.database_user:
+        assert not host.file("/opt/app/database-ca.pem").exists
+        return
+    demands = parse_qs(urlsplit(conf_env["APP_DATABASE_URL"]).query)
+    assert demands == {"sslmode": ["verify-full"], "sslrootcert": ["/opt/app/database-ca.pem"]}
+    assert host.check_output("stat -c '%a %U:%G %F' /opt/app/database-ca.pem") == "644 root:root regular file"
 
 
 def test_the_app_runs_as_its_own_user_without_a_way_up(host: Any, unit: dict[str, str]) -> None:

@@ -1,0 +1,4 @@
+output "cluster" {
+  description = "Id of the cluster."
+  value       = digitalocean_database_cluster.app.id
+}
