@@ -71,7 +71,7 @@ def status(config: Config, arguments: argparse.Namespace) -> int:
         show(json.dumps({"running": False, "state": str(config.state)}))
         return 1
     found, bytes_of = client.status(config), client.usage(config)
-    for kind in ("droplets", "images"):
+    for kind in ("droplets", "databases", "images"):
         for each in found[kind]:
             each["bytes"] = bytes_of[kind].get(str(each["id"]), 0)
     if arguments.json:
@@ -168,9 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     look = verbs.add_parser("status", help="what is there, what runs, how large it is, what went wrong")
     look.add_argument("--json", action="store_true", help="the same for programs")
     log = verbs.add_parser("logs", help="the server's log: a line for each request and each action")
-    printed = verbs.add_parser("console", help="what a droplet printed on its console since it was started")
+    printed = verbs.add_parser("console", help="what a droplet or database printed on its console since its start")
     enter = verbs.add_parser("ssh", help="log in to a droplet as root, with a key that it was created with")
-    inside = verbs.add_parser("shell", help="be root in a droplet, without key or network")
+    inside = verbs.add_parser("shell", help="be root in a droplet or a database machine, without key or network")
     for verb in (printed, enter, inside):
         verb.add_argument("droplet", metavar="DROPLET", help="its id or name")
     for verb in (log, printed):

@@ -61,13 +61,24 @@ def login(config: Config, droplet_id: int) -> dict[str, Any]:
 
 def droplet(config: Config, named: str) -> dict[str, Any]:
     """The droplet with that id or name, as `status` shows it. Raises HostError when that is none or several."""
-    found = [each for each in status(config)["droplets"] if named in (str(each["id"]), each["name"])]
+    return _only(status(config)["droplets"], named, "droplet")
+
+
+def machine(config: Config, named: str) -> int:
+    """The machine of the droplet or database with that id or name. Raises HostError when that is none or several."""
+    found = status(config)
+    machines = [each | {"machine": each["id"]} for each in found["droplets"]] + found["databases"]
+    return int(_only(machines, named, "droplet or database")["machine"])
+
+
+def _only(machines: list[dict[str, Any]], named: str, kind: str) -> dict[str, Any]:
+    found = [each for each in machines if named in (str(each["id"]), each.get("uuid"), each["name"])]
     if len(found) == 1:
         return dict(found[0])
     if not found:
-        raise HostError(f"There is no droplet {named}.", "See them: localcloud status")
+        raise HostError(f"There is no {kind} {named}.", "See them: localcloud status")
     ids = ", ".join(str(each["id"]) for each in found)
-    raise HostError(f"{len(found)} droplets are called {named}.", f"Give the id: {ids}")
+    raise HostError(f"{len(found)} of them are called {named}.", f"Give the id: {ids}")
 
 
 def reset(config: Config) -> None:

@@ -27,6 +27,7 @@ DEFAULTS = {
     "rate_limit": "",
     "image_aliases": "",
     "prices": "",
+    "database_versions": "",
 }
 
 ANCHORS = IPv4Network("10.16.0.0/15")
@@ -68,6 +69,8 @@ class Config:
     """Slugs of base images that cannot be made here, each with one that is offered in its place."""
     prices: Pairs = field(default_factory=Pairs)
     """US dollars a month by size, where the price list is not today's."""
+    database_versions: Pairs = field(default_factory=Pairs)
+    """Versions of PostgreSQL that are not here, each with the one that runs in its place."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Config:
@@ -104,6 +107,7 @@ class Config:
             rate_limit=_rate_limit(values["rate_limit"]),
             image_aliases=_pairs(values, "image_aliases", r"[a-z0-9][a-z0-9-]*"),
             prices=_pairs(values, "prices", r"\d{1,5}(\.\d+)?"),
+            database_versions=_pairs(values, "database_versions", "15"),
         )
         if config.vpc_range.overlaps(ANCHORS):
             raise ConfigError(

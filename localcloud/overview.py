@@ -8,6 +8,7 @@ from typing import Any
 from localcloud.terminal import size, table
 
 DROPLETS = ("DROPLET", "NAME", "STATUS", "ADDRESS", "PRIVATE", "FLOATING IP", "SIZE", "IMAGE", "ON DISK")
+DATABASES = ("DATABASE", "NAME", "STATUS", "ADDRESS", "PRIVATE", "PORT", "TRUSTED", "SIZE", "ON DISK")
 IMAGES = ("IMAGE", "NAME", "OF DROPLET", "CREATED", "ON DISK")
 ADDRESSES = ("FLOATING IP", "DROPLET")
 BASES = ("BASE IMAGE", "STATE", "")
@@ -20,6 +21,7 @@ def render(status: dict[str, Any], endpoint: str) -> Iterator[str]:
     for headings, rows in (
         (BASES, [(slug, base["state"], base.get("reason", "")) for slug, base in status["bases"].items()]),
         (DROPLETS, [_droplet(each) for each in status["droplets"]]),
+        (DATABASES, [_database(each) for each in status["databases"]]),
         (IMAGES, [_image(each) for each in status["images"]]),
         (ADDRESSES, [(address, droplet or "-") for address, droplet in status["floating_ips"].items()]),
         (ERRORS, [(e["at"], e["type"], e["resource_id"], e["reason"]) for e in status["errors"]]),
@@ -33,6 +35,11 @@ def render(status: dict[str, Any], endpoint: str) -> Iterator[str]:
 def _droplet(each: dict[str, Any]) -> tuple[object, ...]:
     where = (each["address"], each["private_address"], each["floating_ip"] or "-")
     return (each["id"], each["name"], each["status"], *where, each["size"], each["image"], size(each["bytes"]))
+
+
+def _database(each: dict[str, Any]) -> tuple[object, ...]:
+    where = (each["address"], each["private_address"], each["port"], ", ".join(each["trusted"]) or "everybody")
+    return (each["id"], each["name"], each["status"], *where, each["size"], size(each["bytes"]))
 
 
 def _image(each: dict[str, Any]) -> tuple[object, ...]:

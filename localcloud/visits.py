@@ -25,8 +25,9 @@ def logs(config: Config, *, follow: bool) -> None:
 
 def console(config: Config, droplet: str, *, follow: bool) -> None:
     """Become a view of what a droplet printed since it was started, also when the server is dead. Needs root."""
-    identifier = int(droplet) if droplet.isdecimal() else int(client.droplet(config, droplet)["id"])
-    path = Machines(config).console(identifier)
+    path = Machines(config).console(int(droplet) if droplet.isdecimal() else 0)
+    if not path.exists():
+        path = Machines(config).console(client.machine(config, droplet))
     if not path.exists():
         raise HostError(f"There is no droplet {droplet} that was ever started.", "See them: localcloud status")
     _view(path, "+1", follow=follow)
@@ -46,8 +47,7 @@ def ssh(config: Config, droplet: str, identity: str | None, words: Sequence[str]
 
 def shell(config: Config, droplet: str, words: Sequence[str]) -> int:
     """Run words, or a shell, as root in the droplet; the exit code is theirs. Needs root. Raises HostError."""
-    found = client.droplet(config, droplet)
-    return secluded(enter.command(f"{config.unit_prefix}{found['id']}", words))
+    return secluded(enter.command(f"{config.unit_prefix}{client.machine(config, droplet)}", words))
 
 
 def ssh_command(login: dict[str, object], identity: str | None, words: Sequence[str]) -> list[str]:

@@ -11,9 +11,9 @@ from localcloud.api.http import NOTHING, Call, Reply, listing
 from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.databases import settings
 from localcloud.engine.databases.catalogue import DEFAULT_DATABASE, END_OF_LIFE, ENGINE, PORT, SIZES
-from localcloud.engine.databases.clusters import ClusterOrder, ClusterView, versions
+from localcloud.engine.databases.clusters import EVENTS, ClusterOrder, ClusterView, versions
 from localcloud.engine.errors import Unprocessable, Unsupported
-from localcloud.engine.records import CREATING, DatabaseName, DatabaseRule, DatabaseUser
+from localcloud.engine.records import CREATING, Action, DatabaseCluster, DatabaseName, DatabaseRule, DatabaseUser
 
 
 def connection(address: str, user: DatabaseUser, database: str = DEFAULT_DATABASE, port: int = PORT) -> dict[str, Any]:
@@ -127,6 +127,46 @@ def maintain(call: Call) -> Reply:
     return NOTHING
 
 
+def upgrade(call: Call) -> Reply:
+    call.cloud.databases.upgrade(call.params["cluster"], call.text("version") or "")
+    return NOTHING
+
+
+def config(call: Call) -> Reply:
+    cluster = call.cloud.databases.record(call.params["cluster"])
+    return Reply(200, {"config": {**settings.defaults(), **cluster.config}})
+
+
+def set_config(call: Call) -> Reply:
+    call.cloud.databases.configure(call.params["cluster"], call.body.get("config"))
+    return Reply(200)
+
+
+def autoscale(call: Call) -> Reply:
+    kept = call.cloud.databases.record(call.params["cluster"]).autoscale
+    return Reply(200, {"autoscale": kept or {"storage": {"enabled": False}}})
+
+
+def set_autoscale(call: Call) -> Reply:
+    call.cloud.databases.update(call.params["cluster"], autoscale=settings.autoscale(call.body))
+    return NOTHING
+
+
+def events(call: Call) -> Reply:
+    cluster = call.cloud.databases.record(call.params["cluster"])
+    found = call.cloud.databases.events(cluster.uuid, call.page)
+    return listing(call, "events", found, lambda action: _event(cluster, action))
+
+
+def _event(cluster: DatabaseCluster, action: Action) -> dict[str, Any]:
+    return {
+        "id": str(action.id),
+        "cluster_name": cluster.name,
+        "event_type": EVENTS[action.type],
+        "create_time": action.started_at,
+    }
+
+
 def authority(call: Call) -> Reply:
     call.cloud.databases.record(call.params["cluster"])
     certificate = call.cloud.machinery.authority.certificate()
@@ -235,6 +275,12 @@ ROUTES = [
     ("PUT", "/v2/databases/{cluster}/resize", resize),
     ("PUT", "/v2/databases/{cluster}/migrate", migrate),
     ("PUT", "/v2/databases/{cluster}/maintenance", maintain),
+    ("PUT", "/v2/databases/{cluster}/upgrade", upgrade),
+    ("GET", "/v2/databases/{cluster}/config", config),
+    ("PATCH", "/v2/databases/{cluster}/config", set_config),
+    ("GET", "/v2/databases/{cluster}/autoscale", autoscale),
+    ("PUT", "/v2/databases/{cluster}/autoscale", set_autoscale),
+    ("GET", "/v2/databases/{cluster}/events", events),
     ("GET", "/v2/databases/{cluster}/ca", authority),
     ("GET", "/v2/databases/{cluster}/firewall", firewall),
     ("PUT", "/v2/databases/{cluster}/firewall", set_firewall),

@@ -220,6 +220,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Move a database cluster to another region", 202, body=some(region=TEXT, private_network_uuid=TEXT)
     ),
     ("PUT", f"{CLUSTER}/maintenance"): gone("Set the maintenance window", some(day=TEXT, hour=TEXT)),
+    ("PUT", f"{CLUSTER}/upgrade"): gone("Upgrade a database cluster", some(version=TEXT)),
+    ("GET", f"{CLUSTER}/config"): Operation("Show the options of PostgreSQL", answer=thing(config=ANYTHING)),
+    ("PATCH", f"{CLUSTER}/config"): Operation("Set options of PostgreSQL", body=thing(config=ANYTHING)),
+    ("GET", f"{CLUSTER}/autoscale"): Operation("Show how storage would grow", answer=thing(autoscale=ANYTHING)),
+    ("PUT", f"{CLUSTER}/autoscale"): gone("Remember how storage would grow", thing(storage=ANYTHING)),
+    ("GET", f"{CLUSTER}/events"): Operation(
+        "List what was done to a database cluster",
+        answer=page("events", thing(id=TEXT, cluster_name=TEXT, event_type=TEXT, create_time=TEXT)),
+        query=PAGE,
+    ),
     ("GET", f"{CLUSTER}/ca"): Operation("Show the authority of the servers", answer=thing(ca=thing(certificate=TEXT))),
     ("GET", f"{CLUSTER}/firewall"): Operation(
         "List trusted sources", answer=thing(rules=many(reference("database_rule")))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from localcloud.engine.cloud import Cloud
+from localcloud.engine.databases.catalogue import PORT
+from localcloud.engine.databases.numbers import number
 from localcloud.engine.errors import Unprocessable
-from localcloud.engine.records import ACTIVE, ERRORED, Action, Droplet, Image
+from localcloud.engine.records import ACTIVE, ERRORED, PRIMARY, Action, DatabaseNode, Droplet, Image
 from localcloud.host import inside
 
 ERRORS = 20
@@ -52,6 +55,7 @@ def status(cloud: Cloud) -> dict[str, Any]:
             }
             for droplet in droplets
         ],
+        "databases": [_database(cloud, node, running) for node in cloud.store.database_nodes.find()],
         "images": [_image(image) for image in images.values() if image.slug is None and not image.deleted],
         "floating_ips": {ip.address: ip.droplet_id for ip in cloud.store.floating_ips.find()},
         "errors": [_error(action) for action in cloud.store.actions.find("status = ?", ERRORED, newest=True)[:ERRORS]],
@@ -59,11 +63,12 @@ def status(cloud: Cloud) -> dict[str, Any]:
 
 
 def usage(cloud: Cloud) -> dict[str, Any]:
-    """Bytes on disk: per droplet what it wrote, per image the layer that it added."""
+    """Bytes on disk: per droplet and database machine what it wrote, per image the layer that it added."""
     disks = cloud.machinery.disks
     images = cloud.store.images.find("slug IS NULL AND NOT deleted")
     return {
         "droplets": {str(droplet.id): disks.size(droplet.id) for droplet in cloud.store.droplets.find()},
+        "databases": {str(node.id): disks.size(number(node.id)) for node in cloud.store.database_nodes.find()},
         "images": {str(image.id): disks.layer_size(image.layers[0]) for image in images if image.layers},
     }
 
@@ -83,6 +88,27 @@ def _host_keys(root: Path, droplet: Droplet) -> list[str]:
     if not keys:
         raise Unprocessable(f"Droplet {droplet.id} has no host key yet.")
     return keys
+
+
+def _database(cloud: Cloud, node: DatabaseNode, running: Collection[int]) -> dict[str, Any]:
+    cluster, machine = cloud.store.database_clusters.get(node.cluster), number(node.id)
+    rules = cloud.trusted.rules(node.cluster)
+    return {
+        "id": node.id,
+        "uuid": cluster.uuid if cluster and node.role == PRIMARY else node.uuid,
+        "name": node.name,
+        "role": node.role,
+        "status": cluster.status if cluster and node.role == PRIMARY else node.status,
+        "running": machine in running,
+        "size": node.size,
+        "version": cluster.version if cluster else "",
+        "address": node.public_address,
+        "private_address": node.private_address,
+        "port": PORT,
+        "trusted": [f"{rule.type} {rule.value}" for rule in rules],
+        "machine": machine,
+        "console": str(cloud.machinery.machines.console(machine)),
+    }
 
 
 def _title(image: Image | None) -> str:

@@ -43,4 +43,5 @@ def test_a_name_that_is_no_droplets(daemon: Daemon, api: Api) -> None:
     for verb in ("ssh", "shell", "console"):
         refused = daemon.run(verb, "nobody", check=False)
         assert refused.returncode == 1
-        assert refused.stderr == "✗ There is no droplet nobody.\n  See them: localcloud status\n"
+        kind = "droplet" if verb == "ssh" else "droplet or database"
+        assert refused.stderr == f"✗ There is no {kind} nobody.\n  See them: localcloud status\n"

@@ -55,6 +55,15 @@ TAGGED = (
     " WHERE resource_type = 'database' AND tags.name = ? COLLATE NOCASE)"
 )
 
+# What DigitalOcean calls them.
+EVENTS = {
+    "database_create": "cluster_create",
+    "database_resize": "cluster_update",
+    "database_migrate": "cluster_update",
+    "database_configure": "cluster_update",
+    "database_boot": "cluster_poweron",
+}
+
 
 @dataclass(frozen=True)
 class ClusterOrder:
@@ -228,6 +237,33 @@ class Clusters:
             action = self.actions.begin("database_migrate", DATABASE, cluster.id, cluster.region, args, force=True)
         self.actions.submit(action)
 
+    def configure(self, identifier: str, values: object) -> None:
+        """Have the server follow options, now. Raises Unprocessable, Precondition, HostError."""
+        checked = settings.config(values)
+        with self.store.transaction():
+            cluster = self.online(identifier)
+            args = {"config": checked}
+            action = self.actions.begin("database_configure", DATABASE, cluster.id, cluster.region, args, force=True)
+        self.actions.run(action)
+
+    def upgrade(self, identifier: str, version: str) -> None:
+        """Another version by name; what runs is the one that there is. Raises Unprocessable, Precondition."""
+        with self.store.transaction():
+            cluster = self.online(identifier)
+            offered = sorted(versions(self.config), key=lambda each: [int(part) for part in each.split("-")])
+            if version not in offered or offered.index(version) <= offered.index(cluster.version):
+                raise Unprocessable(
+                    f"invalid version: the cluster has {cluster.version}, and there is {', '.join(offered)}"
+                )
+            self.store.database_clusters.update(cluster.id, version=version)
+
+    def events(self, identifier: str, page: Page) -> Listing[Action]:
+        """What was done to a cluster, newest first."""
+        cluster = self.record(identifier)
+        kinds = ", ".join(f"'{kind}'" for kind in EVENTS)
+        where = f"resource_type = ? AND resource_id = ? AND type IN ({kinds})"
+        return self.store.actions.page(page, where, DATABASE, cluster.id, newest=True)
+
     def update(self, identifier: str, **changes: Any) -> DatabaseCluster:
         """Change what only the record has."""
         with self.store.transaction():
@@ -273,7 +309,7 @@ class Clusters:
 
 def versions(config: Config) -> Mapping[str, str]:
     """The versions that can be ordered, each with the one that runs then."""
-    return {VERSION: VERSION}
+    return {VERSION: VERSION, **config.database_versions}
 
 
 def urn(cluster: DatabaseCluster) -> str:

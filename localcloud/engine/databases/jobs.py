@@ -6,6 +6,7 @@ import logging
 import time
 
 from localcloud.engine.actions import Abandoned, Actions, Settle
+from localcloud.engine.databases import settings
 from localcloud.engine.databases.nodes import Nodes
 from localcloud.engine.records import DATABASE, ERRORED, ONLINE, Action, DatabaseCluster, DatabaseNode
 from localcloud.engine.store import Store
@@ -30,6 +31,7 @@ class Jobs:
             "database_boot": self._boot,
             "database_resize": self._resize,
             "database_migrate": self._migrate,
+            "database_configure": self._configure,
         }
         actions.undo |= {
             "database_create": self._undo_create,
@@ -119,6 +121,12 @@ class Jobs:
             self.nodes.move(node, action.args["region"], action.args["vpc"])
         self.nodes.boot(self.nodes.record(node.id))
         return lambda: self.store.database_clusters.update(cluster.id, status=ONLINE, **action.args)
+
+    def _configure(self, action: Action) -> Settle:
+        cluster = self.cluster(action)
+        wanted = {**cluster.config, **action.args["config"]}
+        self.nodes.server(self.nodes.primary(cluster.id)).sql(settings.statements(action.args["config"]))
+        return lambda: self.store.database_clusters.update(cluster.id, config=wanted)
 
     def _as_before(self, action: Action) -> None:
         """A change that failed has not happened; a machine that was stopped for it is started again by the watcher."""

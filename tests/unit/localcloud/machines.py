@@ -182,9 +182,15 @@ class Server:
         self.rooms = rooms
         self.users: dict[str, str] = {}
         self.databases: set[str] = set()
+        self.said: list[str] = []
 
     def wait_ready(self, timeout: float = 60) -> None:
         self.rooms._step("wait_ready")
+
+    def sql(self, statement: str, database: str = "postgres", timeout: float = 60) -> list[list[str]]:
+        self.rooms._step("sql")
+        self.said.append(statement)
+        return []
 
     def create_user(self, name: str, password: str) -> None:
         self.rooms._step("create_user")

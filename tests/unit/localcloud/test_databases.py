@@ -314,3 +314,65 @@ def test_maintenance_windows(day: str, hour: str, kept: str) -> None:
     else:
         with pytest.raises(Unprocessable):
             settings.window(day, hour)
+
+
+def test_options_are_kept_and_told_to_the_server(cloud: Cloud, rooms: Rooms) -> None:
+    view = make(cloud)
+    cloud.databases.configure(view.cluster.uuid, {"work_mem": 16, "jit": False})
+    assert cloud.databases.get(view.cluster.uuid).cluster.config == {"work_mem": 16, "jit": False}
+    said = server(cloud, rooms, view).said[-1]
+    assert "ALTER SYSTEM SET work_mem = '16MB';" in said and "SET jit = 'false'" in said and "pg_reload_conf" in said
+    rooms.fail = "sql"
+    with pytest.raises(HostError):
+        cloud.databases.configure(view.cluster.uuid, {"work_mem": 32})
+    assert cloud.databases.get(view.cluster.uuid).cluster.config["work_mem"] == 16
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        [],
+        {"fsync": "off"},
+        {"work_mem": "1; DROP"},
+        {"work_mem": 0},
+        {"work_mem": True},
+        {"jit": 1},
+        {"jit": "x"},
+    ],
+)
+def test_options_that_cannot_be(values: object) -> None:
+    with pytest.raises(Unprocessable):
+        settings.config(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "good"),
+    [
+        ({"storage": {"enabled": False}}, True),
+        ({"storage": {"enabled": True, "threshold_percent": 80, "increment_gib": 10}}, True),
+        ({"storage": {"enabled": True, "threshold_percent": 99}}, False),
+        ({"storage": {}}, False),
+        ({}, False),
+    ],
+)
+def test_growth(values: dict[str, object], good: bool) -> None:
+    if good:
+        assert settings.autoscale(values) == values
+    else:
+        with pytest.raises(Unprocessable):
+            settings.autoscale(values)
+
+
+def test_there_is_one_version_to_upgrade_to(cloud: Cloud) -> None:
+    view = make(cloud)
+    for version in ("15", "16", "", "x"):
+        with pytest.raises(Unprocessable):
+            cloud.databases.upgrade(view.cluster.uuid, version)
+
+
+def test_what_was_done_is_told_newest_first(cloud: Cloud) -> None:
+    view = make(cloud)
+    cloud.databases.configure(view.cluster.uuid, {"jit": False})
+    found = cloud.databases.events(view.cluster.uuid, Page())
+    assert [action.type for action in found.items] == ["database_configure", "database_create"]
