@@ -40,6 +40,59 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
         Project.load(tmp_path)
 
 
+WHOLE = """
+[image]
+base = "debian-12-x64"
+[droplet]
+region = "fra1"
+size = "s-1vcpu-1gb"
+[verification]
+deadline = 60
+"""
+
+
+def test_the_database_is_what_the_file_says_and_may_be_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "slipway.toml"
+    file.write_text(WHOLE)
+    assert Project.load(tmp_path).database is None
+    file.write_text(WHOLE + "[database]\nversion = '15'\nsize = 'db-s-1vcpu-1gb'\nnodes = 1\nlock_timeout = 2\n")
+    found = Project.load(tmp_path).database
+    assert found is not None
+    assert (found.version, found.nodes, found.trusted_sources) == ("15", 1, ())
+    assert (found.migration_timeout, found.lock_timeout) == (60, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[database]\nversion = 15\nsize = 's'\nnodes = 1", "no valid database.version"),
+        ("[database]\nversion = '15'\nnodes = 1", "no valid database.size"),
+        ("[database]\nversion = '15'\nsize = 's'\nnodes = true", "no valid database.nodes"),
+        ("[database]\nversion = '15'\nsize = 's'\nnodes = 1\nmigration_timeout = 0", "no valid database.migration_t"),
+        ("[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = ['home']", "trusted_sources: home"),
+        ("[state]\nencryption = 'maybe'", "no valid state.encryption"),
+    ],
+)
+def test_a_wrong_setting_of_the_database_or_the_state_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "slipway.toml").write_text(WHOLE + text)
+    with pytest.raises(PipelineError, match=says):
+        Project.load(tmp_path)
+
+
+def test_trusted_sources_are_addresses_ranges_tags_and_droplets(tmp_path: Path) -> None:
+    sources = "['203.0.113.7', '198.51.100.0/24', 'tag:ops', 'droplet:42']"
+    table = f"[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = {sources}"
+    (tmp_path / "slipway.toml").write_text(WHOLE + table)
+    found = Project.load(tmp_path).database
+    assert found is not None
+    assert found.trusted_sources == (
+        ("droplet", "42"),
+        ("ip_addr", "198.51.100.0/24"),
+        ("ip_addr", "203.0.113.7"),
+        ("tag", "ops"),
+    )
+
+
 def test_the_environment_follows_from_the_token() -> None:
     assert choose_environment(ROOT, {}, None) == "local"
     assert choose_environment(ROOT, {"DIGITALOCEAN_TOKEN": "x"}, None) == "production"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,29 @@ def test_config_must_fit_into_a_file_of_variables(config: dict[str, str]) -> Non
 
 def test_other_config_is_taken() -> None:
     reference.check_config({"APP_MESSAGE": 'any "text" $at \\all', "A1_B": ""})
+
+
+def test_what_older_files_do_not_have_changes_no_key_while_it_is_empty() -> None:
+    older = {name: value for name, value in asdict(V1).items() if not name.startswith("database") and name != "secrets"}
+    assert hashlib.sha256(json.dumps(older, sort_keys=True).encode()).hexdigest()[:8] in V1.key
+    assert Release.parse(older) == V1
+    others = [replace(V1, database_user="app_1"), replace(V1, secrets={"APP_WRITE_TOKEN": "0123456789ab"})]
+    assert len({V1.key, *(other.key for other in others)}) == 3
+
+
+def test_the_next_database_user_is_one_that_no_release_has() -> None:
+    assert reference.next_user(Reference()) == "app_1"
+    known = after(replace(V1, database_user="app_9"), replace(V2, database_user="app_10"))
+    assert reference.next_user(known) == "app_11"
+    assert reference.next_user(after(replace(V1, database_user="v-token-app-x1"))) == "app_1"
+
+
+@pytest.mark.parametrize("text", ["x", "", "0", "80 ", "65536", "-1", "８０"])
+def test_a_port_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(PipelineError, match="is not a port"):
+        reference.check_config({"PORT": text})
+
+
+def test_what_the_pipeline_sets_is_not_to_be_set() -> None:
+    with pytest.raises(PipelineError, match="APP_DATABASE_URL is not yours to set"):
+        reference.check_config({"APP_DATABASE_URL": "postgres://elsewhere/app"})
