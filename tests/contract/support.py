@@ -81,6 +81,23 @@ class Api:
         assert isinstance(found, dict)
         return found
 
+    def database(self, **fields: Any) -> dict[str, Any]:
+        """A new database cluster, online."""
+        order = {"name": "data", "engine": "pg", "version": "15", "size": "db-s-1vcpu-1gb", "region": "nyc3"}
+        made = self.call("POST", "/v2/databases", order | {"num_nodes": 1} | fields, status=201)["database"]
+        return self.online(made["id"])
+
+    def online(self, cluster: str) -> dict[str, Any]:
+        """A database cluster as soon as it is online."""
+
+        def ready() -> Any:
+            found = self.get(f"/v2/databases/{cluster}")["database"]
+            return found if found["status"] == "online" else None
+
+        found = until(ready)
+        assert isinstance(found, dict)
+        return found
+
     def reason(self, action: dict[str, Any]) -> str:
         """Why an action ended as errored."""
         errors = self.get("/_localcloud/status")["errors"]
