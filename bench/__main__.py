@@ -13,7 +13,7 @@ from typing import Protocol
 
 import requests
 
-from bench import api, boot, memory, release, snapshot
+from bench import api, boot, database, memory, release, snapshot
 from bench.login import LoginError
 from localcloud.config import ConfigError
 from localcloud.host.errors import HostError
@@ -37,6 +37,7 @@ BENCHES: dict[str, tuple[Bench, int]] = {
     "snapshot": (snapshot.compare, 3),
     "memory": (memory.compare, 1),
     "api": (api.compare, 1),
+    "database": (database.compare, 5),
 }
 
 
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds",
         type=_positive,
-        help="how often each side is timed (release, crowd, snapshot: 3, boot: 5, the others: 1)",
+        help="how often each side is timed (release, crowd, snapshot: 3, boot, database: 5, the others: 1)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser

@@ -28,6 +28,7 @@ DEFAULTS = {
     "image_aliases": "",
     "prices": "",
     "database_versions": "",
+    "database_backups": "",
 }
 
 ANCHORS = IPv4Network("10.16.0.0/15")
@@ -71,6 +72,8 @@ class Config:
     """US dollars a month by size, where the price list is not today's."""
     database_versions: Pairs = field(default_factory=Pairs)
     """Versions of PostgreSQL that are not here, each with the one that runs in its place."""
+    database_backups: str = ""
+    """Seconds between two backups of a database cluster; nothing for DigitalOcean's one a day."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Config:
@@ -108,6 +111,7 @@ class Config:
             image_aliases=_pairs(values, "image_aliases", r"[a-z0-9][a-z0-9-]*"),
             prices=_pairs(values, "prices", r"\d{1,5}(\.\d+)?"),
             database_versions=_pairs(values, "database_versions", "15"),
+            database_backups=_seconds(values, "database_backups"),
         )
         if config.vpc_range.overlaps(ANCHORS):
             raise ConfigError(
@@ -272,6 +276,14 @@ def _rate_limit(value: str) -> str:
             f"LOCALCLOUD_RATE_LIMIT={value} is not a limit.", "Give on, off, or MINUTE/HOUR as in 250/5000."
         )
     return value
+
+
+def _seconds(values: Mapping[str, str], name: str) -> str:
+    if not re.fullmatch(r"|[1-9]\d{0,6}", values[name], re.ASCII):
+        raise ConfigError(
+            f"LOCALCLOUD_{name.upper()}={values[name]} is no number of seconds.", "Give a whole number from 1."
+        )
+    return values[name]
 
 
 def _pairs(values: Mapping[str, str], name: str, form: str) -> Pairs:

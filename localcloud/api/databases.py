@@ -12,7 +12,7 @@ from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.databases import settings
 from localcloud.engine.databases.catalogue import DEFAULT_DATABASE, END_OF_LIFE, ENGINE, PORT, SIZES
 from localcloud.engine.databases.clusters import EVENTS, ClusterOrder, ClusterView, versions
-from localcloud.engine.errors import Unprocessable, Unsupported
+from localcloud.engine.errors import Unprocessable
 from localcloud.engine.records import CREATING, Action, DatabaseCluster, DatabaseName, DatabaseRule, DatabaseUser
 
 
@@ -82,20 +82,19 @@ def index(call: Call) -> Reply:
 
 
 def create(call: Call) -> Reply:
-    if call.body.get("backup_restore"):
-        raise Unsupported("The local cloud does not implement POST /v2/databases with backup_restore.")
     order = ClusterOrder(
         name=call.text("name") or "",
         engine=call.text("engine") or "",
         version=call.text("version") or next(iter(versions(call.cloud.config))),
         size=call.text("size") or "",
         region=call.text("region") or "",
-        nodes=_number(call, "num_nodes") or 1,
-        storage=_number(call, "storage_size_mib"),
+        nodes=number(call, "num_nodes") or 1,
+        storage=number(call, "storage_size_mib"),
         vpc=call.text("private_network_uuid") or None,
         project=call.text("project_id") or None,
         tags=call.words("tags"),
         rules=_rules(call),
+        restore=_restore(call),
     )
     return Reply(201, {"database": render(call.cloud.databases.create(order))})
 
@@ -110,7 +109,7 @@ def delete(call: Call) -> Reply:
 
 
 def resize(call: Call) -> Reply:
-    storage, nodes = _number(call, "storage_size_mib"), _number(call, "num_nodes")
+    storage, nodes = number(call, "storage_size_mib"), number(call, "num_nodes")
     call.cloud.databases.resize(call.params["cluster"], call.text("size") or "", nodes, storage)
     return Reply(202)
 
@@ -254,7 +253,17 @@ def _rules(call: Call) -> list[tuple[str, str]]:
     return [(str(each.get("type") or ""), str(each.get("value") or "")) for each in rules]
 
 
-def _number(call: Call, name: str) -> int:
+def _restore(call: Call) -> tuple[str, str | None] | None:
+    wanted = call.body.get("backup_restore")
+    if not wanted:
+        return None
+    found = [wanted.get(name) for name in ("database_name", "backup_created_at")] if isinstance(wanted, Mapping) else []
+    if not found or not isinstance(found[0], str) or not isinstance(found[1], str | None):
+        raise Unprocessable("backup_restore must be an object with database_name, and a time in backup_created_at")
+    return found[0], found[1] or None
+
+
+def number(call: Call, name: str) -> int:
     """A number of the body, which some clients write as text; 0 when absent. Raises Unprocessable."""
     value = call.body.get(name)
     if isinstance(value, str) and value.isdecimal() and len(value) < 10:

@@ -19,6 +19,7 @@ from localcloud.api.schemas import (
     TRUTH,
     Schema,
     many,
+    nullable,
     page,
     reference,
     some,
@@ -65,6 +66,20 @@ def gone(summary: str, body: Schema | None = None, **query: Schema) -> Operation
 
 
 CLUSTER = "/v2/databases/{cluster}"
+POOL_CHANGE = with_all(some(mode=TEXT, size=INTEGER, db=TEXT, user=nullable(TEXT)), "mode", "size", "db")
+POOL_ORDER = with_all(
+    some(name=TEXT, mode=TEXT, size=INTEGER, db=TEXT, user=nullable(TEXT)), "name", "mode", "size", "db"
+)
+REPLICA_ORDER = with_all(
+    some(
+        name=TEXT,
+        size=nullable(TEXT),
+        region=nullable(TEXT),
+        private_network_uuid=nullable(TEXT),
+        tags=nullable(many(TEXT)),
+    ),
+    "name",
+)
 NAMED = with_all(some(name=TEXT), "name")
 DROPLET_ACTION = with_all(
     some(type=TEXT, name=TEXT, image=NAME_OR_ID, size=TEXT, disk=TRUTH, backup_policy=BACKUP_POLICY), "type"
@@ -246,6 +261,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", f"{CLUSTER}/dbs"): made("Create a database", "db", "database_name", NAMED),
     ("GET", f"{CLUSTER}/dbs/{{database}}"): shown("Show a database", "db", "database_name"),
     ("DELETE", f"{CLUSTER}/dbs/{{database}}"): gone("Delete a database"),
+    ("GET", f"{CLUSTER}/pools"): listed("List a cluster's connection pools", "pools", "database_pool"),
+    ("POST", f"{CLUSTER}/pools"): made("Create a connection pool", "pool", "database_pool", POOL_ORDER),
+    ("GET", f"{CLUSTER}/pools/{{pool}}"): shown("Show a connection pool", "pool", "database_pool"),
+    ("PUT", f"{CLUSTER}/pools/{{pool}}"): gone("Change a connection pool", POOL_CHANGE),
+    ("DELETE", f"{CLUSTER}/pools/{{pool}}"): gone("Delete a connection pool"),
+    ("GET", f"{CLUSTER}/replicas"): listed("List a cluster's read-only replicas", "replicas", "database_replica"),
+    ("POST", f"{CLUSTER}/replicas"): made("Create a read-only replica", "replica", "database_replica", REPLICA_ORDER),
+    ("GET", f"{CLUSTER}/replicas/{{replica}}"): shown("Show a read-only replica", "replica", "database_replica"),
+    ("DELETE", f"{CLUSTER}/replicas/{{replica}}"): gone("Delete a read-only replica"),
+    ("PUT", f"{CLUSTER}/replicas/{{replica}}/promote"): gone("Make a replica a cluster of its own"),
+    ("GET", f"{CLUSTER}/backups"): Operation(
+        "List a cluster's backups",
+        answer=thing(backups=many(reference("database_backup")), scheduled_backup_time=ANYTHING),
+    ),
     ("GET", "/v2/projects"): listed("List projects", "projects", "project"),
     ("POST", "/v2/projects"): made("Create a project", "project", "project", PROJECT_CHANGE),
     ("PUT", "/v2/projects/{project}"): made("Change a project", "project", "project", PROJECT_CHANGE, 200),

@@ -14,10 +14,13 @@ from localcloud.engine.associated import Associated
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import BASES
 from localcloud.engine.changes import Changes
+from localcloud.engine.databases.backups import Backups
 from localcloud.engine.databases.clusters import Clusters
 from localcloud.engine.databases.jobs import Jobs
 from localcloud.engine.databases.nodes import Nodes
 from localcloud.engine.databases.numbers import number
+from localcloud.engine.databases.pools import Pools
+from localcloud.engine.databases.replicas import Replicas
 from localcloud.engine.databases.trusted import Trusted
 from localcloud.engine.databases.users import Users
 from localcloud.engine.droplet_actions import DropletActions
@@ -71,6 +74,7 @@ class Cloud:
         self.droplet_actions = DropletActions(self.store, self.actions, self.droplets, self.images)
         self.associated = Associated(self.store, self.actions, self.droplets, self.tags)
         self.database_nodes = Nodes(config, self.store, machinery, self.bases, self.vpcs, self.trusted, self.faults)
+        self.database_backups = Backups(config, self.store, self.actions, self.database_nodes)
         self.databases = Clusters(
             config,
             self.store,
@@ -81,9 +85,13 @@ class Cloud:
             self.tags,
             self.vpcs,
             self.projects,
+            self.database_backups,
         )
-        self.database_jobs = Jobs(self.store, self.actions, self.database_nodes)
-        self.database_users = Users(self.store, self.actions, self.databases, self.database_nodes, self.database_jobs)
+        self.database_jobs = Jobs(self.store, self.actions, self.database_nodes, self.database_backups)
+        shared = (self.store, self.actions, self.databases, self.database_nodes, self.database_jobs)
+        self.database_users = Users(*shared, self.database_backups)
+        self.database_pools = Pools(*shared)
+        self.database_replicas = Replicas(*shared, self.tags)
         Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
@@ -126,6 +134,7 @@ class Cloud:
             self.vpcs.remove_bridges()
             layers = self.store.layers.find()
             self.store.clear()
+            self.database_backups.clear()
             for layer in layers:
                 self.machinery.disks.delete_layer(layer.name)
             self.images.seed()
@@ -172,6 +181,7 @@ class Cloud:
         found = self.machinery.machines.traces() | self.machinery.disks.known()
         self._each(found - known.keys() - self._database_machines(), self.lifecycle.dismantle)
         self.layers.sweep()
+        self.database_backups.sweep()
         mounted = self.machinery.disks.mounted() | self.machinery.machines.running()
         idle = {
             id for id in mounted & known.keys() if known[id].status == OFF and not self.actions.pending(DROPLET, id)
@@ -202,6 +212,7 @@ class Cloud:
                     if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
                         self.lifecycle.notice_off(droplet.id)
                 self.database_jobs.revive()
+                self.database_backups.begin_due()
                 self.trusted.refresh()
             except HostError as error:
                 log.error("watching the machines: %s", error)

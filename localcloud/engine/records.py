@@ -259,6 +259,31 @@ class DatabaseRule:
 
 
 @dataclass(frozen=True)
+class DatabasePool:
+    """Connections that PgBouncer keeps to a database of a cluster; without a user, as whoever comes in."""
+
+    id: int = 0
+    cluster: int = 0
+    name: str = ""
+    database: str = ""
+    user: str = ""
+    mode: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class DatabaseBackup:
+    """A copy of a whole cluster, which may be gone; what was committed before `created_at` is in it."""
+
+    id: int = 0
+    uuid: str = ""
+    cluster_uuid: str = ""
+    cluster_name: str = ""
+    size_bytes: int = 0
+    created_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
 class Page:
     """Which part of a list is wanted; `number` counts from 1."""
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get
 
 from localcloud.engine.records import (
     Action,
+    DatabaseBackup,
     DatabaseCluster,
     DatabaseName,
     DatabaseNode,
+    DatabasePool,
     DatabaseRule,
     DatabaseUser,
     Droplet,
@@ -209,6 +211,8 @@ class Store:
         self.database_users = Table(self.database, DatabaseUser, "database_users", "cluster")
         self.database_names = Table(self.database, DatabaseName, "database_names", "cluster")
         self.database_rules = Table(self.database, DatabaseRule, "database_rules", "cluster")
+        self.database_pools = Table(self.database, DatabasePool, "database_pools", "cluster")
+        self.database_backups = Table(self.database, DatabaseBackup, "database_backups", "cluster_uuid", "cluster_name")
         self.transaction = self.database.transaction
 
     def clear(self) -> None:
@@ -235,6 +239,8 @@ class Store:
             self.database_users,
             self.database_names,
             self.database_rules,
+            self.database_pools,
+            self.database_backups,
         )
 
     def close(self) -> None:
@@ -244,9 +250,11 @@ class Store:
 if TYPE_CHECKING:  # the records satisfy the protocol: checked by mypy, free at run time
     _: tuple[type[Record], ...] = (
         Action,
+        DatabaseBackup,
         DatabaseCluster,
         DatabaseName,
         DatabaseNode,
+        DatabasePool,
         DatabaseRule,
         DatabaseUser,
         Droplet,

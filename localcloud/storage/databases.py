@@ -1,7 +1,8 @@
 """What database machines stand on: the Debian of the droplets with PostgreSQL and PgBouncer, and a cluster in it.
 
 The packages come from where the base's own did. They are installed in the user namespace that the machines will have,
-so that everything has its owner at once. The cluster has its administrator and first database, but no password yet.
+so that everything has its owner at once. The cluster has its administrator and first database, but no password yet;
+its superuser trusts no function or operator that the owner of a database put in his way.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ chown postgres:postgres {layout.SOCKETS}
 options="-c config_file={layout.SETTINGS}/postgresql.conf -c listen_addresses='' -c ssl=off"
 $control start --log=/tmp/postgres.log --options="$options -c unix_socket_directories={layout.SOCKETS}"
 $as_postgres {layout.PROGRAMS}/psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host={layout.SOCKETS} <<END
+ALTER ROLE postgres SET search_path = pg_catalog;
+CREATE ROLE {layout.STANDBYS} NOLOGIN;
 CREATE ROLE {layout.ADMIN} LOGIN CREATEDB CREATEROLE;
 CREATE DATABASE {layout.DEFAULT_DATABASE} OWNER {layout.ADMIN};
 END

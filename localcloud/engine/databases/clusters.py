@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from localcloud.engine.actions import Actions
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.databases import settings
+from localcloud.engine.databases.backups import Backups
 from localcloud.engine.databases.catalogue import (
     ADMIN,
     DEFAULT_DATABASE,
@@ -80,6 +80,8 @@ class ClusterOrder:
     project: str | None = None
     tags: Sequence[str] = ()
     rules: Sequence[tuple[str, str]] = ()
+    restore: tuple[str, str | None] | None = None
+    """The name of a cluster, and the time of a backup of it; without one, as it is."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Clusters:
         tags: Tags,
         vpcs: Vpcs,
         projects: Projects,
+        backups: Backups,
     ) -> None:
         self.config = config
         self.store = store
@@ -123,6 +126,7 @@ class Clusters:
         self.tags = tags
         self.vpcs = vpcs
         self.projects = projects
+        self.backups = backups
 
     def create(self, order: ClusterOrder) -> ClusterView:
         """Record a cluster and begin making it. Raises Unprocessable, and Unsupported for what is not PostgreSQL."""
@@ -130,7 +134,7 @@ class Clusters:
         with self.store.transaction():
             if self.store.database_clusters.first(f"name = ? AND {SHOWN}", order.name):
                 raise Unprocessable("cluster name is not available")
-            vpc = self._vpc(order.region, order.vpc)
+            vpc = self.vpc(order.region, order.vpc)
             cluster = self.store.database_clusters.add(
                 DatabaseCluster(
                     uuid=str(uuid.uuid4()),
@@ -146,14 +150,15 @@ class Clusters:
             )
             self.nodes.add(cluster, order.size, order.region, vpc)
             self.store.database_users.add(
-                DatabaseUser(cluster=cluster.id, name=ADMIN, role=PRIMARY, password=password())
+                DatabaseUser(cluster=cluster.id, name=ADMIN, role=PRIMARY, password=settings.password())
             )
             self.store.database_names.add(DatabaseName(cluster=cluster.id, name=DEFAULT_DATABASE))
             self.trusted.replace(cluster.id, order.rules)
             self.tags.label(order.tags, DATABASE, cluster.uuid)
             if order.project:
                 self._file(cluster, order.project)
-            action = self.actions.begin("database_create", DATABASE, cluster.id, cluster.region)
+            args = {"source": self.backups.choose(*order.restore)} if order.restore else {}
+            action = self.actions.begin("database_create", DATABASE, cluster.id, cluster.region, args)
         self.bases.prepare(POSTGRES)
         self.actions.submit(action)
         return self.get(cluster.uuid)
@@ -231,7 +236,7 @@ class Clusters:
         with self.store.transaction():
             cluster = self.online(identifier)
             _check_region(region)
-            chosen = self._vpc(region, vpc)
+            chosen = self.vpc(region, vpc)
             args = {"region": region, "vpc": chosen.uuid}
             self.store.database_clusters.update(cluster.id, status=MIGRATING)
             action = self.actions.begin("database_migrate", DATABASE, cluster.id, cluster.region, args, force=True)
@@ -289,7 +294,8 @@ class Clusters:
         _check_region(order.region)
         _check_size(order.size, order.nodes, order.storage)
 
-    def _vpc(self, region: str, identifier: str | None) -> Vpc:
+    def vpc(self, region: str, identifier: str | None) -> Vpc:
+        """The private network that is asked for, or the region's own. Raises Unprocessable."""
         try:
             return self.vpcs.choose(region, identifier)
         except Unprocessable:
@@ -314,11 +320,6 @@ def versions(config: Config) -> Mapping[str, str]:
 
 def urn(cluster: DatabaseCluster) -> str:
     return f"do:dbaas:{cluster.uuid}"
-
-
-def password() -> str:
-    """One that needs no escaping in a URL."""
-    return f"AVNS_{secrets.token_urlsafe(18)}"
 
 
 def _check_region(region: str) -> None:

@@ -7,6 +7,7 @@ import time
 
 from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.databases import settings
+from localcloud.engine.databases.backups import Backups
 from localcloud.engine.databases.nodes import Nodes
 from localcloud.engine.records import DATABASE, ERRORED, ONLINE, Action, DatabaseCluster, DatabaseNode
 from localcloud.engine.store import Store
@@ -20,10 +21,11 @@ log = logging.getLogger("localcloud.databases")
 class Jobs:
     """The jobs of clusters, and the care for machines that died. Raises HostError."""
 
-    def __init__(self, store: Store, actions: Actions, nodes: Nodes) -> None:
+    def __init__(self, store: Store, actions: Actions, nodes: Nodes, backups: Backups) -> None:
         self.store = store
         self.actions = actions
         self.nodes = nodes
+        self.backups = backups
         self._tried: dict[int, float] = {}
         actions.jobs |= {
             "database_create": self._create,
@@ -68,6 +70,8 @@ class Jobs:
         node = self.nodes.primary(cluster.id)
         server = self.nodes.boot(node)
         self.cluster(action)
+        if source := action.args.get("source"):
+            self.backups.restore(cluster, server, source)
         for user in self.store.database_users.find("cluster = ?", cluster.id):
             server.create_user(user.name, user.password)
         for each in self.store.database_names.find("cluster = ?", cluster.id):
@@ -84,13 +88,16 @@ class Jobs:
             self.store.database_clusters.update(action.resource_id, status=ERRORED)
 
     def _destroy(self, action: Action) -> Settle:
+        if cluster := self.store.database_clusters.get(action.resource_id):
+            self.backups.before(cluster, "end")
         for node in self.nodes.of(action.resource_id):
             self.nodes.dismantle(node.id)
             self.nodes.forget(node.id)
         return lambda: self._forget(action.resource_id)
 
     def _forget(self, cluster_id: int) -> None:
-        for table in (self.store.database_users, self.store.database_names, self.store.database_rules):
+        store = self.store
+        for table in (store.database_users, store.database_names, store.database_rules, store.database_pools):
             table.delete("cluster = ?", cluster_id)
         self.store.database_clusters.delete("id = ?", cluster_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -119,3 +120,8 @@ def _text(name: str, value: Any) -> str:
     if isinstance(option, Choice):
         return str(value).lower()
     return f"{value}{option.unit if value >= 0 else ''}"
+
+
+def password() -> str:
+    """One that needs no escaping in a URL."""
+    return f"AVNS_{secrets.token_urlsafe(18)}"

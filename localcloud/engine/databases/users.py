@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 from localcloud.engine.actions import Actions, Settle
-from localcloud.engine.databases.clusters import Clusters, password
+from localcloud.engine.databases.backups import Backups
+from localcloud.engine.databases.clusters import Clusters
 from localcloud.engine.databases.jobs import Jobs
 from localcloud.engine.databases.nodes import Nodes
+from localcloud.engine.databases.settings import password
 from localcloud.engine.errors import NotFound, Unprocessable
 from localcloud.engine.records import (
     DATABASE,
@@ -30,12 +32,15 @@ RESERVED = re.compile(r"postgres|pgbouncer|replicat\w*|pg_\w*|public|none", re.I
 class Users:
     """Who may log in to a cluster, and to which databases."""
 
-    def __init__(self, store: Store, actions: Actions, clusters: Clusters, nodes: Nodes, jobs: Jobs) -> None:
+    def __init__(
+        self, store: Store, actions: Actions, clusters: Clusters, nodes: Nodes, jobs: Jobs, backups: Backups
+    ) -> None:
         self.store = store
         self.actions = actions
         self.clusters = clusters
         self.nodes = nodes
         self.jobs = jobs
+        self.backups = backups
         actions.jobs |= {
             "database_user_create": self._create_user,
             "database_user_delete": self._delete_user,
@@ -76,6 +81,7 @@ class Users:
             user = self.user(identifier, name)
             if user.role == PRIMARY:
                 raise Unprocessable("cannot delete the primary user")
+            self._refuse_if_pooled(user.cluster, "user", name)
             action = self._begin(self.clusters.online(identifier), "database_user_delete", id=user.id)
         self.actions.run(action)
 
@@ -113,8 +119,13 @@ class Users:
         """Remove a database with all that is in it. Raises NotFound, Precondition, HostError."""
         with self.store.transaction():
             record = self.name(identifier, name)
+            self._refuse_if_pooled(record.cluster, "database", name)
             action = self._begin(self.clusters.online(identifier), "database_name_delete", id=record.id)
         self.actions.run(action)
+
+    def _refuse_if_pooled(self, cluster_id: int, field: str, name: str) -> None:
+        if pool := self.store.database_pools.first(f"cluster = ? AND {field} = ?", cluster_id, name):
+            raise Unprocessable(f"the {field} is in use by the connection pool {pool.name}")
 
     def _begin(self, cluster: DatabaseCluster, type: str, **args: Any) -> Action:
         return self.actions.begin(type, DATABASE, cluster.id, cluster.region, args, force=True)
@@ -146,6 +157,7 @@ class Users:
 
     def _delete_name(self, action: Action) -> Settle:
         if record := self.store.database_names.get(action.args["id"]):
+            self.backups.before(self.jobs.cluster(action), f"database {record.name}'s end")
             self._server(action).drop_database(record.name)
         return lambda: self.store.database_names.delete("id = ?", action.args["id"])
 

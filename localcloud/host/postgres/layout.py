@@ -6,6 +6,9 @@ VERSION = "15"
 """PostgreSQL's, as Debian 12 has it."""
 
 PORT, POOL_PORT = 25060, 25061
+STANDBYS = "replicators"
+"""The group of those who may follow the server, and do nothing else with it."""
+
 ADMIN, DEFAULT_DATABASE = "doadmin", "defaultdb"
 
 OWNER = 900

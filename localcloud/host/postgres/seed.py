@@ -11,21 +11,21 @@ from pathlib import Path
 
 from localcloud.host import inside
 from localcloud.host.postgres.authority import Identity
-from localcloud.host.postgres.layout import OWNER, PORT, SETTINGS, SOCKETS, TLS
+from localcloud.host.postgres.layout import OWNER, PORT, SETTINGS, SOCKETS, STANDBYS, TLS
 
 CONNECTIONS_PER_GIB, MOST_CONNECTIONS = 25, 1000
 """DigitalOcean's: 25 connections for each GiB of memory, 1000 at most, 3 of them kept for the operator."""
 
 KEPT_CONNECTIONS = 3
 
-ACCESS = """\
+ACCESS = f"""\
 # Only PostgreSQL's own user can open the socket (see unix_socket_permissions): that is the host, and PgBouncer, which
 # has asked for the password of whom it lets in.
-local    all          all                    trust
-local    replication  postgres               trust
-hostssl  all          postgres  all          reject
-hostssl  all          all       all          scram-sha-256
-hostssl  replication  all       all          scram-sha-256
+local    all          all                        trust
+local    replication  postgres                   trust
+hostssl  replication  +{STANDBYS}  all  scram-sha-256
+hostssl  all          postgres,+{STANDBYS}  all  reject
+hostssl  all          all                   all  scram-sha-256
 """
 
 

@@ -51,7 +51,7 @@ class Postgres:
             raise HostError(f"PostgreSQL refuses: {reason}." if found else error.message, error.hint) from None
         return list(csv.reader(StringIO(said)))
 
-    def users(self) -> list[str]:
+    def user_names(self) -> list[str]:
         """Whoever can log in, save the superuser and standbys."""
         return _first(
             self.sql(
@@ -59,7 +59,7 @@ class Postgres:
             )
         )
 
-    def databases(self) -> list[str]:
+    def database_names(self) -> list[str]:
         """The databases, save PostgreSQL's own."""
         return [name for name in _first(self.sql("SELECT datname FROM pg_database ORDER BY 1")) if name not in SYSTEM]
 
@@ -80,13 +80,13 @@ class Postgres:
         if not self.sql(f"SELECT 1 FROM pg_roles WHERE rolname = {text(name)}"):
             return
         self.sql(f"ALTER ROLE {quoted(name)} NOLOGIN; {_end(f'usename = {text(name)}')}")
-        for database in ("postgres", *self.databases()):
+        for database in ("postgres", *self.database_names()):
             self.sql(f"REASSIGN OWNED BY {quoted(name)} TO {ADMIN}; DROP OWNED BY {quoted(name)}", database)
         self.sql(f"DROP ROLE {quoted(name)}")
 
     def create_database(self, name: str) -> None:
         """Have a database, owned by the administrator."""
-        if name not in self.databases():
+        if name not in self.database_names():
             self.sql(f"CREATE DATABASE {quoted(name)} OWNER {ADMIN}")
 
     def drop_database(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
@@ -176,21 +177,17 @@ class Rooms:
 
 
 class Server:
-    """A PostgreSQL that only remembers: its users with their passwords, its databases."""
+    """A PostgreSQL that only remembers: its users with their passwords, its databases, what was run beside it."""
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
+        self.scripts: list[tuple[str, str]] = []
         self.users: dict[str, str] = {}
         self.databases: set[str] = set()
         self.said: list[str] = []
 
     def wait_ready(self, timeout: float = 60) -> None:
         self.rooms._step("wait_ready")
-
-    def sql(self, statement: str, database: str = "postgres", timeout: float = 60) -> list[list[str]]:
-        self.rooms._step("sql")
-        self.said.append(statement)
-        return []
 
     def create_user(self, name: str, password: str) -> None:
         self.rooms._step("create_user")
@@ -203,6 +200,33 @@ class Server:
     def drop_user(self, name: str) -> None:
         self.rooms._step("drop_user")
         self.users.pop(name, None)
+
+    def user_names(self) -> list[str]:
+        return sorted(self.users)
+
+    def database_names(self) -> list[str]:
+        return sorted(self.databases)
+
+    def sql(self, statement: str, database: str = "postgres", timeout: float = 60) -> list[list[str]]:
+        self.rooms._step("sql")
+        self.said.append(statement)
+        return [["f"]] if statement == "SELECT pg_is_in_recovery()" else []
+
+    def shell(self, script: str, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
+        self.rooms._step("shell")
+        self.scripts.append((script, input or ""))
+        return ""
+
+    def pour(
+        self, words: Sequence[str], *, source: Path | None = None, target: Path | None = None, timeout: float
+    ) -> None:
+        """A backup has the names of users and databases, and brings them back."""
+        self.rooms._step("pour")
+        if target:
+            target.write_text(json.dumps([sorted(self.users), sorted(self.databases)]))
+        if source:
+            users, databases = json.loads(source.read_text())
+            self.users, self.databases = dict.fromkeys(users, ""), set(databases)
 
     def create_database(self, name: str) -> None:
         self.rooms._step("create_database")
