@@ -69,7 +69,7 @@ build {
 
   # The tests clean the droplet as their last act and prove it over the
   # connection that they have: afterwards nobody can log in, and Packer, whose
-  # own connection stays open, has nothing left to do but to take the snapshot.
+  # own connection stays open, only fetches a file and takes the snapshot.
   #
   # Inline, because that is a file of mode 0700: in environment_vars the key
   # would be on a command line, for every user of this machine to see.
@@ -79,6 +79,13 @@ build {
       "export BUILD_SSH_PRIVATE_KEY='${build.SSHPrivateKey}'",
       var.test_command,
     ]
+  }
+
+  # Written by the cleaning: what is in the image, to compare it with others.
+  provisioner "file" {
+    direction   = "download"
+    source      = "/usr/share/slipway/manifest.json.gz"
+    destination = var.contents
   }
 
   post-processor "manifest" {

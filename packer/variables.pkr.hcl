@@ -127,3 +127,8 @@ variable "manifest" {
   description = "Path of the manifest to write: what was baked, and the snapshot's id."
   type        = string
 }
+
+variable "contents" {
+  description = "Path of the file to fetch: what is in the image, as provisioning/manifest.py tells it."
+  type        = string
+}

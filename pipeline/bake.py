@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artifact, image, version
+from pipeline import artifact, image, manifest, version
 from pipeline.errors import PipelineError
 from pipeline.keys import HostKey
 from pipeline.progress import Progress
@@ -79,6 +79,7 @@ def _bake(session: Session, recipe: Recipe) -> None:
         except PipelineError as error:
             log.flush()
             raise PipelineError(error.message, f"{_last_words(log_path)}\nAll of its output: {log_path}") from error
+        manifest.keep(settings.project.work, recipe.image, Path(variables["contents"]))
 
 
 def packer_variables(session: Session, recipe: Recipe, folder: Path) -> dict[str, str]:
@@ -101,6 +102,7 @@ def packer_variables(session: Session, recipe: Recipe, folder: Path) -> dict[str
         "user_data_file": str(_private_file(folder / "user-data", _user_data(host_key))),
         "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect),
         "manifest": str(session.settings.work / "manifest.json"),
+        "contents": str(folder / "contents.json.gz"),
         "run_id": secrets.token_hex(4),
     }
 

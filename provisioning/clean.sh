@@ -7,6 +7,8 @@
 set -euo pipefail
 shopt -s nullglob dotglob
 
+here=$(cd "$(dirname "$0")" && pwd)
+
 # From here on the journal is in memory only: what is deleted stays deleted.
 # The setting is in /run, so the droplets of the image do not have it.
 silence_journal() {
@@ -59,6 +61,12 @@ forget_packages() {
   rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/lib/dpkg/*-old
 }
 
+# What is left now is the image; the manifest says what that is.
+write_manifest() {
+  # shellcheck source=/dev/null
+  (. /opt/app/image.env && python3 -I "$here/manifest.py" "$APP_IMAGE" /usr/share/slipway/manifest.json.gz)
+}
+
 main() {
   stop_services
   silence_journal
@@ -67,6 +75,7 @@ main() {
   forget_packages
   forget_history
   forget_identity
+  write_manifest
   rm -rf /tmp/* /var/tmp/*
   sync
 }

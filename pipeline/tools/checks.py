@@ -13,7 +13,7 @@ from pipeline.tools import host
 from pipeline.tools.process import call, run
 from pipeline.tools.toolchain import RELEASE_TOOLS, Toolchain
 
-PYTHON = ("pipeline", "localcloud", "tests", "bench", "tasks.py")
+PYTHON = ("pipeline", "localcloud", "provisioning", "tests", "bench", "tasks.py")
 
 
 @dataclass(frozen=True)
@@ -102,5 +102,6 @@ def _bake(root: Path) -> dict[str, str]:
     """Values for the variables of the bake that have no default; any file that exists does for the paths."""
     file = str(root / "LICENSE")
     names = {"image_name": "app-v0-000000000000", "version": "v0", "commit": "0000000", "digest": "000000000000"}
-    places = {"binary": file, "provisioning_dir": str(root / "provisioning"), "user_data_file": file, "manifest": file}
+    places = {"binary": file, "provisioning_dir": str(root / "provisioning"), "user_data_file": file}
+    places |= {"manifest": file, "contents": file}
     return {**names, **places, "region": "nyc3", "run_id": "check", "test_command": "true"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -42,6 +42,12 @@ class Git:
         listed = self._run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", path)
         found = {self.root / name for name in listed.split("\0") if name}
         return sorted(file for file in found if file.is_file())
+
+    def past(self, path: Path, limit: int = 200) -> Iterator[str]:
+        """What a file said in the commits that changed it, the newest first."""
+        name = path.relative_to(self.root)
+        for commit in self._run("log", f"-{limit}", "--format=%H", "--diff-filter=AM", "--", str(name)).split():
+            yield self._run("show", f"{commit}:{name}")
 
     def commit(self, path: Path, message: str) -> str:
         """Commit one file and nothing else; returns the commit."""

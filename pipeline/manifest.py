@@ -1,0 +1,104 @@
+"""What is in an image: the manifest that the bake wrote into it, kept here or fetched from a droplet of that image."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import reference
+from pipeline.errors import PipelineError
+from pipeline.session import Session
+from pipeline.tools import ssh
+
+INSIDE = "/usr/share/slipway/manifest.json.gz"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of an image; ``content`` is the SHA-256 of a file or the target of a link, ``size`` is in bytes."""
+
+    mode: str
+    owner: str
+    size: int
+    content: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The contents of one image; ``migrations`` and ``settings`` are None of an app that does not tell them."""
+
+    image: str
+    files: Mapping[str, Entry]
+    packages: Mapping[str, str]
+    units: Mapping[str, str]
+    migrations: Sequence[Mapping[str, Any]] | None
+    settings: Sequence[str] | None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Manifest:
+        """Raises ValueError for anything that is no manifest of this format."""
+        try:
+            found = json.loads(gzip.decompress(data))
+            if found["format"] != FORMAT:
+                raise ValueError(f"its format is {found['format']}, and this slipway reads {FORMAT}")
+            schema, settings = found["schema"], found["settings"]
+            return cls(
+                image=found["image"],
+                files={path: Entry(*entry) for path, entry in found["files"].items()},
+                packages=found["packages"],
+                units=found["units"],
+                migrations=schema["migrations"] if schema else None,
+                settings=sorted(each["name"] for each in settings["settings"]) if settings else None,
+            )
+        except (OSError, EOFError, KeyError, TypeError) as error:
+            raise ValueError(f"it is not a manifest: {error}") from error
+
+
+def kept(work: Path, image: str) -> Path:
+    """Where this checkout keeps an image's manifest."""
+    return work / "images" / f"{image}.json.gz"
+
+
+def keep(work: Path, image: str, fetched: Path) -> None:
+    """Take in the manifest that a bake has fetched."""
+    target = kept(work, image)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(fetched, target.with_suffix(".new"))
+    target.with_suffix(".new").replace(target)
+
+
+def of(session: Session, image: str) -> Manifest:
+    """The manifest of an image; raises PipelineError when it is neither here nor on a droplet that runs."""
+    path = kept(session.settings.project.work, image)
+    if not path.exists():
+        fetched = _from_droplet(session, image)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(fetched)
+    try:
+        return Manifest.parse(path.read_bytes())
+    except ValueError as error:
+        raise PipelineError(f"The manifest of {image} cannot be read: {error}.", f"rm {path}") from error
+
+
+def _from_droplet(session: Session, image: str) -> bytes:
+    current = reference.read(session.settings.reference_path)
+    droplets = session.outputs().get("droplets") or {}
+    key = next((key for key, release in current.releases.items() if release.image == image and key in droplets), None)
+    if key is None:
+        raise PipelineError(
+            f"The manifest of {image} is not here, and no droplet of that image runs.",
+            f"It is kept where the image was baked: {kept(session.settings.project.work, image)}",
+        )
+    session.progress.detail(f"fetching the manifest of {image} from the droplet of {key}")
+    host_key = session.key.host_key(key).public
+    with ssh.connect(droplets[key]["address"], session.key.identity, host_key) as client:
+        try:
+            return ssh.read(client, INSIDE)
+        except OSError as error:
+            raise PipelineError(f"{image} has no manifest: it was baked before there were any.") from error
