@@ -46,6 +46,14 @@ class Tool:
     stamp: str = ""
     tests: bool = False
     """Whether it is the tests of the package, compiled, instead of the package."""
+    tags: str = ""
+    shares: str = ""
+    """The tool whose folder has the pins of this one too."""
+
+    @property
+    def module(self) -> str:
+        """The folder under `toolchain/` that pins it."""
+        return self.shares or self.name
 
     @property
     def label(self) -> str:
@@ -100,9 +108,31 @@ TOOLS = {
             "actionlint",
             "20 seconds",
         ),
+        # Vault's own `minimal` tag leaves out the plugins for other clouds' products; its database plugin for
+        # PostgreSQL is then a program of its own, as Vault lets any be. Only tests need the two.
+        Tool(
+            name="vault",
+            title="Vault",
+            version="1.21.4",
+            package="github.com/hashicorp/vault",
+            binary="vault",
+            takes="4 minutes",
+            tags="minimal",
+        ),
+        Tool(
+            name="vault-postgresql",
+            title="Vault's PostgreSQL plugin",
+            version="1.21.4",
+            package="github.com/hashicorp/vault/plugins/database/postgresql/postgresql-database-plugin",
+            binary="postgresql-database-plugin",
+            takes="half a minute",
+            tags="minimal",
+            shares="vault",
+        ),
     )
 }
 
+VAULT_TOOLS = ("vault", "vault-postgresql")
 RELEASE_TOOLS = ("packer", "packer-plugin-digitalocean", "opentofu", "terraform-provider-digitalocean")
 
 
@@ -141,6 +171,14 @@ class Toolchain:
         """The linter of the workflows."""
         return self._binary("actionlint")
 
+    def vault(self) -> Path:
+        """The Vault that tests start."""
+        return self._binary("vault")
+
+    def vault_plugin(self) -> Path:
+        """Vault's own plugin for PostgreSQL, to be registered in its catalogue."""
+        return self._binary("vault-postgresql")
+
     def plugin(self) -> dict[str, str]:
         """Where Packer finds its plugin."""
         return {"PACKER_PLUGIN_PATH": str(self.folder("packer-plugin-digitalocean") / "plugins")}
@@ -172,14 +210,15 @@ class Toolchain:
 
     def digest(self, name: str) -> str:
         """Twelve hexadecimal digits that change with anything that the built bytes depend on."""
-        module = self.root / "toolchain" / name
+        tool = TOOLS[name]
+        module = self.root / "toolchain" / tool.module
         go = self.go().parent.parent / "VERSION"
         try:
             parts = [path.read_bytes() for path in (module / "go.mod", module / "go.sum", go)]
         except OSError as error:
             raise PipelineError(f"{error.filename} cannot be read.", f"git checkout {module}") from error
-        tool = TOOLS[name]
-        parts += [text.encode() for text in (tool.version, tool.package, tool.stamp, architecture())]
+        texts = (tool.version, tool.package, tool.stamp, architecture(), *filter(None, [tool.tags]))
+        parts += [text.encode() for text in texts]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
     def ensure(self, names: Iterable[str], progress: Progress) -> None:
@@ -239,7 +278,8 @@ class Toolchain:
 
     def _build(self, tool: Tool, out: Path, progress: Progress) -> None:
         progress(f"fetching the sources of {tool.label} …")
-        self._go(tool, "list", "-deps", *(["-test"] if tool.tests else []), tool.package)
+        tags = ["-tags", tool.tags] if tool.tags else []
+        self._go(tool, "list", "-deps", *tags, *(["-test"] if tool.tests else []), tool.package)
         if tool.name == "packer-plugin-digitalocean" and "packer" not in self.overrides:
             self._obtain("packer", progress)  # which installs it, and has compiled most of it already
         with self._compiling:
@@ -250,6 +290,7 @@ class Toolchain:
             self._go(
                 tool,
                 *(["test", "-c", "-vet=off"] if tool.tests else ["build"]),
+                *tags,
                 "-trimpath",
                 "-buildvcs=false",
                 "-ldflags",
@@ -266,7 +307,7 @@ class Toolchain:
         places = {"GOMODCACHE": "mod", "GOCACHE": "build", "GOTMPDIR": "tmp"}
         env = self.environment("go") | {name: str(work / place) for name, place in places.items()}
         env |= {"GOFLAGS": "-mod=readonly -modcacherw", "GOOS": "linux", "GOARCH": architecture()}
-        result = call([str(self.go()), *arguments], cwd=self.root / "toolchain" / tool.name, env=env)
+        result = call([str(self.go()), *arguments], cwd=self.root / "toolchain" / tool.module, env=env)
         if result.returncode != 0:
             log = self.cache / "logs" / f"{tool.name}.log"
             log.write_text(result.stderr)

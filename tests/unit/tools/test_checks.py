@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.tools import host
 from pipeline.tools.checks import Check, _passes, _scripts
-from pipeline.tools.toolchain import RELEASE_TOOLS, TOOLS
+from pipeline.tools.toolchain import RELEASE_TOOLS, TOOLS, VAULT_TOOLS
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,8 +44,9 @@ def test_shell_scripts_are_found_by_name_and_by_first_line(tmp_path: Path) -> No
 
 
 def test_every_release_tool_has_pins() -> None:
-    others = {"actionlint", "provider-acceptance"}
-    assert set(RELEASE_TOOLS) | others == set(TOOLS) == {path.name for path in (ROOT / "toolchain").iterdir()}
+    others = {"actionlint", "provider-acceptance", *VAULT_TOOLS}
+    assert set(RELEASE_TOOLS) | others == set(TOOLS)
+    assert {tool.module for tool in TOOLS.values()} == {path.name for path in (ROOT / "toolchain").iterdir()}
 
 
 def test_missing_packages_are_those_that_are_not_installed() -> None:
