@@ -20,7 +20,9 @@ from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import Call, task
 
-from pipeline import bake, history, reference, rotation, suites
+from pipeline import backup as backups
+from pipeline import bake, drill, history, reference, rotation, suites
+from pipeline import diff as comparing
 from pipeline import migration as migrating
 from pipeline import release as releasing
 from pipeline import status as world
@@ -233,6 +235,18 @@ def releases(c: Context, environment: str | None = None, json: bool = False) -> 
 
 
 @verb(
+    before="a release, live or standby, a version, or an image",
+    after="the same, to compare it with",
+    environment=ENVIRONMENT_HELP,
+    json="as JSON",
+)
+def diff(c: Context, before: str, after: str, environment: str | None = None, json: bool = False) -> None:
+    """Say what differs between two releases or versions: files, packages, units, settings, secrets, schema."""
+    found = comparing.diff(Session(ROOT, os.environ, environment), before, after)
+    _show(_json(found.as_json()) if json else comparing.render(found))
+
+
+@verb(
     environment=ENVIRONMENT_HELP,
     yes="do not ask",
     with_database="the database too, with all that is in it, after a backup",
@@ -267,6 +281,44 @@ def env(c: Context, environment: str | None = None) -> None:
         _show(f"# cd {shlex.quote(str(engine.folder))} && {session.toolchain.tofu()} plan")
 
 
+@verb(
+    environment=ENVIRONMENT_HELP,
+    to="the folder for it; by default .slipway/ENVIRONMENT/backups",
+    keep="how many to keep, this one included; by default all",
+    json="as JSON",
+)
+def backup(
+    c: Context, environment: str | None = None, to: str | None = None, keep: int | None = None, json: bool = False
+) -> None:
+    """Back up the database: one moment of it dumped, counted and described."""
+    session = Session(ROOT, os.environ, environment)
+    made, path = backups.backup(session, to=to, keep=_count(keep))
+    if json:
+        _show(_json({**asdict(made), "path": str(path)}))
+    else:
+        _show(f"{path}: {len(made.tables)} tables, {made.rows} rows, {made.size} bytes")
+
+
+@verb(
+    environment=ENVIRONMENT_HELP,
+    folder="where the backups are; by default .slipway/ENVIRONMENT/backups",
+    max_age="fail when the newest is older, such as 26h",
+    json="as JSON",
+)
+def backup_verify(
+    c: Context,
+    environment: str | None = None,
+    folder: str | None = None,
+    max_age: str | None = None,
+    json: bool = False,
+) -> None:
+    """Restore the newest backup into a new cluster, compare every table, remove the cluster; fail where they differ."""
+    held = drill.verify(Session(ROOT, os.environ, environment), folder=folder, max_age=max_age)
+    _show(_json(asdict(held)) if json else drill.render(held))
+    if held.problems:
+        raise Exit(code=1)
+
+
 @verb()
 def check(c: Context) -> None:
     """Lint, types and formats of everything in the project."""
@@ -285,6 +337,13 @@ def _config(settings: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise PipelineError(f"--set {name} has no value.", "--set KEY=VALUE")
     return {name: value for name, _, value in pairs}
+
+
+def _count(text: int | str | None) -> int | None:
+    """A number of the command line, which Invoke gives as text."""
+    if text is not None and not str(text).isdecimal():
+        raise PipelineError(f"{text!r} is not a number.")
+    return int(text) if text is not None else None
 
 
 def _confirmed(question: str, answer: str) -> bool:
@@ -387,9 +446,13 @@ def test_upstream(c: Context, match: str = "") -> None:
         raise Exit(code=1)
 
 
-namespace = Collection(build, deploy, rollback, rotate, verify, migrate, status, releases, destroy, env, check)
+namespace = Collection(build, deploy, rollback, rotate, verify, migrate, status, releases, diff, destroy, env, check)
 tests = Collection("test")
 tests.add_task(test, name="all", default=True)
 tests.add_task(test_upstream)
 namespace.add_collection(tests)
+saved = Collection("backup")
+saved.add_task(backup, name="now", default=True)
+saved.add_task(backup_verify, name="verify")
+namespace.add_collection(saved)
 namespace.add_collection(Collection("cloud", *CLOUD))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import database, evidence, image, reference, secrets
+from pipeline import backup, database, evidence, image, reference, secrets
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
 from pipeline.narrator import Narrator
@@ -85,7 +85,7 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
     """
     with only_one(session.settings.work, "destroy"):
         if with_database and backup_first:
-            raise PipelineError("The pipeline cannot make backups yet.", "--no-backup removes the data without one.")
+            backup.backup(session)
         narrator = Narrator(session.progress)
         with environment(session.host_keys(Reference())):
             session.terraform.destroy(_var_file(session, Reference()), narrator)

@@ -46,7 +46,8 @@ class Droplet:
 class Cluster:
     """A database cluster with its administrator. ``version`` is PostgreSQL's major one, ``nodes`` counts them all.
 
-    ``host`` is reached from trusted sources anywhere, ``private_host`` from the droplets beside it.
+    ``host`` is reached from trusted sources anywhere, ``private_host`` from the droplets beside it; ``network`` is the
+    private one's id, ``created_at`` RFC 3339.
     """
 
     id: str
@@ -60,6 +61,9 @@ class Cluster:
     port: int
     user: str
     password: str = field(repr=False)
+    region: str = ""
+    network: str = ""
+    created_at: str = ""
 
     def url(self, database: str) -> str:
         """How the administrator reaches a database of it from the droplets beside it. Holds the password."""
@@ -107,11 +111,39 @@ class API:
 
     def cluster(self, name: str) -> Cluster | None:
         """The database cluster of a name; None when there is none."""
-        same = [each for each in self._databases("").get("databases") or [] if each["name"] == name]
+        same = [each for each in self.clusters() if each.name == name]
         if len(same) > 1:
-            listed = ", ".join(each["id"] for each in same)
+            listed = ", ".join(each.id for each in same)
             raise PipelineError(f"There are {len(same)} clusters named {name}: {listed}.", "Delete the wrong one.")
-        return _cluster(same[0]) if same else None
+        return same[0] if same else None
+
+    def clusters(self) -> list[Cluster]:
+        """All database clusters of the account that are PostgreSQL's."""
+        found = self._databases("").get("databases") or []
+        return [_cluster(each) for each in found if each["engine"] == "pg"]
+
+    def create_cluster(self, name: str, like: Cluster, tag: str) -> Cluster:
+        """Begin to make a cluster of one node, else like another one and in its network."""
+        wanted = {
+            "name": name,
+            "engine": "pg",
+            "version": like.version,
+            "size": like.size,
+            "region": like.region,
+            "num_nodes": 1,
+            "tags": [tag],
+            **({"private_network_uuid": like.network} if like.network else {}),
+        }
+        return _cluster(self._databases("", type="POST", params=wanted)["database"])
+
+    def trust_droplet(self, cluster: str, droplet: int) -> None:
+        """Let one droplet ask a cluster, and nobody else."""
+        rules = [{"type": "droplet", "value": str(droplet)}]
+        self._databases(f"/{cluster}/firewall", type="PUT", params={"rules": rules})
+
+    def delete_cluster(self, cluster: str) -> None:
+        """Remove a cluster with all that is in it."""
+        self._databases(f"/{cluster}", type="DELETE")
 
     def database_ca(self, cluster: str) -> str:
         """The certificate (PEM) of the authority that vouches for a cluster."""
@@ -168,4 +200,7 @@ def _cluster(data: dict[str, Any]) -> Cluster:
         port=int(public.get("port") or 0),
         user=public.get("user", ""),
         password=public.get("password", ""),
+        region=str(data.get("region") or ""),
+        network=str(data.get("private_network_uuid") or ""),
+        created_at=str(data.get("created_at") or ""),
     )

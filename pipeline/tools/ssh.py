@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import paramiko
 from pipeline.errors import PipelineError
 
 Client = paramiko.SSHClient
+Socket = socket.socket | paramiko.Channel
 
 
 @dataclass(frozen=True)
@@ -76,3 +79,58 @@ def run(client: Client, command: str, timeout: float = 30) -> str:
     """What a command writes, its errors included; `timeout` (seconds) bounds each wait for output."""
     _, output, errors = client.exec_command(command, timeout=timeout)
     return str(output.read().decode(errors="replace") + errors.read().decode(errors="replace"))
+
+
+def read(client: paramiko.SSHClient, path: str) -> bytes:
+    """The contents of a file; raises OSError when it cannot be read."""
+    with client.open_sftp() as sftp, sftp.open(path, "rb") as file:
+        return file.read()
+
+
+@contextmanager
+def tunnel(client: paramiko.SSHClient, host: str, port: int) -> Iterator[int]:
+    """A port of this machine's loopback whose connections go on from the droplet to `host` and `port`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_accept, args=(client, listener, (host, port)), daemon=True).start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # a close alone does not wake who waits in accept
+
+
+def _accept(client: paramiko.SSHClient, listener: socket.socket, target: tuple[str, int]) -> None:
+    while True:
+        try:
+            connection, origin = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=_forward, args=(client, connection, origin, target), daemon=True).start()
+
+
+def _forward(
+    client: paramiko.SSHClient, connection: socket.socket, origin: tuple[str, int], target: tuple[str, int]
+) -> None:
+    transport = client.get_transport()
+    with connection:
+        try:
+            if transport is None:
+                return
+            channel = transport.open_channel("direct-tcpip", target, origin, timeout=10)
+        except (OSError, EOFError, paramiko.SSHException):
+            return  # the caller sees a connection that is closed at once
+        with channel:
+            back = threading.Thread(target=_pump, args=(channel, connection), daemon=True)
+            back.start()
+            _pump(connection, channel)
+            back.join()
+
+
+def _pump(source: Socket, sink: Socket) -> None:
+    """Copy until the source ends, and hand the end on."""
+    try:
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except (OSError, EOFError):
+        source.close()
+        sink.close()

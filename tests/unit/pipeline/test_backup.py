@@ -1,0 +1,93 @@
+"""Backups as files, and what a drill says of them; that they restore is shown on a real cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.backup import Backup, intact, known
+from pipeline.drill import _ended_by_term, age, differences, spell
+from pipeline.errors import PipelineError
+from pipeline.tools.postgres import Contents
+
+BACKUP = Backup(
+    environment="local",
+    cluster="slipway-local",
+    version=15,
+    release="v1-01234567",
+    taken_at="2026-11-21T10:00:00Z",
+    dump="local-20261121T100000Z.dump",
+    size=4,
+    sha256=hashlib.sha256(b"dump").hexdigest(),
+    tables={"public.notes": (3, "123"), "public.kinds": (2, "45")},
+    sequences={"public.notes_id_seq": 3},
+)
+
+
+def stored(folder: Path, backup: Backup) -> Path:
+    path = (folder / backup.dump).with_suffix(".json")
+    path.write_text(json.dumps(asdict(backup)))
+    return path
+
+
+def test_a_backup_comes_back_from_its_description(tmp_path: Path) -> None:
+    assert Backup.load(stored(tmp_path, BACKUP)) == BACKUP
+    assert BACKUP.rows == 5
+
+
+def test_the_backups_of_an_environment_are_known_the_oldest_first(tmp_path: Path) -> None:
+    newer = replace(BACKUP, taken_at="2026-11-22T10:00:00Z", dump="local-20261122T100000Z.dump")
+    other = replace(BACKUP, environment="local-two", dump="local-two-20261121T100000Z.dump")
+    for each in (newer, BACKUP, other):
+        stored(tmp_path, each)
+    (tmp_path / "local-notes.json").write_text("[]")
+    stored(tmp_path, replace(BACKUP, format=99, dump="local-from-later.dump"))
+    assert known(tmp_path, "local") == [BACKUP, newer]
+
+
+@pytest.mark.parametrize("content", [None, b"dumb"])
+def test_a_dump_that_was_changed_or_lost_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    (tmp_path / BACKUP.dump).write_bytes(b"dump")
+    assert intact(tmp_path, BACKUP).name == BACKUP.dump
+    (tmp_path / BACKUP.dump).unlink()
+    if content:
+        (tmp_path / BACKUP.dump).write_bytes(content)
+    with pytest.raises(PipelineError, match="is not what was written there"):
+        intact(tmp_path, BACKUP)
+
+
+def test_a_drill_says_what_came_back_otherwise() -> None:
+    same = Contents(dict(BACKUP.tables), dict(BACKUP.sequences))
+    assert differences(BACKUP, same) == []
+    other = Contents(
+        {"public.notes": (2, "99"), "public.kinds": (2, "46"), "public.extra": (0, "0")}, {"public.notes_id_seq": 1}
+    )
+    assert differences(BACKUP, other) == [
+        "table public.extra is not in the backup",
+        "table public.kinds has other contents",
+        "table public.notes has 2 rows instead of 3",
+        "the sequences stand elsewhere",
+    ]
+    assert differences(BACKUP, Contents({"public.notes": (3, "123")}, BACKUP.sequences)) == [
+        "table public.kinds is missing"
+    ]
+
+
+def test_ages_are_read_and_said() -> None:
+    assert [age(text) for text in ("90s", "26h", "2d")] == [90, 26 * 3600, 2 * 86400]
+    assert [spell(seconds) for seconds in (5, 119, 3600 * 5, 86400 * 3)] == ["5 s", "119 s", "5 h", "3 d"]
+    with pytest.raises(PipelineError, match="'soon' is not an age"):
+        age("soon")
+
+
+def test_a_scheduler_s_sigterm_ends_a_drill_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), _ended_by_term():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
