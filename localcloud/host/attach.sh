@@ -9,8 +9,8 @@ set -eu
 tries=0
 until [ -e "/sys/class/net/$1" ] && [ -e "/sys/class/net/$2" ]; do
   tries=$((tries + 1))
-  [ "$tries" -lt 1500 ] || { echo "the interfaces of the machine did not appear" >&2; exit 1; }
-  sleep 0.01
+  [ "$tries" -lt 300 ] || { echo "the interfaces of the machine did not appear" >&2; exit 1; }
+  sleep 0.05
 done
 settings6="/proc/sys/net/ipv6/conf/$1"
 address6=''

@@ -309,7 +309,7 @@ def _settle(condition: Callable[[], bool], timeout: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.005)
+        time.sleep(0.02)
     return True
 
 
