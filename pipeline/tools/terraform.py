@@ -117,9 +117,12 @@ class Terraform:
     def reencrypt(self) -> None:
         """Write the state anew as its encryption says, wherever it is kept. The world is neither asked nor changed."""
         argv, env = [str(self._binary), "state"], self.environment
-        done = call([*argv, "pull"], cwd=self.folder, env=env)
+        done = call([*argv, "pull", "-no-color"], cwd=self.folder, env=env)
         if done.returncode == 0 and done.stdout.strip():
-            done = call([*argv, "push", "-"], cwd=self.folder, env=env, stdin=done.stdout)
+            state = json.loads(done.stdout)
+            # What has the same serial is taken for the same state, and left as it is.
+            text = json.dumps({**state, "serial": state["serial"] + 1})
+            done = call([*argv, "push", "-no-color", "-"], cwd=self.folder, env=env, stdin=text)
         if done.returncode != 0:
             raise self._failed("state", done.stderr)
         for backup in self.folder.glob("terraform.tfstate.*backup"):
