@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -37,7 +40,8 @@ def keep(session: Session, release: Release, address: str, error: PipelineError,
     redact = _collect(session, folder, release, address)
     if output:
         (folder / "verification.txt").write_text(redact(output))
-    (folder / "failure.txt").write_text(redact(f"{error.message}\n{error.hint}".strip()) + "\n")
+    lines = [error.message, error.hint, *_last_words(folder)]
+    (folder / "failure.txt").write_text(redact("\n".join(filter(None, lines))) + "\n")
     return folder
 
 
@@ -69,6 +73,35 @@ def _collect(session: Session, folder: Path, release: Release, address: str) -> 
         (folder / "ssh.txt").write_text(f"{error.message}\n")
     (folder / "responses.txt").write_text(redact("\n".join(_response(base + path) for path in FROM_OUTSIDE)))
     return redact
+
+
+def _last_words(folder: Path) -> list[str]:
+    """What the app itself says is wrong: why it is not ready, and the last error that it logged."""
+    said = []
+    for text in (_text(folder / "responses.txt"), _text(folder / "journal.txt")):
+        for line in reversed(text.splitlines()):
+            found = re.search(r"\{.*\}", line)
+            event = _json(found[0]) if found else {}
+            if event.get("status") == "unavailable":
+                said.append(f"The app is not ready: {event.get('reason', 'it does not say why')}.")
+                break
+            if event.get("level") == "ERROR":
+                details = {name: value for name, value in event.items() if name not in {"time", "level", "msg"}}
+                said.append(f"The app says: {event.get('msg')} {json.dumps(details) if details else ''}".rstrip())
+                break
+    return said
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _response(url: str) -> str:

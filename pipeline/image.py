@@ -15,9 +15,6 @@ from pipeline.reference import CLOUD_INIT
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.git import Git
 
-_SETTING = "setting"
-"""The tags `setting:NAME` of an image are the settings that its app knows."""
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -81,19 +78,6 @@ def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image
             "A version is baked once: give the change a version of its own, --version …",
         )
     return same
-
-
-def check_settings(image: Image, version: str, given: Iterable[str]) -> None:
-    """Raise PipelineError for a setting that the app of an image does not know.
-
-    An image that was baked before its app could name its settings knows nothing of them, and lets all pass.
-    """
-    known = [tag.partition(":")[2] for tag in image.tags if tag.startswith(f"{_SETTING}:")]
-    if known and (unknown := sorted(set(given) - set(known))):
-        raise PipelineError(
-            f"The app of {version} does not know the setting {', '.join(unknown)}.",
-            f"It knows {', '.join(sorted(known))}.",
-        )
 
 
 def find(images: Iterable[Image], version: str) -> Image:

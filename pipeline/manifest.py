@@ -31,7 +31,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The contents of one image; ``migrations`` and ``settings`` are None of an app that does not tell them."""
+    """The contents of one image; ``migrations`` and ``settings`` are None of an app that does not tell them.
+
+    ``secret`` are those of the settings whose values do not belong into git.
+    """
 
     image: str
     files: Mapping[str, Entry]
@@ -39,6 +42,7 @@ class Manifest:
     units: Mapping[str, str]
     migrations: Sequence[Mapping[str, Any]] | None
     settings: Sequence[str] | None
+    secret: Sequence[str] = ()
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
@@ -55,6 +59,7 @@ class Manifest:
                 units=found["units"],
                 migrations=schema["migrations"] if schema else None,
                 settings=sorted(each["name"] for each in settings["settings"]) if settings else None,
+                secret=sorted(each["name"] for each in settings["settings"] if each.get("secret")) if settings else (),
             )
         except (OSError, EOFError, KeyError, TypeError) as error:
             raise ValueError(f"it is not a manifest: {error}") from error

@@ -7,6 +7,12 @@ from pipeline.tools.terraform import Event
 
 _STEPS = {
     ("digitalocean_floating_ip", "create"): "reserve the floating IP",
+    ("digitalocean_database_cluster", "create"): "create the database cluster",
+    ("digitalocean_database_cluster", "update"): "change the database cluster",
+    ("digitalocean_database_cluster", "delete"): "remove the database cluster with its data",
+    ("digitalocean_database_user", "create"): "create the database user {key}",
+    ("digitalocean_database_user", "delete"): "remove the database user {key}",
+    ("terraform_data.migration", "create"): "migrate the schema for {key}",
     ("digitalocean_droplet", "create"): "create the droplet of {key}",
     ("terraform_data.gate", "create"): "verify {key} before any traffic",
     ("digitalocean_floating_ip_assignment", "create"): "move the floating IP",

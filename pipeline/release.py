@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import backup, database, evidence, image, reference, secrets
+from pipeline import backup, database, evidence, image, manifest, reference, secrets
+from pipeline.config import OURS
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
 from pipeline.narrator import Narrator
@@ -115,7 +116,7 @@ def compose(
     found: Image = image.find(session.api.images(), version)
     settings = {**(live.config if live else {}), **(config or {})}
     reference.check_config(settings)
-    image.check_settings(found, version, config or {})
+    _check_settings(session, found.name, version, config or {})
     project = session.settings.project
     if live and not size and live.size != project.size:
         session.progress.warn(f"the size stays {live.size}; slipway.toml says {project.size}: --size changes it")
@@ -129,6 +130,30 @@ def compose(
         database_user=(live.database_user if live else "") or "app_1" if project.database else "",
         secrets=_fingerprints(session),
     )
+
+
+def _check_settings(session: Session, image_name: str, version: str, given: Mapping[str, str]) -> None:
+    """Raise PipelineError for a setting that the app does not know, by the manifest that its image was baked with.
+
+    Where that is not to be had (an image baked elsewhere) the app itself refuses, and the gate says so.
+    """
+    if not given:
+        return
+    try:
+        contents = manifest.of(session, image_name)
+    except PipelineError:
+        return
+    hidden = {*contents.secret, *session.settings.project.secrets.names}
+    if secret := sorted(hidden & set(given)):
+        raise PipelineError(
+            f"{', '.join(secret)} is a secret, and what --set is given lies in git.",
+            "Name it in slipway.toml, [secrets] names = […], and give its value there where source says.",
+        )
+    known = sorted({*(contents.settings or ())} - hidden - OURS)
+    if known and (unknown := sorted(set(given) - set(known))):
+        raise PipelineError(
+            f"The app of {version} does not know the setting {', '.join(unknown)}.", f"It knows {', '.join(known)}."
+        )
 
 
 def _fingerprints(session: Session) -> dict[str, str]:

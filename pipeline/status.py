@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import requests
+
 from pipeline import migration, reference
 from pipeline.database import drift, source_name
 from pipeline.errors import PipelineError
@@ -87,7 +89,7 @@ def status(session: Session) -> Status:
         live=live,
         standby=_running(wanted, wanted.standby, standby_id),
         database=database,
-        problems=[*_problems(wanted, outputs, target, keys, droplets), *database_problems],
+        problems=[*_problems(wanted, outputs, target, keys, droplets), *database_problems, *_unready(wanted, address)],
         warnings=[f"{name} is not committed"] if session.git.changed([name]) else [],
     )
 
@@ -126,6 +128,18 @@ def _problems(
     for droplet_id in droplets.keys() - keys.keys():
         found.append(f"droplet {droplets[droplet_id].name} is in no state")
     return found
+
+
+def _unready(wanted: Reference, address: str | None) -> list[str]:
+    """What the live release says when it is asked whether it is ready, unless it is."""
+    if not (wanted.live and address):
+        return []
+    try:
+        answer = requests.get(f"{_url(wanted, address)}health/ready", timeout=5)
+        reason = "" if answer.ok else str(answer.json().get("reason") or answer.json().get("status"))
+    except requests.RequestException as error:
+        return [f"{wanted.live} does not answer at {address}: {type(error).__name__}"]
+    return [f"{wanted.live} is not ready: {reason}"] if reason else []
 
 
 def _database(session: Session, wanted: Reference, live: Droplet | None) -> tuple[Database | None, list[str]]:
