@@ -25,8 +25,8 @@ DEBIAN, POSTGRES = "debian-12-x64", "debian-12-postgres"
 SLUGS = (DEBIAN,)
 """What droplets can be made of; the other is the database machines' own, made when the first one is asked for."""
 
-RECIPE = 1
-"""Goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
+RECIPES = {DEBIAN: 1, POSTGRES: 2}
+"""One goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "cloud-init", "sudo", "python3"),
@@ -69,7 +69,7 @@ class BaseImages:
         """Where the base of ``slug`` is (to be) found. Keep it with each image: a later recipe has another."""
         if slug not in (*SLUGS, POSTGRES):
             raise HostError(f"There is no base image {slug}.", f"Choose one of {', '.join(SLUGS)}.")
-        return self._folder / f"{slug}-r{RECIPE}"
+        return self._folder / f"{slug}-r{RECIPES[slug]}"
 
     def ready(self, slug: str) -> bool:
         """Whether the base is there."""

@@ -18,13 +18,9 @@ PACKAGES = (f"postgresql-{layout.VERSION}", "pgbouncer")
 IDLE = (
     *("cloud-init-local.service", "cloud-init.service", "cloud-config.service", "cloud-final.service"),
     *("ssh.service", "ssh.socket", "systemd-logind.service", "console-getty.service", "getty.target"),
-    *(
-        "apt-daily.timer",
-        "apt-daily-upgrade.timer",
-        "dpkg-db-backup.timer",
-        "e2scrub_all.timer",
-        "e2scrub_reap.service",
-    ),
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
+    *("e2scrub_reap.service", "ifupdown-pre.service"),
+    *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-journal-flush.service"),
     *("fstrim.timer", "logrotate.timer", "man-db.timer", "systemd-pstore.service", "postgresql.service"),
 )
 """Units of Debian's that a machine without users, which is never updated but replaced, does without."""
@@ -32,7 +28,6 @@ IDLE = (
 UNIT = f"""\
 [Unit]
 Description=PostgreSQL {layout.VERSION} of a managed cluster
-After=network.target
 
 [Service]
 Type=notify
@@ -49,6 +44,12 @@ RestartSec=1
 
 [Install]
 WantedBy=multi-user.target
+"""
+POOLER = """\
+[Service]
+LimitNOFILE=16384
+Restart=always
+RestartSec=1
 """
 JOURNAL = "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n"
 
@@ -92,6 +93,7 @@ def install(debian: Path, target: Path, progress: Callable[[str], None]) -> None
     for path, data in inherit.files([]).items():
         inside.write(target, path, data)
     inside.write(target, f"/etc/systemd/system/{layout.SERVER_UNIT}", UNIT)
+    inside.write(target, f"/etc/systemd/system/{layout.POOLER_UNIT}.d/localcloud.conf", POOLER)
     inside.write(target, "/etc/systemd/journald.conf.d/localcloud.conf", JOURNAL)
     inside.write(target, "/etc/cloud/cloud-init.disabled", "")
     run(command(target, SCRIPT), timeout=1800)

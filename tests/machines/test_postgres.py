@@ -185,7 +185,7 @@ def test_the_server_knows_no_password(server: Server) -> None:
 def test_pools_limit_let_in_whom_they_are_for_and_nobody_else(server: Server) -> None:
     server.inside.create_user("worker", "work")
     server.inside.create_user("other", "rest")
-    pools = [Pool("workers", "defaultdb", TRANSACTION, 2, "worker"), Pool("all comers", "defaultdb", TRANSACTION, 3)]
+    pools = [Pool("workers", "defaultdb", TRANSACTION, 2, "worker"), Pool("all-comers", "defaultdb", TRANSACTION, 3)]
     set_pools(server.inside, pools)
     worker: dict[str, Any] = {"port": POOL_PORT, "user": "worker", "password": "work", "dbname": "workers"}
     assert server.row("SELECT current_user, current_database()", **worker) == ("worker", "defaultdb")
@@ -195,13 +195,13 @@ def test_pools_limit_let_in_whom_they_are_for_and_nobody_else(server: Server) ->
     for client in clients:
         client.close()
     other = {"user": "other", "password": "rest"}
-    assert server.row("SELECT current_user", **worker | other | {"dbname": "all comers"}) == ("other",)
+    assert server.row("SELECT current_user", **worker | other | {"dbname": "all-comers"}) == ("other",)
     refused: list[dict[str, Any]] = [
         other,
         {"password": "wrong"},
         {"sslmode": "disable"},
         {"user": "postgres", "password": ""},
-        {"user": "postgres", "password": "", "dbname": "all comers"},
+        {"user": "postgres", "password": "", "dbname": "all-comers"},
         {"dbname": "defaultdb"},
         {"dbname": "pgbouncer"},
     ]

@@ -24,7 +24,8 @@ IFS= read -r password
 printf '%s:%s:*:%s:%s\\n' "$1" {PORT} "$2" "$password" >{PASSWORD_FILE}
 chown postgres:postgres {PASSWORD_FILE}
 where="host=$1 port={PORT} user=$2 passfile={PASSWORD_FILE} sslmode=verify-full sslrootcert={TLS}/authority.pem"
-setpriv --reuid=postgres --regid=postgres --init-groups {PROGRAMS}/pg_basebackup --pgdata={DATA} --dbname="$where" \\
+setpriv --reuid=postgres --regid=postgres --init-groups --reset-env \\
+  {PROGRAMS}/pg_basebackup --pgdata={DATA} --dbname="$where" \\
   --no-password --wal-method=stream --checkpoint=fast --write-recovery-conf --slot="$2"
 systemctl start {SERVER_UNIT}
 """
@@ -39,7 +40,7 @@ def back_up(server: Postgres, target: Path) -> int:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.draft")
     draft.unlink(missing_ok=True)
-    options = ["--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--compress=server-gzip:1"]
+    options = ["--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--compress=client-gzip:1"]
     where = [f"--host={SOCKETS}", f"--port={PORT}", "--username=postgres", "--no-password"]
     try:
         server.pour([f"{PROGRAMS}/pg_basebackup", *options, *where], target=draft, timeout=HOUR)

@@ -6,9 +6,11 @@ through the socket that it alone may open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from localcloud.host.errors import HostError
 from localcloud.host.postgres.layout import POOL_PORT, POOLER, POOLER_UNIT, PORT, SOCKETS, TLS
 from localcloud.host.postgres.server import Postgres, quoted
 
@@ -53,7 +55,7 @@ def set_pools(server: Postgres, pools: Sequence[Pool]) -> None:
 
 def configuration(pools: Sequence[Pool]) -> str:
     """The text of ``pgbouncer.ini``."""
-    databases = "".join(f"{quoted(pool.name)} = {_connection(pool)}\n" for pool in pools)
+    databases = "".join(f"{_plain(pool.name)} = {_connection(pool)}\n" for pool in pools)
     return f"""\
 [databases]
 {databases}
@@ -78,9 +80,17 @@ ignore_startup_parameters = extra_float_digits,options
 def access(pools: Sequence[Pool]) -> str:
     """Who may use which pool: of one that acts as a user, that user alone. What is not named may not."""
     lines = (
-        f"hostssl {quoted(pool.name)} {quoted(pool.user) if pool.user else 'all'} all scram-sha-256" for pool in pools
+        f"hostssl {_plain(pool.name)} {quoted(pool.user) if pool.user else 'all'} 0.0.0.0/0 scram-sha-256"
+        for pool in pools
     )
-    return "hostssl all postgres all reject\n" + "".join(f"{line}\n" for line in lines)
+    return "hostssl all postgres 0.0.0.0/0 reject\n" + "".join(f"{line}\n" for line in lines)
+
+
+def _plain(name: str) -> str:
+    """A pool's name, as PgBouncer reads one without quotes. Raises ``HostError`` for one that would need them."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise HostError(f"PgBouncer cannot have a pool {name!r}.", "Choose a name of letters, digits, _ and -.")
+    return name
 
 
 def _connection(pool: Pool) -> str:

@@ -20,7 +20,7 @@ PSQL = (
     *(f"{PROGRAMS}/psql", "--no-psqlrc", "--quiet", "--csv", "--tuples-only"),
     *("--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse", f"--host={SOCKETS}", f"--port={PORT}", "--username=postgres"),
 )
-AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups")
+AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--reset-env")
 
 
 class Postgres:

@@ -78,10 +78,12 @@ def test_what_a_pool_uses_stays(cloud: Cloud) -> None:
 
 
 def test_names_in_pgbouncer_s_files_cannot_say_more_than_names() -> None:
-    pools = [Pool('a" = x', "d'b", "session", 1, 'u" all')]
-    assert '"a"" = x" = host=' in configuration(pools)
+    pools = [Pool("a", "d'b", "session", 1, 'u" all')]
+    assert "a = host=" in configuration(pools)
     assert "dbname='d''b'" in configuration(pools)
-    assert 'hostssl "a"" = x" "u"" all" all scram-sha-256' in access(pools)
+    assert 'hostssl a "u"" all" 0.0.0.0/0 scram-sha-256' in access(pools)
+    with pytest.raises(HostError, match="a = x"):
+        configuration([Pool("a = x", "db", "session", 1)])
 
 
 def test_a_replica_comes_is_seen_and_goes(cloud: Cloud, rooms: Rooms) -> None:
