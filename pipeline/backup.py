@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import bridge
+from pipeline import bridge, database
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
 from pipeline.session import Session
 from pipeline.tools import postgres
 from pipeline.tools.digitalocean import Cluster
 
-DATABASE = "app"
 FORMAT = 1
 
 
@@ -91,9 +90,9 @@ def _dump(session: Session, cluster: Cluster, client: postgres.Client, way: brid
     name = f"{session.settings.environment}-{now:%Y%m%dT%H%M%SZ}.dump"
     partial = _private(folder / f"{name}.partial")
     try:
-        with way.reach(session.api, cluster, DATABASE) as database, postgres.snapshot(database) as moment:
+        with way.reach(session.api, cluster, database.DATABASE) as reached, postgres.snapshot(reached) as moment:
             session.progress.detail(f"{len(moment.contents.tables)} tables counted")
-            client.dump(database, moment.id, partial)
+            client.dump(reached, moment.id, partial)
         made = Backup(
             environment=session.settings.environment,
             cluster=cluster.name,

@@ -34,10 +34,12 @@ class Bridge:
 
 def cluster(session: Session) -> Cluster:
     """The environment's cluster; raises PipelineError when there is none."""
-    name = f"slipway-{session.settings.environment}"
-    found = session.api.cluster(name)
+    found = session.api.cluster(session.settings.cluster)
     if found is None:
-        raise PipelineError(f"There is no database cluster {name}.", "./invoke deploy makes the one of slipway.toml.")
+        raise PipelineError(
+            f"There is no database cluster {session.settings.cluster}.",
+            "./invoke deploy makes the one of slipway.toml.",
+        )
     return found
 
 
@@ -53,7 +55,7 @@ def through_live(session: Session) -> Iterator[Bridge]:
     Raises PipelineError when none is live, or when it is not the one that it should be.
     """
     name = session.settings.environment
-    droplet = session.api.live_droplet(f"slipway-environment:{name}")
+    droplet = session.api.live_droplet(session.settings.tag)
     if droplet is None:
         raise PipelineError("No droplet is live, and the database is reached through that alone.", "./invoke status")
     release = droplet.name.removeprefix(f"app-{name}-")

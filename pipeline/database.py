@@ -32,7 +32,7 @@ def ensure(session: Session) -> None:
     if cluster is None and session.roots[1].has_state and session.database.outputs().get("cluster"):
         raise PipelineError(
             f"The cluster {session.settings.cluster} is gone, and its data with it.",
-            "docs/database.md says how a backup becomes its successor; to begin anew without the data:\n"
+            "docs/data.md says how a backup becomes its successor; to begin anew without the data:\n"
             "./invoke destroy --with-database --no-backup, then ./invoke deploy",
         )
     known = stamp.exists() and stamp.read_text() == digest

@@ -127,7 +127,7 @@ def _new_cluster(session: Session, like: Cluster, way: bridge.Bridge) -> Iterato
 
     What a killed drill left is found by its name: of this checkout at once, of others after three hours.
     """
-    api, name = session.api, f"slipway-{session.settings.environment}-drill"
+    api, name = session.api, f"{session.settings.cluster}-drill"
     here = f"{os.uname().nodename} {session.settings.project.root}"
     own = f"{name}-{hashlib.sha256(here.encode()).hexdigest()[:6]}-"
     oldest = datetime.now(UTC) - _LEFT_BEHIND

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import backup, database, evidence, image, manifest, reference, secrets
+from pipeline import backup, database, evidence, image, lease, manifest, reference, secrets
 from pipeline.config import OURS
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
@@ -36,12 +36,11 @@ def deploy(
     """
     with only_one(session.settings.work, f"deploy {version or ''}".strip()):
         current = reference.read(session.settings.reference_path)
-        target = current
-        if version or config or size:
-            target = current.deploying(compose(session, current, version, config, size), standby=standby)
-        elif not standby:
-            target = replace(current, standby=None)
+        release = compose(session, current, version, config, size) if version or config or size else None
         database.ensure(session)
+        if release is not None:
+            return _release(session, current, release, standby=standby, keep_failed=keep_failed, commit=commit)
+        target = current if standby else replace(current, standby=None)
         return _make_it_so(session, current, target, keep_failed=keep_failed, commit=commit)
 
 
@@ -54,10 +53,10 @@ def rotate_database(
         release = compose(session, current, None, None)
         if not release.database_user:
             raise PipelineError("There is no database user to change: slipway.toml has no [database].")
-        release = replace(release, database_user=reference.next_user(current))
-        target = current.deploying(release, standby=standby)
         database.ensure(session)
-        return _make_it_so(session, current, target, keep_failed=keep_failed, commit=commit)
+        return _release(
+            session, current, release, new_user=True, standby=standby, keep_failed=keep_failed, commit=commit
+        )
 
 
 def rollback(session: Session, *, keep_failed: bool = False, commit: bool = False) -> Reference:
@@ -76,7 +75,7 @@ def rollback(session: Session, *, keep_failed: bool = False, commit: bool = Fals
             release = replace(
                 release, template=template_digest(session.settings.project.root), secrets=_fingerprints(session)
             )
-        return _make_it_so(session, current, current.deploying(release), keep_failed=keep_failed, commit=commit)
+        return _release(session, current, release, keep_failed=keep_failed, commit=commit)
 
 
 def destroy(session: Session, *, with_database: bool = False, backup_first: bool = True) -> None:
@@ -128,6 +127,7 @@ def compose(
         template=template_digest(project.root),
         config=settings,
         database_user=(live.database_user if live else "") or "app_1" if project.database else "",
+        database_expires=live.database_expires if live and project.database else "",
         secrets=_fingerprints(session),
     )
 
@@ -165,18 +165,43 @@ def _secrets(session: Session) -> dict[str, secrets.Secret]:
     return secrets.collect(source, session.settings.project.secrets.names)
 
 
+def _release(
+    session: Session,
+    current: Reference,
+    release: Release,
+    *,
+    new_user: bool = False,
+    standby: bool = True,
+    keep_failed: bool,
+    commit: bool,
+) -> Reference:
+    with lease.user_for(session, current, release, anew=new_user, keep=keep_failed) as leased:
+        target = current.deploying(leased.release, standby=standby)
+        return _make_it_so(session, current, target, passwords=leased.passwords, keep_failed=keep_failed, commit=commit)
+
+
 def _make_it_so(
-    session: Session, current: Reference, target: Reference, *, keep_failed: bool, commit: bool
+    session: Session,
+    current: Reference,
+    target: Reference,
+    *,
+    passwords: Mapping[str, secrets.Secret] | None = None,
+    keep_failed: bool,
+    commit: bool,
 ) -> Reference:
     target = _check_images(session, target)
     before = session.outputs()
-    made = [key for key in target.running if key not in (before.get("droplets") or {})]
-    for key in made:
-        check_template(session.settings.project.root, target.releases[key])
-    values = _values(session, {key: target.releases[key] for key in made})
+    made = {key: target.releases[key] for key in target.running if key not in (before.get("droplets") or {})}
+    for release in made.values():
+        check_template(session.settings.project.root, release)
+    lease.refuse_lost(made, passwords or {})
+    variables = {
+        "TF_VAR_secrets": json.dumps(_values(session, made)),
+        "TF_VAR_database_passwords": json.dumps({user: each.reveal() for user, each in (passwords or {}).items()}),
+    }
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     try:
-        _apply(session, target, folder, values)
+        _apply(session, target, folder, variables)
     except PipelineError as error:
         if not keep_failed:
             _go_back(session, Reference.from_state(before.get("reference")), folder)
@@ -223,11 +248,8 @@ def _values(session: Session, made: Mapping[str, Release]) -> dict[str, dict[str
     return {key: {name: found[name].reveal() for name in release.secrets} for key, release in made.items()}
 
 
-def _apply(
-    session: Session, target: Reference, evidence: Path, values: Mapping[str, Mapping[str, str]] | None = None
-) -> None:
-    variables = {**session.host_keys(target), "TF_VAR_secrets": json.dumps(values or {})}
-    with environment({**variables, "SLIPWAY_EVIDENCE": str(evidence)}):
+def _apply(session: Session, target: Reference, evidence: Path, variables: Mapping[str, str] | None = None) -> None:
+    with environment({**session.host_keys(target), **(variables or {}), "SLIPWAY_EVIDENCE": str(evidence)}):
         session.terraform.apply(_var_file(session, target), Narrator(session.progress))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import requests
 
-from pipeline import migration, reference
+from pipeline import lease, migration, reference
 from pipeline.database import drift, source_name
+from pipeline.drill import spell
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference
 from pipeline.session import Session
@@ -30,7 +31,8 @@ class Running:
 class Database:
     """The database cluster; ``schema`` is the version that it is at, ``pending`` what the live release misses.
 
-    Both are None where nothing is live that could tell. ``trusted_sources`` are written as in `slipway.toml`.
+    Both are None where nothing is live that could tell. ``trusted_sources`` are written as in `slipway.toml`;
+    ``expires`` is when a leased user ends (RFC 3339), empty for one without an end.
     """
 
     cluster: str
@@ -40,6 +42,7 @@ class Database:
     nodes: int
     trusted_sources: Sequence[str]
     user: str
+    expires: str
     schema: int | None
     pending: Sequence[int] | None
 
@@ -90,7 +93,10 @@ def status(session: Session) -> Status:
         standby=_running(wanted, wanted.standby, standby_id),
         database=database,
         problems=[*_problems(wanted, outputs, target, keys, droplets), *database_problems, *_unready(wanted, address)],
-        warnings=[f"{name} is not committed"] if session.git.changed([name]) else [],
+        warnings=[
+            *([f"{name} is not committed"] if session.git.changed([name]) else []),
+            *(["the database user of the standby has expired"] if wanted.standby in _expired(wanted) else []),
+        ],
     )
 
 
@@ -154,8 +160,12 @@ def _database(session: Session, wanted: Reference, live: Droplet | None) -> tupl
         problems.append(f"the database {cluster.name} is {cluster.status}")
     known = session.api.database_users(cluster.id)
     problems += [
-        f"the database user {user} of {key} is gone" for key, user in users.items() if user and user not in known
+        f"the database user {user} of {key} is gone"
+        for key, user in users.items()
+        if user and not wanted.releases[key].database_expires and user not in known
     ]
+    if wanted.live in _expired(wanted):
+        problems.append(f"the database user of {wanted.live} has expired: ./invoke rotate database")
     user = users.get(wanted.live or "", "")
     schema = None
     if live is not None and wanted.live and user:
@@ -174,10 +184,15 @@ def _database(session: Session, wanted: Reference, live: Droplet | None) -> tupl
         nodes=cluster.nodes,
         trusted_sources=[source_name(source) for source in session.api.trusted_sources(cluster.id)],
         user=user,
+        expires=wanted.releases[wanted.live].database_expires if wanted.live else "",
         schema=schema["current"] if schema else None,
         pending=pending,
     )
     return found, problems
+
+
+def _expired(wanted: Reference) -> list[str]:
+    return [key for key in wanted.running if (lease.left(wanted.releases[key]) or 1) <= 0]
 
 
 def _name(target: int | None, keys: Mapping[int, str], droplets: Mapping[int, Droplet]) -> str:
@@ -194,6 +209,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def _ends(expires: str) -> str:
+    seconds = lease.left_until(expires)
+    return f"credential expires in {spell(seconds)}" if seconds > 0 else "credential expired"
+
+
 def render(status: Status) -> str:
     """The status as a person reads it."""
     rows = [("environment", f"{status.environment} on {status.cloud}"), ("url", status.url or "-")]
@@ -203,6 +223,7 @@ def render(status: Status) -> str:
         facts = [f"PostgreSQL {database.version} on {database.nodes} × {database.size}", database.status]
         facts += [f"schema {database.schema}"] if database.schema is not None else []
         facts += [f"user {database.user}"] if database.user else []
+        facts += [_ends(database.expires)] if database.expires else []
         rows.append(("database", " · ".join([database.cluster, *facts])))
         rows.append(("trusted", ", ".join(database.trusted_sources) or "everybody"))
     rows.append(("in sync", "yes" if status.in_sync else "no"))

@@ -19,7 +19,7 @@ locals {
     for key, release in local.with_database : key => format(
       "postgres://%s:%s@%s:%d/app?sslmode=verify-full&sslrootcert=/opt/app/database-ca.pem",
       release.database_user,
-      urlencode(local.database_passwords[release.database_user]),
+      urlencode(lookup(local.database_passwords, release.database_user, "")), # a droplet that stands has its own
       data.digitalocean_database_cluster.app[0].private_host,
       data.digitalocean_database_cluster.app[0].port,
     )

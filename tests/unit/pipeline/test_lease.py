@@ -1,0 +1,93 @@
+"""Database users that a vault leases: one for each release that needs a new one, given back when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pipeline import lease, secrets
+from pipeline.errors import PipelineError
+from pipeline.lease import user_for
+from pipeline.progress import Progress
+from pipeline.reference import Reference, Release
+from pipeline.secrets import Credential, Secret
+
+TERRAFORMS = Release("v1", "c", "app-v1-aaaaaaaaaaaa", "s-1vcpu-1gb", "t", {}, "app_1")
+SOON = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+LEASED = replace(TERRAFORMS, database_user="v-app-x", database_expires=SOON)
+EXPIRED = replace(LEASED, database_expires="2020-01-01T00:00:00Z")
+
+
+class Issuer:
+    """A vault that counts."""
+
+    def __init__(self) -> None:
+        self.issued: list[str] = []
+        self.revoked: list[str] = []
+
+    def issue(self) -> Credential:
+        self.issued.append(f"v-app-{len(self.issued)}")
+        password = Secret("password", datetime.now(UTC) + timedelta(hours=1))
+        return Credential(self.issued[-1], password, f"lease of {self.issued[-1]}")
+
+    def revoke(self, credential: Credential) -> None:
+        self.revoked.append(credential.lease)
+
+
+@pytest.fixture
+def issuer(monkeypatch: pytest.MonkeyPatch) -> Issuer:
+    found = Issuer()
+    monkeypatch.setattr(secrets, "source", lambda settings, environ: SimpleNamespace(issuer=found))
+    return found
+
+
+def session(*standing: Release) -> Any:
+    droplets: dict[str, object] = {release.key: {} for release in standing}
+    outputs = {"droplets": droplets}
+    return cast(Any, SimpleNamespace(settings=None, environ={}, progress=Progress(), outputs=lambda: outputs))
+
+
+def test_a_new_release_gets_a_user_of_its_own_that_ends(issuer: Issuer) -> None:
+    with user_for(session(), Reference(), TERRAFORMS, anew=False) as leased:
+        assert leased.release.database_user == "v-app-0"
+        assert 3590 < (lease.left(leased.release) or 0) <= 3600
+        assert [*leased.passwords] == ["v-app-0"]
+    assert issuer.revoked == []
+
+
+def test_what_stands_is_not_asked_for_again(issuer: Issuer) -> None:
+    with user_for(session(LEASED), Reference(), LEASED, anew=False) as leased:
+        assert (leased.release, dict(leased.passwords)) == (LEASED, {})
+    assert issuer.issued == []
+
+
+@pytest.mark.parametrize(("release", "anew"), [(LEASED, True), (EXPIRED, False), (TERRAFORMS, False)])
+def test_rotation_expiry_and_another_source_take_a_new_one(issuer: Issuer, release: Release, anew: bool) -> None:
+    with user_for(session(release), Reference(), release, anew=anew) as leased:
+        assert leased.release.key != release.key
+    assert len(issuer.issued) == 1
+
+
+@pytest.mark.parametrize(("keep", "revoked"), [(False, ["lease of v-app-0"]), (True, [])])
+def test_a_failed_release_gives_its_user_back_unless_it_is_kept(issuer: Issuer, keep: bool, revoked: list[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), user_for(session(), Reference(), TERRAFORMS, anew=False, keep=keep):
+        raise KeyboardInterrupt
+    assert issuer.revoked == revoked
+
+
+def test_without_a_vault_a_leased_user_is_followed_by_terraform_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "source", lambda settings, environ: SimpleNamespace(issuer=None))
+    with user_for(session(LEASED), Reference({TERRAFORMS.key: TERRAFORMS}), LEASED, anew=False) as leased:
+        assert (leased.release.database_user, leased.release.database_expires) == ("app_2", "")
+    with user_for(session(), Reference(), TERRAFORMS, anew=False) as leased:
+        assert leased.release == TERRAFORMS
+
+
+def test_a_lost_droplet_of_a_leased_user_is_not_made_without_a_password() -> None:
+    with pytest.raises(PipelineError, match="handed out once, for a droplet that is gone"):
+        lease.refuse_lost({LEASED.key: LEASED}, {})
+    lease.refuse_lost({LEASED.key: LEASED}, {LEASED.database_user: Secret("x")})
