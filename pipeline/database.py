@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.config import DatabaseSettings
@@ -97,5 +96,6 @@ def _stamp(session: Session) -> Path:
 
 def _digest(session: Session, wanted: DatabaseSettings) -> str:
     sources = [path.read_text() for path in sorted(session.roots[1].source.glob("*.tf"))]
-    settings = json.dumps([asdict(wanted), session.settings.project.region, session.settings.cloud.endpoint])
+    cluster = [wanted.version, wanted.size, wanted.nodes, wanted.trusted_sources]
+    settings = json.dumps([cluster, session.settings.project.region, session.settings.cloud.endpoint])
     return hashlib.sha256("\0".join([settings, *sources]).encode()).hexdigest()

@@ -23,7 +23,7 @@ from pipeline.session import Session
 from pipeline.tools.digitalocean import Cluster, Droplet
 
 REHEARSAL = "app_rehearsal"
-_EXPAND = "Expand now and contract in a later release, when no running one needs it any more: docs/database.md"
+_EXPAND = "Expand now and contract in a later release, when no running one needs it any more: docs/data.md"
 _UNTOUCHED = "Nothing was changed: the schema is as it was."
 
 

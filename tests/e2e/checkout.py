@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ class Prober:
     """Asks an address which release answers, a new connection each time, for as long as it is open."""
 
     address: str
+    ask: Callable[[str], Mapping[str, str]] = field(default_factory=lambda: ask)
     answers: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -107,7 +108,7 @@ class Prober:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self.answers[ask(self.address)["release"]] += 1
+                self.answers[self.ask(self.address)["release"]] += 1
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
             self._stop.wait(0.02)
@@ -115,15 +116,24 @@ class Prober:
 
 def ask(address: str) -> dict[str, str]:
     """What `/version` says over a connection of its own."""
+    data: dict[str, str] = _get(address, "/version")
+    return data
+
+
+def ask_for_notes(address: str) -> dict[str, str]:
+    """The notes, which come from the database, over a connection of its own; who answers is not among them."""
+    return {"release": f"{len(_get(address, '/api/notes')['notes'])} notes"}
+
+
+def _get(address: str, path: str) -> Any:
     connection = http.client.HTTPConnection(address, 80, timeout=2)
     try:
-        connection.request("GET", "/version")
+        connection.request("GET", path)
         answer = connection.getresponse()
         body = answer.read()
         if answer.status != 200:
             raise http.client.HTTPException(f"status {answer.status}")
-        data: dict[str, str] = json.loads(body)
-        return data
+        return json.loads(body)
     finally:
         connection.close()
 

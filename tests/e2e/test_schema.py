@@ -1,0 +1,230 @@
+"""Data that outlives releases, on real machines: what each release, refusal and way back leaves of it.
+
+One story that goes on where the releases' own story ended; alone, it begins with a first release. From then on the
+public address is asked all the time. A note is written at the start, and has to be on the page at every stop.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from tests.contract.support import until
+from tests.e2e.checkout import ROOT, Checkout, Prober, ask_for_notes
+
+pytestmark = [pytest.mark.e2e, pytest.mark.host]
+
+NOTE = "written before everything"
+VERSIONS = ROOT / "tests" / "e2e" / "versions"
+
+
+@pytest.fixture(scope="module")
+def base(checkout: Checkout) -> str:
+    """A release that knows the first schema; gives its version."""
+    if checkout.status()["live"] is None:
+        checkout.invoke("build", "deploy", "--version", "v1", "--commit")
+    now = checkout.status()
+    assert now["database"]["schema"] == 1
+    answer = requests.post(f"{now['url']}api/notes", json={"body": NOTE}, timeout=5)
+    assert answer.status_code == 201, answer.text
+    return str(now["live"]["version"])
+
+
+@pytest.fixture(scope="module")
+def watched(checkout: Checkout, base: str) -> Iterator[Prober]:
+    """The public address, asked for notes from the first release to the last."""
+    with Prober(checkout.status()["floating_ip"], ask=ask_for_notes) as prober:
+        yield prober
+
+
+def notes(checkout: Checkout) -> list[dict[str, Any]]:
+    """All notes; the page has to show the same."""
+    url = checkout.status()["url"]
+    found: list[dict[str, Any]] = requests.get(f"{url}api/notes", timeout=5).json()["notes"]
+    page = requests.get(url, timeout=5).text
+    assert [note["body"] for note in found if note["body"] not in page] == []
+    return found
+
+
+def live(checkout: Checkout, version: str, schema: int) -> dict[str, Any]:
+    """Assert what is live, on which schema, and that the note is still there; gives the status."""
+    now = checkout.status()
+    assert now["in_sync"], now["problems"]
+    assert (now["live"]["version"], now["database"]["schema"]) == (version, schema)
+    assert NOTE in [note["body"] for note in notes(checkout)]
+    return now
+
+
+@contextmanager
+def another_version(checkout: Checkout, folder: str) -> Iterator[None]:
+    """The app as the folder has it, committed, and afterwards reverted."""
+    shutil.copytree(VERSIONS / folder, checkout.folder / "app", dirs_exist_ok=True)
+    checkout.git("add", "app")
+    checkout.git("commit", "--quiet", "--message", f"Make the app {folder}")
+    made = checkout.git("rev-parse", "HEAD")
+    yield
+    checkout.git("revert", "--no-edit", made)
+
+
+@contextmanager
+def nothing_changes(checkout: Checkout) -> Iterator[None]:
+    """A release that fails: status, reference file and the cluster's databases are as before."""
+    before = checkout.status(), checkout.reference, databases(checkout)
+    yield
+    assert (checkout.status(), checkout.reference, databases(checkout)) == before
+
+
+def databases(checkout: Checkout) -> list[str]:
+    """The names of the databases in the cluster."""
+    return [each["name"] for each in of_cluster(checkout, "/dbs")["dbs"]]
+
+
+def users(checkout: Checkout) -> set[str]:
+    """The names of the app's users in the cluster."""
+    return {each["name"] for each in of_cluster(checkout, "/users")["users"]} - {"doadmin"}
+
+
+def of_cluster(checkout: Checkout, path: str, method: str = "GET", **options: Any) -> Mapping[str, Any]:
+    """What the API says of the environment's cluster."""
+    endpoint, headers = checkout.api()
+    found = requests.get(f"{endpoint}/v2/databases", headers=headers, timeout=30).json()["databases"]
+    cluster = next(each["id"] for each in found if each["name"] == "slipway-local")
+    url = f"{endpoint}/v2/databases/{cluster}{path}"
+    answer = requests.request(method, url, headers=headers, timeout=60, **options)
+    assert answer.ok, answer.text
+    return {"cluster": cluster, **answer.json()}
+
+
+def test_the_first_release_brings_up_the_database(checkout: Checkout, watched: Prober, base: str) -> None:
+    database = live(checkout, base, 1)["database"]
+    assert (database["cluster"], database["status"], database["user"]) == ("slipway-local", "online", "app_1")
+    assert database["trusted_sources"] == ["tag:slipway-environment:local"]
+    assert users(checkout) == {"app_1"}
+
+
+def test_deploying_what_is_live_again_takes_seconds(checkout: Checkout, watched: Prober) -> None:
+    start = time.monotonic()
+    checkout.invoke("deploy")
+    assert time.monotonic() - start < 20
+
+
+def test_the_state_is_encrypted_and_its_key_can_be_changed(checkout: Checkout, watched: Prober) -> None:
+    work = checkout.folder / ".slipway" / "local"
+    states = [work / "terraform" / "terraform.tfstate", work / "database" / "terraform.tfstate"]
+    password = next(user["password"] for user in of_cluster(checkout, "/users")["users"] if user["name"] == "app_1")
+    before = (work / "state.key").read_text()
+    checkout.invoke("rotate", "state")
+    for state in states:
+        assert '"encrypted_data"' in state.read_text() and password not in state.read_text()
+    assert (work / "state.key").read_text() != before
+    assert "cannot be read with the key" in checkout.refused("status", SLIPWAY_STATE_KEY=before.strip())
+    (work / "state.key").rename(work / "elsewhere")
+    assert "The state is encrypted and its key is gone" in checkout.refused("deploy")
+    (work / "elsewhere").rename(work / "state.key")
+
+
+def test_a_migration_that_expands_is_done_before_any_traffic(checkout: Checkout, watched: Prober, base: str) -> None:
+    with another_version(checkout, "expanding"):
+        checkout.invoke("build", "deploy", "--version", "expanding", "--commit")
+    live(checkout, "expanding", 2)
+    assert [note["author"] for note in notes(checkout)] == ["somebody"]
+    assert "app_rehearsal" not in databases(checkout)
+
+
+def test_a_rollback_needs_no_way_down(checkout: Checkout, watched: Prober, base: str) -> None:
+    checkout.invoke("rollback", "--commit")
+    live(checkout, base, 2)
+    checkout.invoke("rollback", "--commit")
+    live(checkout, "expanding", 2)
+
+
+def test_a_migration_that_breaks_the_live_release_is_refused(checkout: Checkout, watched: Prober) -> None:
+    with another_version(checkout, "expanding"), another_version(checkout, "breaking"):
+        checkout.invoke("build", "--version", "breaking")
+        with nothing_changes(checkout):
+            message = checkout.refused("deploy", "--version", "breaking")
+    assert "its migration 3 (" in message and "breaks the live release expanding-" in message
+    assert "“list notes”" in message and "Nothing was changed" in message
+
+
+def test_a_migration_that_fails_halfway_leaves_nothing(checkout: Checkout, watched: Prober) -> None:
+    with another_version(checkout, "expanding"), another_version(checkout, "failing"):
+        checkout.invoke("build", "--version", "failing")
+        with nothing_changes(checkout):
+            message = checkout.refused("deploy", "--version", "failing")
+    assert "Migration 3 of failing-" in message and "there_are_none" in message
+
+
+def test_a_migration_that_takes_too_long_is_ended(checkout: Checkout, watched: Prober) -> None:
+    patient, impatient = "migration_timeout = 60", "migration_timeout = 3"
+    with another_version(checkout, "expanding"), another_version(checkout, "slow"):
+        checkout.invoke("build", "--version", "slow")
+        checkout.change("slipway.toml", patient, impatient, "Be impatient")
+        with nothing_changes(checkout):
+            message = checkout.refused("deploy", "--version", "slow")
+        checkout.change("slipway.toml", impatient, patient, "Be patient again")
+    assert "Migration 3 of slow-" in message and "took longer than 3 s" in message
+
+
+def test_settings_that_cannot_be_are_refused_before_anything_is_made(checkout: Checkout, watched: Prober) -> None:
+    message = checkout.refused("deploy", "--set", "APP_COLOUR=blue")
+    assert "does not know the setting APP_COLOUR" in message and "APP_MESSAGE" in message
+    assert "PORT=x is not a port" in checkout.refused("deploy", "--set", "PORT=x")
+    assert "APP_DATABASE_URL is not yours to set" in checkout.refused("deploy", "--set", "APP_DATABASE_URL=x")
+
+
+def test_a_password_that_was_changed_elsewhere_is_put_right_by_a_rotation(checkout: Checkout, watched: Prober) -> None:
+    of_cluster(checkout, "/users/app_1/reset_auth", "POST", json={})
+    checkout.invoke("rotate", "database", "--commit")
+    now = live(checkout, "expanding", 2)
+    assert (now["database"]["user"], users(checkout)) == ("app_2", {"app_1", "app_2"})
+
+
+def test_an_older_version_comes_back_from_its_image_and_the_old_user_goes(
+    checkout: Checkout, watched: Prober, base: str
+) -> None:
+    checkout.invoke("deploy", "--version", base, "--set", "APP_MESSAGE=Back again", "--commit")
+    now = live(checkout, base, 2)
+    assert "Back again" in requests.get(now["url"], timeout=5).text
+    assert users(checkout) == {"app_2"}
+
+
+def test_no_request_was_lost_so_far(watched: Prober) -> None:
+    assert watched.failures == []
+    assert sum(watched.answers.values()) > 500
+
+
+def test_while_the_database_is_away_nothing_is_released_and_all_recovers(checkout: Checkout) -> None:
+    now, reference = checkout.status(), checkout.reference
+    endpoint, headers = checkout.api()
+    cluster = of_cluster(checkout, "")["cluster"]
+    faults = f"{endpoint}/_localcloud/faults"
+    fault = {"kind": "network", "effect": "lost", "database_id": cluster}
+    requests.post(faults, json=fault, headers=headers, timeout=10).raise_for_status()
+    try:
+        until(lambda: requests.get(f"{now['url']}health/ready", timeout=30).status_code == 503)
+        assert requests.get(f"{now['url']}api/notes", timeout=30).status_code == 503
+        away = checkout.status()
+        assert not away["in_sync"] and any("is not ready: database" in problem for problem in away["problems"])
+        message = checkout.refused("deploy", "--set", "APP_MESSAGE=never seen")
+        assert "The database does not answer" in message
+        assert checkout.reference == reference
+    finally:
+        requests.delete(faults, headers=headers, timeout=10).raise_for_status()
+    until(lambda: requests.get(f"{now['url']}health/ready", timeout=30).status_code == 200)
+    assert checkout.status() == now
+    assert NOTE in [note["body"] for note in notes(checkout)]
+
+
+def test_the_app_goes_and_its_data_stays_until_it_is_asked_for(checkout: Checkout) -> None:
+    checkout.invoke("destroy", "--yes")
+    assert checkout.status()["database"]["status"] == "online"
+    assert "app" in databases(checkout)
+    checkout.invoke("destroy", "--yes", "--with-database", "--no-backup")
+    assert checkout.status()["database"] is None
