@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"app/internal/testdatabase"
 )
 
 // flags are the ones that a release is built with.
@@ -159,12 +163,20 @@ func TestAPortThatIsTakenIsOneLineAndExitCode1(t *testing.T) {
 	}
 }
 
-func TestTheCommandLineHasOneFlag(t *testing.T) {
+func TestTheCommandLineIsOneFlagAndCommands(t *testing.T) {
 	if output, err := exec.Command(binary, "--version").Output(); err != nil || string(output) != "app v9 (c0ffee)\n" {
 		t.Errorf("--version: %q, %v", output, err)
 	}
 	if code := exitCode(t, exec.Command(binary, "--help").Run()); code != 2 {
 		t.Errorf("--help: exit code %d, want 2", code)
+	}
+	var answer struct{ Latest int }
+	output, err := exec.Command(binary, "schema").Output()
+	if err != nil || json.Unmarshal(output, &answer) != nil || answer.Latest < 1 {
+		t.Errorf("schema: %s, %v", output, err)
+	}
+	if code := exitCode(t, exec.Command(binary, "migrate", "--down").Run()); code != 2 {
+		t.Errorf("migrate --down: exit code %d, want 2", code)
 	}
 }
 
@@ -207,5 +219,57 @@ func copySource(t *testing.T, directory string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheServiceWaitsForItsDatabaseAndServesNotes(t *testing.T) {
+	d := testdatabase.New(t)
+	port := freePort(t)
+	base := "http://127.0.0.1:" + port
+	var log bytes.Buffer
+	command := start(t, &log, "PORT="+port, "APP_DATABASE_URL="+d.AppURL())
+	status := func() string {
+		answer := eventually(t, base+"/health/ready")
+		return answer["status"] + " " + answer["reason"]
+	}
+	if got := status(); got != "unavailable schema" {
+		t.Errorf("before the migration: %s", got)
+	}
+	stdin, err := json.Marshal(map[string]string{"url": d.AdminURL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	migrate := exec.Command(binary, "migrate", "--role", d.User)
+	migrate.Stdin = bytes.NewReader(stdin)
+	if output, err := migrate.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	for deadline := time.Now().Add(5 * time.Second); status() != "ready "; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is never ready")
+		}
+	}
+	response, err := http.Post(base+"/api/notes", "application/json", strings.NewReader(`{"body": "from outside"}`))
+	if err != nil || response.StatusCode != http.StatusCreated {
+		t.Fatalf("got %v, %v", response, err)
+	}
+	_ = response.Body.Close()
+	response, err = http.Get(base + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if !strings.Contains(string(page), "from outside") {
+		t.Errorf("the page does not show the note: %s", page)
+	}
+	_ = command.Process.Signal(syscall.SIGTERM)
+	if code := exitCode(t, command.Wait()); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	password, _ := url.Parse(d.AppURL())
+	secret, _ := password.User.Password()
+	if text := log.String(); strings.Contains(text, `"level":"ERROR"`) || strings.Contains(text, secret) {
+		t.Errorf("the log has an error or a password: %s", text)
 	}
 }

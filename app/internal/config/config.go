@@ -4,111 +4,82 @@
 package config
 
 import (
-	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
-)
 
-const (
-	maxMessage  = 500
-	maxDuration = 5 * time.Minute
+	"app/internal/database"
 )
 
 // Config is what a release may be told from outside.
 type Config struct {
-	Port            int           // PORT: TCP port to listen on, all addresses
-	Image           string        // APP_IMAGE: name of the image the droplet was made of
-	Release         string        // APP_RELEASE: key of the release
-	Message         string        // APP_MESSAGE: a line of text for the page, may be empty
-	ShutdownTimeout time.Duration // APP_SHUTDOWN_TIMEOUT: for requests in flight at a stop
-	DrainDelay      time.Duration // APP_DRAIN_DELAY: unready, but still accepting, before that
-	DependsOn       []string      // APP_DEPENDS_ON: host:port that must answer for readiness
+	Port            int
+	Image           string
+	Release         string
+	Message         string
+	WriteToken      string
+	ShutdownTimeout time.Duration
+	DrainDelay      time.Duration
+	DependsOn       []string
+	Database        Database
+}
+
+// Database is where notes are kept. Without a URL there is none.
+type Database struct {
+	URL            string
+	PoolSize       int
+	ConnectTimeout time.Duration
+	PoolTimeout    time.Duration
+	QueryTimeout   time.Duration
 }
 
 // Load returns the configuration, or all the problems with it as sentences.
-// Lookup has the shape of os.LookupEnv; an empty value counts as not set.
-func Load(lookup func(string) (string, bool)) (Config, []string) {
-	r := reader{lookup: lookup}
-	settings := Config{
-		Port:            r.port("PORT", 80),
-		Image:           r.text("APP_IMAGE", "unknown", 255),
-		Release:         r.text("APP_RELEASE", "unknown", 255),
-		Message:         r.text("APP_MESSAGE", "", maxMessage),
-		ShutdownTimeout: r.duration("APP_SHUTDOWN_TIMEOUT", 10*time.Second, time.Millisecond),
-		DrainDelay:      r.duration("APP_DRAIN_DELAY", 0, 0),
-		DependsOn:       r.addresses("APP_DEPENDS_ON"),
-	}
+// Environ has the shape of os.Environ; an empty value counts as not set. What
+// begins with APP_ and is no setting is a problem too: somebody meant it, and
+// it would have no effect.
+func Load(environ []string) (Config, []string) {
+	r := newReader(environ)
+	settings := read(r)
+	r.refuseOthers("APP_")
 	return settings, r.problems
 }
 
-// reader collects problems, so that one start names them all.
-type reader struct {
-	lookup   func(string) (string, bool)
-	problems []string
+// Settings describes every variable that Load reads.
+func Settings() []Setting {
+	r := newReader(nil)
+	read(r)
+	return r.settings
 }
 
-func (r *reader) get(name string) string {
-	value, _ := r.lookup(name)
-	return strings.TrimSpace(value)
+func read(r *reader) Config {
+	return Config{
+		Port:       r.number("PORT", 80, 65535, "TCP port to listen on, on all addresses"),
+		Image:      r.text("APP_IMAGE", "unknown", 255, "name of the image that the droplet was made of"),
+		Release:    r.text("APP_RELEASE", "unknown", 255, "key of the release"),
+		Message:    r.text("APP_MESSAGE", "", 500, "a line of text for the page"),
+		WriteToken: r.secret("APP_WRITE_TOKEN", isToken, tokenShape, "token that whoever writes or deletes a note has to know"),
+		ShutdownTimeout: r.duration("APP_SHUTDOWN_TIMEOUT", 10*time.Second, time.Millisecond,
+			"how long a stop waits for requests in flight"),
+		DrainDelay: r.duration("APP_DRAIN_DELAY", 0, 0, "how long a stop is unready and still accepts, before that"),
+		DependsOn:  r.addresses("APP_DEPENDS_ON", "host:port that must accept connections for readiness, separated by commas"),
+		Database: Database{
+			URL:      r.secret("APP_DATABASE_URL", database.IsURL, databaseShape, "the database of the notes, with the app's own user"),
+			PoolSize: r.number("APP_DATABASE_POOL_SIZE", 5, 100, "most connections to the database at the same time"),
+			ConnectTimeout: r.duration("APP_DATABASE_CONNECT_TIMEOUT", 3*time.Second, time.Millisecond,
+				"how long a connection to the database may take to be made"),
+			PoolTimeout: r.duration("APP_DATABASE_POOL_TIMEOUT", time.Second, time.Millisecond,
+				"how long a request waits for a connection to be free"),
+			QueryTimeout: r.duration("APP_DATABASE_QUERY_TIMEOUT", 3*time.Second, time.Millisecond,
+				"how long what a request asks of the database may take"),
+		},
+	}
 }
 
-func (r *reader) fail(name, value, want string) {
-	r.problems = append(r.problems, fmt.Sprintf("%s=%q: want %s", name, value, want))
-}
-
-func (r *reader) text(name, fallback string, limit int) string {
-	value := r.get(name)
-	if value == "" {
-		return fallback
+// split makes a map of os.Environ.
+func split(environ []string) map[string]string {
+	values := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		values[name] = value
 	}
-	if len(value) > limit || strings.ContainsFunc(value, unicode.IsControl) {
-		r.fail(name, value, fmt.Sprintf("at most %d bytes of text on one line", limit))
-	}
-	return value
-}
-
-func (r *reader) port(name string, fallback int) int {
-	value := r.get(name)
-	if value == "" {
-		return fallback
-	}
-	number, err := strconv.Atoi(value)
-	if err != nil || number < 1 || number > 65535 {
-		r.fail(name, value, "a TCP port from 1 to 65535")
-	}
-	return number
-}
-
-func (r *reader) duration(name string, fallback, least time.Duration) time.Duration {
-	value := r.get(name)
-	if value == "" {
-		return fallback
-	}
-	length, err := time.ParseDuration(value)
-	if err != nil || length < least || length > maxDuration {
-		r.fail(name, value, fmt.Sprintf("a duration such as 10s, from %s to %s", least, maxDuration))
-	}
-	return length
-}
-
-func (r *reader) addresses(name string) []string {
-	value := r.get(name)
-	if value == "" {
-		return nil
-	}
-	var addresses []string
-	for _, part := range strings.Split(value, ",") {
-		address := strings.TrimSpace(part)
-		host, port, err := net.SplitHostPort(address)
-		number, portErr := strconv.Atoi(port)
-		if err != nil || host == "" || portErr != nil || number < 1 || number > 65535 {
-			r.fail(name, address, "host:port, separated by commas")
-			continue
-		}
-		addresses = append(addresses, address)
-	}
-	return addresses
+	return values
 }

@@ -3,6 +3,7 @@ package health
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 )
+
+var quiet = slog.New(slog.DiscardHandler)
 
 func listener(t *testing.T) net.Listener {
 	t.Helper()
@@ -22,36 +25,41 @@ func listener(t *testing.T) net.Listener {
 	return l
 }
 
-func TestReadinessFollowsTheLifeOfTheProcess(t *testing.T) {
-	state := NewState(NewDependencies(nil, slog.New(slog.DiscardHandler)))
-	steps := []struct {
-		act  func()
-		want Status
-	}{{func() {}, Starting}, {state.Bind, Ready}, {state.Drain, Draining}}
-	for _, step := range steps {
-		step.act()
-		if got := state.Status(t.Context()); got != step.want {
-			t.Fatalf("got %s, want %s", got, step.want)
-		}
+// closed is an address at which nothing listens.
+func closed(t *testing.T) string {
+	t.Helper()
+	l := listener(t)
+	_ = l.Close()
+	return l.Addr().String()
+}
+
+func want(t *testing.T, state *State, status Status, reason Reason) {
+	t.Helper()
+	if gotStatus, gotReason := state.Status(t.Context()); gotStatus != status || gotReason != reason {
+		t.Errorf("got %s %q, want %s %q", gotStatus, gotReason, status, reason)
 	}
 }
 
-func TestADependencyThatIsGoneAndComesBackIsSeenWithinASecond(t *testing.T) {
-	var log bytes.Buffer
-	up, down := listener(t), listener(t)
-	gone := down.Addr().String()
-	_ = down.Close()
+func TestReadinessFollowsTheLifeOfTheProcess(t *testing.T) {
+	state := NewState(NewProbe(quiet))
+	want(t, state, Starting, "")
+	state.Bind()
+	want(t, state, Ready, "")
+	state.Drain()
+	want(t, state, Draining, "")
+}
 
+func TestWhatIsGoneAndComesBackIsSeenWithinASecond(t *testing.T) {
+	var log bytes.Buffer
+	up, gone := listener(t).Addr().String(), closed(t)
 	clock := time.Now()
-	d := NewDependencies([]string{up.Addr().String(), gone}, slog.New(slog.NewJSONHandler(&log, nil)))
-	d.now = func() time.Time { return clock }
-	state := NewState(d)
+	probe := NewProbe(slog.New(slog.NewJSONHandler(&log, nil)), Accepting([]string{up, gone}))
+	probe.now = func() time.Time { return clock }
+	state := NewState(probe)
 	state.Bind()
 
-	if got := state.Status(t.Context()); got != Unavailable {
-		t.Fatalf("got %s, want %s", got, Unavailable)
-	}
-	if !strings.Contains(log.String(), gone) || strings.Contains(log.String(), up.Addr().String()) {
+	want(t, state, Unavailable, Dependency)
+	if !strings.Contains(log.String(), gone) || strings.Contains(log.String(), up) {
 		t.Errorf("the log should name %s only: %s", gone, log.String())
 	}
 	back, err := net.Listen("tcp", gone)
@@ -59,54 +67,61 @@ func TestADependencyThatIsGoneAndComesBackIsSeenWithinASecond(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = back.Close() })
-	if got := state.Status(t.Context()); got != Unavailable {
-		t.Errorf("the answer should be a cached one, got %s", got)
-	}
+	want(t, state, Unavailable, Dependency)
 	clock = clock.Add(freshness)
-	if got := state.Status(t.Context()); got != Ready {
-		t.Errorf("got %s, want %s", got, Ready)
+	want(t, state, Ready, "")
+	if strings.Count(log.String(), "\n") != 2 {
+		t.Errorf("want a line for each change: %s", log.String())
 	}
 }
 
-func TestManyProbesAreOneCheckOfEachDependency(t *testing.T) {
-	var dials atomic.Int32
-	d := NewDependencies([]string{"a:1", "b:2"}, slog.New(slog.DiscardHandler))
-	d.dial = func(context.Context, string, string) (net.Conn, error) {
-		dials.Add(1)
-		client, server := net.Pipe()
-		_ = server.Close()
-		return client, nil
+func TestTheFirstReasonOfSeveralChecksCounts(t *testing.T) {
+	fine := func(context.Context) (Reason, error) { return "", nil }
+	slow := func(context.Context) (Reason, error) {
+		time.Sleep(10 * time.Millisecond)
+		return "slow", errors.New("slow")
 	}
+	quick := func(context.Context) (Reason, error) { return "quick", errors.New("quick") }
+	if got := NewProbe(quiet, fine, slow, quick).Reason(t.Context()); got != "slow" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestManyProbesAreOneCheck(t *testing.T) {
+	var checks atomic.Int32
+	probe := NewProbe(quiet, func(context.Context) (Reason, error) {
+		checks.Add(1)
+		return "", nil
+	})
 	var group sync.WaitGroup
 	for range 50 {
-		group.Go(func() { d.Answer(t.Context()) })
+		group.Go(func() { probe.Reason(t.Context()) })
 	}
 	group.Wait()
-	if dials.Load() != 2 {
-		t.Errorf("got %d dials, want 2", dials.Load())
+	if checks.Load() != 1 {
+		t.Errorf("got %d checks, want 1", checks.Load())
 	}
 }
 
-func TestSilentDependenciesAreAskedAtTheSameTimeAndNotForLong(t *testing.T) {
-	d := NewDependencies([]string{"a:1", "b:2", "c:3"}, slog.New(slog.DiscardHandler))
-	d.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+func TestChecksAreAskedAtTheSameTimeAndNotForLong(t *testing.T) {
+	silent := func(ctx context.Context) (Reason, error) {
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return "silent", ctx.Err()
 	}
 	start := time.Now()
-	if d.Answer(t.Context()) {
-		t.Error("nothing answered, and yet it says so")
+	if NewProbe(quiet, silent, silent, silent).Reason(t.Context()) == "" {
+		t.Error("nothing answered, and yet all is well")
 	}
-	if took := time.Since(start); took > 2*dialTimeout {
-		t.Errorf("took %s, want about %s", took, dialTimeout)
+	if took := time.Since(start); took > checkTimeout+checkTimeout/2 {
+		t.Errorf("took %s, want about %s", took, checkTimeout)
 	}
 }
 
 func TestACallerThatHangsUpDoesNotMakeADependencySilent(t *testing.T) {
-	d := NewDependencies([]string{listener(t).Addr().String()}, slog.New(slog.DiscardHandler))
+	probe := NewProbe(quiet, Accepting([]string{listener(t).Addr().String()}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if !d.Answer(ctx) {
-		t.Error("the dependency answers, only the caller is gone")
+	if got := probe.Reason(ctx); got != "" {
+		t.Errorf("got %q: the dependency answers, only the caller is gone", got)
 	}
 }

@@ -14,19 +14,19 @@ const (
 	Ready       Status = "ready"       // send requests
 	Starting    Status = "starting"    // the listener is not bound yet
 	Draining    Status = "draining"    // stopping: finishing what it has
-	Unavailable Status = "unavailable" // a dependency does not answer
+	Unavailable Status = "unavailable" // something it depends on does not work
 )
 
 // State is safe for concurrent use. Its zero phase is Starting.
 type State struct {
-	bound        atomic.Bool
-	draining     atomic.Bool
-	dependencies *Dependencies
+	bound    atomic.Bool
+	draining atomic.Bool
+	probe    *Probe
 }
 
 // NewState returns a State that is not ready before Bind.
-func NewState(dependencies *Dependencies) *State {
-	return &State{dependencies: dependencies}
+func NewState(probe *Probe) *State {
+	return &State{probe: probe}
 }
 
 // Bind says that the listener accepts connections.
@@ -35,15 +35,17 @@ func (s *State) Bind() { s.bound.Store(true) }
 // Drain turns readiness off for good.
 func (s *State) Drain() { s.draining.Store(true) }
 
-// Status asks the dependencies, unless it was done a moment ago.
-func (s *State) Status(ctx context.Context) Status {
+// Status asks what the app depends on, unless it was done a moment ago. There
+// is a reason with Unavailable only.
+func (s *State) Status(ctx context.Context) (Status, Reason) {
 	switch {
 	case s.draining.Load():
-		return Draining
+		return Draining, ""
 	case !s.bound.Load():
-		return Starting
-	case !s.dependencies.Answer(ctx):
-		return Unavailable
+		return Starting, ""
 	}
-	return Ready
+	if reason := s.probe.Reason(ctx); reason != "" {
+		return Unavailable, reason
+	}
+	return Ready, ""
 }

@@ -37,7 +37,7 @@ func start(t *testing.T, drainDelay, shutdownTimeout time.Duration) *bench {
 	logger := slog.New(slog.DiscardHandler)
 	b := &bench{
 		url:     "http://" + listener.Addr().String(),
-		state:   health.NewState(health.NewDependencies(nil, logger)),
+		state:   health.NewState(health.NewProbe(logger)),
 		signals: make(chan os.Signal, 2),
 		done:    make(chan error, 1),
 		entered: make(chan struct{}, 1),
@@ -53,7 +53,8 @@ func start(t *testing.T, drainDelay, shutdownTimeout time.Duration) *bench {
 		_, _ = io.WriteString(w, "finished")
 	})
 	mux.HandleFunc("/status", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, string(b.state.Status(r.Context())))
+		status, _ := b.state.Status(r.Context())
+		_, _ = io.WriteString(w, string(status))
 	})
 	service := Service{
 		Server: &http.Server{Handler: mux}, State: b.state, Logger: logger,
@@ -96,7 +97,7 @@ func receive[T any](t *testing.T, channel <-chan T, what string) T {
 func (b *bench) waitFor(t *testing.T, status health.Status) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if b.state.Status(t.Context()) == status {
+		if now, _ := b.state.Status(t.Context()); now == status {
 			return
 		}
 	}

@@ -17,11 +17,14 @@ func live(c *gin.Context) {
 // ready says whether requests should be sent here: 200, or 503 with the reason.
 func ready(state *health.State) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		status := state.Status(c.Request.Context())
-		code := http.StatusOK
+		status, reason := state.Status(c.Request.Context())
+		code, body := http.StatusOK, gin.H{"status": status}
 		if status != health.Ready {
 			code = http.StatusServiceUnavailable
 		}
-		c.JSON(code, gin.H{"status": status})
+		if reason != "" {
+			body["reason"] = reason
+		}
+		c.JSON(code, body)
 	}
 }

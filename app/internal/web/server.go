@@ -1,5 +1,4 @@
-// Package web is the service as HTTP sees it. Nothing here changes state, so
-// everything may be asked by anybody.
+// Package web is the service as HTTP sees it.
 package web
 
 import (
@@ -16,8 +15,8 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// maxBody bounds what a request may carry: no route reads a body, and what a
-// stranger sends should not cost memory. In bytes.
+// maxBody bounds what a request may carry, in bytes: a note is short, and what
+// a stranger sends should not cost memory.
 const maxBody = 64 << 10
 
 // Release names what is running, and where.
@@ -30,37 +29,51 @@ type Release struct {
 	Message string `json:"-"`
 }
 
-// NewServer returns the server, not yet listening.
-func NewServer(release Release, state *health.State, logger *slog.Logger) *http.Server {
+// Site is all that is served.
+type Site struct {
+	Release    Release
+	State      *health.State
+	Notes      Notes  // nil without a database
+	WriteToken string // that writing notes wants; empty when anybody may
+	Logger     *slog.Logger
+}
+
+// Server returns the server, not yet listening.
+func (s Site) Server() *http.Server {
 	return &http.Server{
-		Handler:           newHandler(release, state, logger),
+		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(s.Logger.Handler(), slog.LevelWarn),
 	}
 }
 
-func newHandler(release Release, state *health.State, logger *slog.Logger) http.Handler {
+func (s Site) handler() http.Handler {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	engine.Use(requestID, accessLog(logger), recovery(logger), securityHeaders, limitBody)
+	engine.Use(requestID, accessLog(s.Logger), recovery(s.Logger), securityHeaders, sameOrigin(), limitBody)
 
-	routes := []struct {
-		path    string
-		handler gin.HandlerFunc
-	}{
-		{"/", page(release)},
-		{"/version", version(release)},
-		{"/health/live", live},
-		{"/health/ready", ready(state)},
-		{stylePath, style},
+	get := func(path string, handler gin.HandlerFunc) {
+		engine.Match([]string{http.MethodGet, http.MethodHead}, path, handler)
 	}
-	for _, route := range routes {
-		engine.Match([]string{http.MethodGet, http.MethodHead}, route.path, route.handler)
+	page := page{s}
+	get("/", page.show)
+	get("/version", version(s.Release))
+	get("/health/live", live)
+	get("/health/ready", ready(s.State))
+	get(stylePath, style)
+	if s.Notes != nil {
+		api := api{s}
+		get("/api/notes", api.list)
+		get("/api/notes/:id", api.read)
+		engine.POST("/api/notes", api.create)
+		engine.DELETE("/api/notes/:id", api.remove)
+		engine.POST("/notes", page.create)
+		engine.POST("/notes/:id/delete", page.remove)
 	}
 	engine.NoRoute(problem(http.StatusNotFound))
 	engine.NoMethod(problem(http.StatusMethodNotAllowed))

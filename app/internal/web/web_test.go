@@ -26,19 +26,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func site(state *health.State, logger *slog.Logger) Site {
+	return Site{Release: sample, State: state, Logger: logger}
+}
+
 // ask sends a request to a fresh handler and returns the answer and the log.
 func ask(t *testing.T, state *health.State, request *http.Request) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	var log bytes.Buffer
 	recorder := httptest.NewRecorder()
-	newHandler(sample, state, slog.New(slog.NewJSONHandler(&log, nil))).ServeHTTP(recorder, request)
+	site(state, slog.New(slog.NewJSONHandler(&log, nil))).handler().ServeHTTP(recorder, request)
 	return recorder, log.String()
 }
 
 func get(path string) *http.Request { return httptest.NewRequest(http.MethodGet, path, nil) }
 
 func readyState() *health.State {
-	state := health.NewState(health.NewDependencies(nil, slog.New(slog.DiscardHandler)))
+	state := health.NewState(health.NewProbe(slog.New(slog.DiscardHandler)))
 	state.Bind()
 	return state
 }
@@ -59,10 +63,10 @@ func TestThePageShowsTheReleaseAndEscapesItsMessage(t *testing.T) {
 }
 
 func TestWithoutAMessageThePageHasNoPlaceForIt(t *testing.T) {
-	quiet := sample
-	quiet.Message = ""
+	quiet := site(readyState(), slog.New(slog.DiscardHandler))
+	quiet.Release.Message = ""
 	recorder := httptest.NewRecorder()
-	newHandler(quiet, readyState(), slog.New(slog.DiscardHandler)).ServeHTTP(recorder, get("/"))
+	quiet.handler().ServeHTTP(recorder, get("/"))
 	if strings.Contains(recorder.Body.String(), "message") {
 		t.Error("an empty message takes up space")
 	}
@@ -96,10 +100,10 @@ func TestVersionIsExactlyTheFiveNames(t *testing.T) {
 
 func TestProbesTellTheStatesApart(t *testing.T) {
 	logger := slog.New(slog.DiscardHandler)
-	starting := health.NewState(health.NewDependencies(nil, logger))
+	starting := health.NewState(health.NewProbe(logger))
 	draining := readyState()
 	draining.Drain()
-	lonely := health.NewState(health.NewDependencies([]string{"127.0.0.1:1"}, logger))
+	lonely := health.NewState(health.NewProbe(logger, health.Accepting([]string{"127.0.0.1:1"})))
 	lonely.Bind()
 	for _, test := range []struct {
 		state *health.State
@@ -109,7 +113,7 @@ func TestProbesTellTheStatesApart(t *testing.T) {
 		{readyState(), 200, `{"status":"ready"}`},
 		{starting, 503, `{"status":"starting"}`},
 		{draining, 503, `{"status":"draining"}`},
-		{lonely, 503, `{"status":"unavailable"}`},
+		{lonely, 503, `{"reason":"dependency","status":"unavailable"}`},
 	} {
 		if response, _ := ask(t, test.state, get("/health/ready")); response.Code != test.code ||
 			response.Body.String() != test.body {
@@ -216,7 +220,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 }
 
 func TestTheServerBoundsEverySlowClient(t *testing.T) {
-	server := NewServer(sample, readyState(), slog.New(slog.DiscardHandler))
+	server := site(readyState(), slog.New(slog.DiscardHandler)).Server()
 	if server.ReadHeaderTimeout == 0 || server.ReadTimeout == 0 || server.WriteTimeout == 0 ||
 		server.IdleTimeout == 0 || server.MaxHeaderBytes == 0 {
 		t.Errorf("a limit is missing: %+v", server)

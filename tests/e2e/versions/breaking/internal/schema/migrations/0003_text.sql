@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE notes RENAME COLUMN body TO text;

@@ -1,0 +1,3 @@
+-- +goose Up
+CREATE TABLE slow (id bigint PRIMARY KEY);
+SELECT pg_sleep(600) FROM notes LIMIT 1;
