@@ -13,7 +13,7 @@ from typing import Protocol
 
 import requests
 
-from bench import api, boot, database, memory, release, snapshot
+from bench import api, boot, database, memory, migration, release, snapshot
 from bench.login import LoginError
 from localcloud.config import ConfigError
 from localcloud.host.errors import HostError
@@ -38,6 +38,7 @@ BENCHES: dict[str, tuple[Bench, int]] = {
     "memory": (memory.compare, 1),
     "api": (api.compare, 1),
     "database": (database.compare, 5),
+    "migration": (migration.compare, 2),
 }
 
 
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds",
         type=_positive,
-        help="how often each side is timed (release, crowd, snapshot: 3, boot, database: 5, the others: 1)",
+        help="how often each side is timed (release, crowd, snapshot: 3, boot, database: 5, migration: 2, else 1)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser

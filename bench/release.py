@@ -52,10 +52,10 @@ def _by_pipeline(checkout: Checkout, name: str) -> Run:
     seconds = time.monotonic() - start
     if result.returncode != 0:
         raise PipelineError(f"./invoke build deploy --version {name} failed.", result.stderr[-2000:])
-    return Run(seconds, _parts(result.stderr, name))
+    return Run(seconds, parts_of(result.stderr))
 
 
-def _parts(said: str, name: str) -> Mapping[str, float]:
+def parts_of(said: str) -> Mapping[str, float]:
     """The steps that the pipeline tells of, with the names of all versions made one."""
     steps = ((step["title"], float(step["seconds"])) for step in _STEP.finditer(said))
     return {_without_version(title): seconds for title, seconds in steps}
