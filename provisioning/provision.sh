@@ -45,7 +45,10 @@ PermitEmptyPasswords no
 AuthenticationMethods publickey
 X11Forwarding no
 AllowAgentForwarding no
-AllowTcpForwarding no
+AllowStreamLocalForwarding no
+# The operator's way to the managed database, which takes connections from droplets only.
+AllowTcpForwarding local
+PermitOpen *:25060
 LoginGraceTime 30
 CONFIG
   sshd -t
@@ -73,6 +76,11 @@ MaxRetentionSec=1month
 CONFIG
 }
 
+close_user_data() {
+  step "closing user data"
+  bash "$here/close-user-data.sh"
+}
+
 # Started here as well, so that the image's tests see it run in its sandbox.
 start_app() {
   step "starting the app"
@@ -89,5 +97,6 @@ install_app
 keys_only
 nothing_changes_later
 bounded_journal
+close_user_data
 start_app
 step "provisioned $IMAGE_NAME"

@@ -22,22 +22,23 @@ FORMAT = "\\n%{http_code} %{redirect_url}"
 class Guest:
     """A droplet, and commands in it; its root's key is the account's."""
 
-    def __init__(self, api: Api, folder: Path, name: str) -> None:
+    def __init__(self, api: Api, folder: Path, name: str, user_data: str | None = None) -> None:
         self.key = folder / name
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
         self.public_key = self.key.with_suffix(".pub").read_text().strip()
         key = api.call("POST", "/v2/account/keys", {"name": name, "public_key": self.public_key}, status=201)
-        self.fields = api.droplet(
-            name=name, ssh_keys=[key["ssh_key"]["id"]], user_data=f"#!/bin/sh\necho {name}\n", tags=[name, "both"]
-        )
+        told = user_data or f"#!/bin/sh\necho {name}\n"
+        self.fields = api.droplet(name=name, ssh_keys=[key["ssh_key"]["id"]], user_data=told, tags=[name, "both"])
         self.id = self.fields["id"]
         self.address = next(net["ip_address"] for net in self.fields["networks"]["v4"] if net["type"] == "public")
         until(lambda: self.run("true").returncode == 0)
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
         ssh = ["ssh", "-i", str(self.key), *(word for option in options for word in ("-o", option))]
-        return subprocess.run([*ssh, f"root@{self.address}", command], capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            [*ssh, f"root@{self.address}", command], input=stdin, capture_output=True, text=True, timeout=60
+        )
 
     def get(self, path: str) -> tuple[str, int, str]:
         """Body, status and where it redirects to."""

@@ -93,7 +93,9 @@ def test_there_is_no_configuration_before_the_boot_of_a_release(host: Any) -> No
         "permitemptypasswords no",
         "permitrootlogin without-password",
         "authenticationmethods publickey",
-        "allowtcpforwarding no",
+        "allowtcpforwarding local",
+        "permitopen *:25060",
+        "allowstreamlocalforwarding no",
         "x11forwarding no",
     ],
 )
@@ -104,6 +106,22 @@ def test_ssh_is_by_key_only(host: Any, sshd: list[str], setting: str) -> None:
 @pytest.fixture(scope="module")
 def sshd(host: Any) -> list[str]:
     return str(host.check_output("sshd -T")).splitlines()
+
+
+def test_user_data_is_taken_from_the_disk(host: Any) -> None:
+    # The build droplet's brought its host key.
+    places = "/var/lib/cloud /run/cloud-init /var/log"
+    assert host.run(f"grep --recursive --text --files-with-matches 'OPENSSH PRIVATE KEY' {places}").stdout == ""
+    unit = show(host, "forget-user-data.service", "UnitFileState", "ActiveState", "WantedBy")
+    assert unit == {"UnitFileState": "enabled", "ActiveState": "active", "WantedBy": "cloud-init.target"}
+
+
+def test_the_app_cannot_ask_the_metadata_service(host: Any) -> None:
+    asked = "curl --silent --output /dev/null --max-time 5 http://169.254.169.254/metadata/v1/id"
+    assert host.run(asked).rc == 0
+    assert host.run(f"setpriv --reuid=app --regid=app --clear-groups {asked}").rc == 7
+    unit = show(host, "close-metadata.service", "UnitFileState", "ActiveState")
+    assert unit == {"UnitFileState": "enabled", "ActiveState": "active"}
 
 
 def test_nothing_updates_itself_later(host: Any) -> None:

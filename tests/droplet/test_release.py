@@ -100,6 +100,17 @@ def test_the_app_alone_can_read_its_configuration(host: Any) -> None:
     assert host.check_output("stat -c '%a %U:%G %F' /opt/app/conf.env") == "600 app:app regular file"
 
 
+def test_the_app_alone_has_what_user_data_brought(host: Any, target: Target) -> None:
+    # The unit runs after all that the boot brings; the app does not wait for it.
+    host.run("timeout %s systemctl is-system-running --wait", f"{target.wait:.0f}")
+    assert host.check_output("systemctl is-active forget-user-data.service close-metadata.service") == "active\nactive"
+    marks = "'APP_RELEASE=|OPENSSH PRIVATE KEY'"
+    places = "/var/lib/cloud /run/cloud-init /var/log"
+    assert host.run(f"grep --recursive --text --files-with-matches --extended-regexp {marks} {places}").stdout == ""
+    asked = "curl --silent --output /dev/null --max-time 5 http://169.254.169.254/"
+    assert host.run(f"setpriv --reuid=app --regid=app --clear-groups {asked}").rc == 7
+
+
 def test_the_database_is_asked_as_the_releases_own_user(conf_env: Settings, expected: Expected) -> None:
     url = urlsplit(conf_env.get("APP_DATABASE_URL", ""))
     user, scheme = url.username or "", url.scheme
