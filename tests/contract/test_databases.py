@@ -25,7 +25,12 @@ from tests.contract.support import Api, Daemon, until
 
 Connection = psycopg.Connection[Any]
 # A peer that is silent for two seconds is gone.
-IMPATIENT = {"tcp_user_timeout": 2000, "keepalives_idle": 1, "keepalives_interval": 1, "keepalives_count": 2}
+IMPATIENT: dict[str, Any] = {
+    "tcp_user_timeout": 2000,
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +204,7 @@ def test_trusted_sources_are_let_in_and_nobody_else(daemon: Daemon, api: Api) ->
             *(reaches(daemon, name, host) for name in ("web", "other") for host in (public, private)),
         ]
 
-    assert seen() == [True] * 5
+    until(lambda: seen() == [True] * 5)
     assert not reachable(public, 22) and not reaches(daemon, "web", private, 5432)
     trust(("ip_addr", gateway))
     assert seen() == [True, False, False, False, False]
@@ -215,7 +220,7 @@ def test_trusted_sources_are_let_in_and_nobody_else(daemon: Daemon, api: Api) ->
     api.call("POST", "/v2/tags/backend/resources", resources, status=204)
     assert seen() == [False, False, False, True, True]
     api.droplet(name="third", tags=["backend"])
-    assert reaches(daemon, "third", public) and reaches(daemon, "third", private)
+    until(lambda: reaches(daemon, "third", public) and reaches(daemon, "third", private))
     api.call("DELETE", "/v2/tags/backend/resources", resources, status=204)
     assert seen() == [False] * 5
     trust()
@@ -227,7 +232,7 @@ def test_no_droplet_of_another_private_network_reaches_the_private_address(daemo
     api.droplet(name="inside", vpc_uuid=vpc["id"])
     api.droplet(name="outside")
     database = api.database(private_network_uuid=vpc["id"])
-    assert reaches(daemon, "inside", database["private_connection"]["host"])
+    until(lambda: reaches(daemon, "inside", database["private_connection"]["host"]))
     assert not reaches(daemon, "outside", database["private_connection"]["host"])
     assert api.call("DELETE", f"/v2/vpcs/{vpc['id']}", status=403)
     urns = [member["urn"] for member in api.get(f"/v2/vpcs/{vpc['id']}/members")["members"]]
@@ -350,7 +355,7 @@ def test_a_migrated_cluster_is_in_the_private_network_of_the_region(daemon: Daem
     moved = api.online(database["id"])
     assert (moved["region"], moved["connection"]) == ("ams3", database["connection"])
     api.droplet(name="there", region="ams3")
-    assert reaches(daemon, "there", moved["private_connection"]["host"])
+    until(lambda: reaches(daemon, "there", moved["private_connection"]["host"]))
 
 
 def test_a_deleted_cluster_frees_everything(daemon: Daemon, api: Api) -> None:
