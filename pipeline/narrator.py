@@ -35,13 +35,13 @@ class Narrator:
             return
         match event["type"]:
             case "apply_start":
-                self._progress.say(f"  ▸ {step}")
+                self._progress.began(step)
             case "apply_progress":
                 self._progress.detail(f"{step}: {hook['elapsed_seconds']} s so far")
             case "apply_complete":
-                self._progress.say(f"  ✓ {step} · {hook['elapsed_seconds']} s")
+                self._progress.ended(step, hook["elapsed_seconds"])
             case "apply_errored":
-                self._progress.say(f"  ✗ {step} · failed after {hook['elapsed_seconds']} s")
+                self._progress.ended(step, hook["elapsed_seconds"], ok=False)
 
 
 def _step(hook: Event) -> str | None:

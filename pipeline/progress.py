@@ -6,10 +6,27 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """Who else wants to know of a run's steps: the ledger does."""
+
+    def began(self, title: str) -> None:
+        """A step begins. What is raised here keeps it from beginning."""
+
+    def ended(self, title: str, seconds: float, *, ok: bool) -> None:
+        """A step is over."""
+
+    def warned(self, text: str) -> None:
+        """Something that a person should know."""
 
 
 class Progress:
     """Says the steps of a run as they happen. Results belong on standard output, which this leaves alone."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
 
     def say(self, text: str) -> None:
         """A line of its own."""
@@ -23,15 +40,30 @@ class Progress:
     def warn(self, text: str) -> None:
         """Something that a person should know though nothing failed."""
         self.say(f"  ! {text}")
+        for listener in self.listeners:
+            listener.warned(text)
+
+    def began(self, title: str) -> None:
+        """A step begins."""
+        for listener in self.listeners:
+            listener.began(title)
+        self.say(f"  ▸ {title}")
+
+    def ended(self, title: str, seconds: float, *, ok: bool = True) -> None:
+        """A step is over, after so many seconds; who counts in whole ones is not said to know tenths."""
+        took = f"{seconds:.1f} s" if isinstance(seconds, float) else f"{seconds} s"
+        self.say(f"  ✓ {title} · {took}" if ok else f"  ✗ {title} · failed after {took}")
+        for listener in self.listeners:
+            listener.ended(title, seconds, ok=ok)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Announce a step, and how it ended after how many seconds."""
         start = time.monotonic()
-        self.say(f"  ▸ {title}")
+        self.began(title)
         try:
             yield
         except BaseException:
-            self.say(f"  ✗ {title} · failed after {time.monotonic() - start:.1f} s")
+            self.ended(title, time.monotonic() - start, ok=False)
             raise
-        self.say(f"  ✓ {title} · {time.monotonic() - start:.1f} s")
+        self.ended(title, time.monotonic() - start)

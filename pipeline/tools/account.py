@@ -1,0 +1,86 @@
+"""The account's SSH keys, asked for plainly: each answer's status matters, and threads must leave os.environ alone.
+
+python-digitalocean reads its endpoint from the environment of the process, which only one thread may change at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from pipeline.config import Cloud
+from pipeline.errors import PipelineError
+
+_TIMEOUT = 10
+"""Seconds that an answer may take."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as the account has it."""
+
+    id: int
+    name: str
+
+
+class Account:
+    """Every method raises PipelineError when the cloud gives no answer that can be used."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def add_key(self, name: str, public_key: str) -> Key | None:
+        """Add a key; None when the account has it already, under whatever name (422 "already in use")."""
+        answer = self._send("POST", "", {"name": name, "public_key": public_key})
+        if answer.status_code == 422 and "already in use" in answer.text:
+            return None
+        return _key(self._checked(answer))
+
+    def key(self, which: int | str) -> Key | None:
+        """A key by its id or fingerprint; None when there is none."""
+        answer = self._send("GET", f"/{which}")
+        return None if answer.status_code == 404 else _key(self._checked(answer))
+
+    def rename_key(self, id: int, name: str) -> bool:
+        """Give a key another name; False when it is gone."""
+        answer = self._send("PUT", f"/{id}", {"name": name})
+        return answer.status_code != 404 and bool(self._checked(answer))
+
+    def remove_key(self, id: int) -> bool:
+        """Remove a key; False when it was gone already."""
+        answer = self._send("DELETE", f"/{id}")
+        if answer.status_code not in {204, 404}:
+            self._checked(answer)
+        return answer.status_code == 204
+
+    def _send(self, method: str, path: str, body: object = None) -> requests.Response:
+        url = f"{self._cloud.endpoint}/v2/account/keys{path}"
+        headers = {"Authorization": f"Bearer {self._cloud.token}"}
+        try:
+            return requests.request(method, url, json=body, headers=headers, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            raise PipelineError(f"{self._cloud.endpoint} does not answer.", str(error)) from error
+
+    def _checked(self, answer: requests.Response) -> Any:
+        try:
+            data = answer.json()
+        except ValueError:
+            data = {}
+        if not answer.ok or "ssh_key" not in data:
+            said = str(data.get("message", answer.reason)) if isinstance(data, dict) else answer.reason
+            raise PipelineError(f"{self._cloud.endpoint} refused a key of the account: {answer.status_code}, {said}.")
+        return data
+
+
+def _key(data: Any) -> Key:
+    return Key(int(data["ssh_key"]["id"]), str(data["ssh_key"]["name"]))
+
+
+def fingerprint(public_key: str) -> str:
+    """By what the API finds a key: the MD5 of its blob, with colons."""
+    digest = hashlib.md5(base64.b64decode(public_key.split()[1]), usedforsecurity=False).hexdigest()
+    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
