@@ -34,6 +34,11 @@ def ensure(session: Session) -> None:
             "docs/data.md says how a backup becomes its successor; to begin anew without the data:\n"
             "./invoke destroy --with-database --no-backup, then ./invoke deploy",
         )
+    if cluster is not None and cluster.version != wanted.version:
+        raise PipelineError(
+            f"The database runs PostgreSQL {cluster.version}, and slipway.toml says {wanted.version}.",
+            "A release does not upgrade it: do that in the control panel or by the API, after ./invoke backup.",
+        )
     known = stamp.exists() and stamp.read_text() == digest
     if cluster is None or not known or drift(session, wanted, cluster):
         with session.progress.step(f"the database {session.settings.cluster}"):

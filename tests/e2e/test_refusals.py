@@ -89,6 +89,14 @@ def test_a_setting_without_a_value(checkout: Checkout) -> None:
     assert "--set PORT has no value" in checkout.refused("deploy", "--set", "PORT")
 
 
+def test_an_engine_that_cannot_encrypt_its_state(checkout: Checkout, tmp_path: Path) -> None:
+    terraform = tmp_path / "terraform"
+    terraform.write_text("#!/bin/sh\necho Terraform v1.9.8\n")
+    terraform.chmod(0o755)
+    message = checkout.refused("deploy", TERRAFORM=str(terraform))
+    assert "HashiCorp's Terraform, which cannot encrypt its state" in message and 'encryption = "off"' in message
+
+
 def test_a_second_deploy_while_one_runs(checkout: Checkout) -> None:
     lock = checkout.folder / ".slipway" / "local" / "lock"
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -112,6 +112,7 @@ def test_deploying_what_is_live_again_takes_seconds(checkout: Checkout, watched:
     start = time.monotonic()
     checkout.invoke("deploy")
     assert time.monotonic() - start < 20
+    assert "The schema is at 1" in checkout.invoke("migrate")
 
 
 def test_the_state_is_encrypted_and_its_key_can_be_changed(checkout: Checkout, watched: Prober) -> None:
@@ -127,6 +128,19 @@ def test_the_state_is_encrypted_and_its_key_can_be_changed(checkout: Checkout, w
     (work / "state.key").rename(work / "elsewhere")
     assert "The state is encrypted and its key is gone" in checkout.refused("deploy")
     (work / "elsewhere").rename(work / "state.key")
+
+
+def test_a_plain_state_is_only_had_by_asking_and_is_encrypted_when_found(checkout: Checkout, watched: Prober) -> None:
+    state = checkout.folder / ".slipway" / "local" / "terraform" / "terraform.tfstate"
+    settings = checkout.folder / "slipway.toml"
+    before = settings.read_text()
+    settings.write_text(f'{before}\n[state]\nencryption = "off"\n')
+    checkout.invoke("status")
+    assert '"encrypted_data"' not in state.read_text()
+    settings.write_text(before)
+    checkout.invoke("status")
+    assert '"encrypted_data"' in state.read_text()
+    assert [path.name for path in state.parent.glob("*backup*")] == []
 
 
 def test_a_migration_that_expands_is_done_before_any_traffic(checkout: Checkout, watched: Prober, base: str) -> None:
@@ -193,6 +207,15 @@ def test_an_older_version_comes_back_from_its_image_and_the_old_user_goes(
     now = live(checkout, base, 2)
     assert "Back again" in requests.get(now["url"], timeout=5).text
     assert users(checkout) == {"app_2"}
+
+
+def test_another_major_version_is_not_a_matter_of_a_release(checkout: Checkout, watched: Prober) -> None:
+    settings = checkout.folder / "slipway.toml"
+    before = settings.read_text()
+    settings.write_text(before.replace('version = "15"', 'version = "16"'))
+    message = checkout.refused("deploy")
+    settings.write_text(before)
+    assert "The database runs PostgreSQL 15, and slipway.toml says 16" in message
 
 
 def test_no_request_was_lost_so_far(watched: Prober) -> None:

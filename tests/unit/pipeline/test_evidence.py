@@ -1,0 +1,56 @@
+"""What is kept of a failure: the app's own words in the message, and nothing that was to stay secret."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from pipeline import evidence
+from pipeline.errors import PipelineError
+from pipeline.reference import Release
+from pipeline.tools import ssh
+
+RELEASE = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed", {"APP_MESSAGE": "Hello, world"})
+CONF_ENV = 'APP_DATABASE_URL="postgres://app_1:sesame-open@10.0.0.2:25060/app"\nAPP_MESSAGE="Hello, world"\n'
+JOURNAL = """Nov 21 app[7]: {"level":"INFO","msg":"starting","message":"Hello, world"}
+Nov 21 app[7]: {"level":"ERROR","msg":"the settings are wrong","problem":"sesame-open is no port"}
+"""
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A droplet that answers by SSH, and by HTTP that it is not ready."""
+
+    @contextmanager
+    def connect(*arguments: object, **options: object) -> Any:
+        yield None
+
+    answer = requests.Response()
+    answer.status_code, answer._content = 503, b'{"status":"unavailable","reason":"schema"}'
+    monkeypatch.setattr(ssh, "connect", connect)
+    monkeypatch.setattr(ssh, "execute", lambda client, command, **options: ssh.Result(0, CONF_ENV, ""))
+    monkeypatch.setattr(ssh, "run", lambda client, command: JOURNAL)
+    monkeypatch.setattr(requests, "get", lambda *arguments, **options: answer)
+    key = SimpleNamespace(identity=tmp_path / "id", host_key=lambda name: SimpleNamespace(public="ssh-ed25519 AAAA"))
+    return SimpleNamespace(environ={"SLIPWAY_EVIDENCE": str(tmp_path / "kept")}, key=key)
+
+
+def test_the_message_has_the_apps_own_words_and_nothing_has_its_secrets(session: Any) -> None:
+    error = PipelineError("Release v2 failed.", "A hint with sesame-open in it.")
+    folder = evidence.keep(session, RELEASE, "198.18.0.7", error, "the tests saw sesame-open")
+    kept = evidence.failure(folder)
+    assert kept is not None and kept.message == "Release v2 failed."
+    assert "The app is not ready: schema." in kept.hint
+    assert "The app says: the settings are wrong" in kept.hint and "The evidence is in" in kept.hint
+    texts = [path.read_text() for path in folder.iterdir()]
+    assert not any("sesame-open" in text for text in texts)
+    assert any("Hello, world" in text for text in texts)
+
+
+def test_a_folder_without_a_failure_has_none(tmp_path: Path) -> None:
+    assert evidence.failure(tmp_path) is None
