@@ -1,8 +1,8 @@
 """One run for each environment, across machines: a lock that the account itself keeps.
 
 An account has an SSH key but once: a second one with the same public key is refused, by DigitalOcean and at once.
-So a key whose public half follows from the deploy key and the environment is what is held; its name says who has it, and is
-written anew every few seconds. It opens nothing: no droplet is ever given it (docs/decisions/0013).
+So a key whose public half follows from the deploy key and the environment is what is held; its name says who has it,
+and is written anew every few seconds. It opens nothing: no droplet is ever given it (docs/decisions/0013).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pipeline import remote_lock
 from pipeline.config import Cloud
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
-from pipeline.remote_lock import Holder, RemoteLock, LockLost, Rhythm
+from pipeline.remote_lock import Holder, LockLost, RemoteLock, Rhythm
 from pipeline.tools.account import Account, fingerprint
 from tests.contract.support import Api, until
 

@@ -1,0 +1,181 @@
+"""What a release's users meet while it takes over: the public address asked without a pause, all the way through.
+
+New connections come at a steady pace, whatever became of those before; beside them some are kept open and asked again.
+A loop of its own in a thread of its own does it, so that nothing the release does holds it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+_REQUEST = "GET /version HTTP/1.1\r\nHost: {host}\r\nUser-Agent: slipway-prober\r\nConnection: {connection}\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One request. ``at`` is when it was sent, in seconds since the prober began; ``ms`` until it was over.
+
+    ``release`` is the key of the release that answered, empty when none did; then ``error`` says why. ``late`` is by
+    how many milliseconds the prober itself sent it too late. ``again`` marks the request of a kept connection that had
+    to be opened anew, because its end had come.
+    """
+
+    at: float
+    ms: float
+    release: str
+    kept: bool = False
+    error: str = ""
+    late: float = 0
+    again: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody answered as a release should."""
+        return not self.release
+
+
+@dataclass(frozen=True)
+class Pace:
+    """In seconds: between new connections, between the requests of each kept one, and how long an answer may take."""
+
+    interval: float = 0.05
+    kept: int = 4
+    kept_interval: float = 0.25
+    patience: float = 2
+
+
+class Prober:
+    """Asks `/version` at an address for as long as the context is open."""
+
+    def __init__(self, address: str, port: int, pace: Pace | None = None) -> None:
+        self.began_at = time.time()
+        self._where = address, port
+        self._pace = pace or Pace()
+        self._samples: list[Sample] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self) -> Prober:
+        self.began_at = time.time()
+        self._zero = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(self._pace.patience + 2)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """All requests that are over, in the order in which they were sent."""
+        return sorted(self._samples, key=lambda sample: sample.at)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._zero
+
+    async def _run(self) -> None:
+        kept = [asyncio.create_task(self._keep(number)) for number in range(self._pace.kept)]
+        under_way: set[asyncio.Task[None]] = set()
+        planned = self.elapsed
+        while not self._stop.is_set():
+            late = max(self.elapsed - planned, 0) * 1000
+            task = asyncio.create_task(self._once(late))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            # What could not be sent in time is not made up for: it would be a burst that no user makes.
+            planned = max(planned + self._pace.interval, self.elapsed)
+            await asyncio.sleep(max(planned - self.elapsed, 0))
+        await asyncio.gather(*under_way, *kept)
+
+    async def _once(self, late: float) -> None:
+        at = self.elapsed
+        release, error = "", ""
+        try:
+            async with asyncio.timeout(self._pace.patience):
+                connection = await _Connection.open(*self._where)
+                try:
+                    release = await connection.ask("close")
+                finally:
+                    connection.close()
+        except (OSError, ValueError, EOFError, TimeoutError) as failure:
+            error = _word(failure)
+        self._samples.append(Sample(at, (self.elapsed - at) * 1000, release, error=error, late=late))
+
+    async def _keep(self, number: int) -> None:
+        """One connection that is kept; where its end has come another one is opened at once, as any client does."""
+        connection: _Connection | None = None
+        await asyncio.sleep(self._pace.kept_interval * number / max(self._pace.kept, 1))
+        while not self._stop.is_set():
+            at, release, error, again = self.elapsed, "", "", False
+            for _ in range(2 if connection else 1):
+                again = again or (connection is None and bool(error))
+                try:
+                    async with asyncio.timeout(self._pace.patience):
+                        connection = connection or await _Connection.open(*self._where)
+                        release, error = await connection.ask("keep-alive"), ""
+                    break
+                except (OSError, ValueError, EOFError, TimeoutError) as failure:
+                    error = _word(failure)
+                    if connection:
+                        connection.close()
+                    connection = None
+            took = (self.elapsed - at) * 1000
+            self._samples.append(Sample(at, took, release, kept=True, error=error, again=again))
+            await asyncio.sleep(max(at + self._pace.kept_interval - self.elapsed, 0))
+        if connection:
+            connection.close()
+
+
+class _Connection:
+    """HTTP/1.1 as far as it is needed to ask a small JSON document."""
+
+    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._host = host
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> _Connection:
+        return cls(host, *await asyncio.open_connection(host, port))
+
+    async def ask(self, connection: str) -> str:
+        """Which release answers. Raises OSError, EOFError, or ValueError for an answer that no release gives."""
+        self._writer.write(_REQUEST.format(host=self._host, connection=connection).encode())
+        await self._writer.drain()
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status = head.split(" ", 2)[1] if head.startswith("HTTP/1.") else "no HTTP"
+        lengths = [line.split(":")[1] for line in head.lower().split("\r\n") if line.startswith("content-length:")]
+        body = await self._reader.readexactly(int(lengths[0])) if lengths else await self._reader.read()
+        if status != "200":
+            raise ValueError(f"status {status}")
+        release = json.loads(body).get("release")
+        if not isinstance(release, str) or not release:
+            raise ValueError("no release named")
+        return release
+
+    def close(self) -> None:
+        with suppress(RuntimeError):
+            self._writer.close()
+
+
+def _word(failure: Exception) -> str:
+    """A few words for a failure, the same each time, so that they can be counted."""
+    if isinstance(failure, TimeoutError):
+        return "no answer in time"
+    if isinstance(failure, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(failure, EOFError):
+        return "connection closed"
+    if isinstance(failure, ConnectionError):
+        return "connection reset"
+    if isinstance(failure, json.JSONDecodeError):
+        return "no JSON"
+    return str(failure) if isinstance(failure, ValueError) else type(failure).__name__

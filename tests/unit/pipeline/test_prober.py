@@ -1,0 +1,127 @@
+"""The prober against real servers on loopback: what it counts as lost, what not, and which release answered."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from pipeline import cutover
+from pipeline.prober import Pace, Prober
+
+QUICK = Pace(interval=0.01, kept=2, kept_interval=0.02, patience=0.5)
+
+
+class Server(ThreadingHTTPServer):
+    """A release, whose answers and slowness can be changed while it is asked."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    release = "v1-a"
+    status = 200
+    delay = 0.0
+    short = False
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+    answered = False
+
+    def do_GET(self) -> None:
+        time.sleep(self.server.delay)
+        if self.server.short and self.answered:
+            self.close_connection = True
+            return
+        body = json.dumps({"release": self.server.release}).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.answered = True
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def serving(port: int = 0) -> Iterator[Server]:
+    with Server(("127.0.0.1", port), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def probing(server: Server) -> Prober:
+    return Prober("127.0.0.1", server.server_port, QUICK)
+
+
+def test_a_change_of_release_without_a_loss_is_counted_by_release() -> None:
+    with serving() as server, probing(server) as prober:
+        time.sleep(0.3)
+        server.release = "v2-b"
+        time.sleep(0.3)
+    found = cutover.figures(prober.samples)
+    assert (found.lost, found.kept_lost, found.reopened, found.errors) == (0, 0, 0, {})
+    assert set(found.answers) == {"v1-a", "v2-b"} and sum(found.answers.values()) == found.sent + found.kept_sent
+    assert found.sent > 20 and found.kept_sent > 10
+    assert found.changed_at is not None and 0.2 < found.changed_at < 0.6
+    assert 0 < found.longest_gap < 300 and found.during.p50 is not None
+
+
+def test_a_status_that_is_no_answer_is_a_loss() -> None:
+    with serving() as server, probing(server) as prober:
+        time.sleep(0.2)
+        server.status = 503
+        time.sleep(0.2)
+        server.status = 200
+        time.sleep(0.2)
+    found = cutover.figures(prober.samples)
+    assert found.lost > 5 and found.kept_lost > 2 and set(found.errors) == {"status 503"}
+    assert found.longest_gap > 150
+
+
+def test_an_outage_is_seen_as_long_as_it_is() -> None:
+    with serving() as server:
+        port = server.server_port
+        with Prober("127.0.0.1", port, QUICK) as prober:
+            time.sleep(0.2)
+            server.shutdown()
+            server.server_close()
+            time.sleep(0.4)
+            with serving(port):
+                time.sleep(0.3)
+    found = cutover.figures(prober.samples)
+    assert found.lost > 10 and "connection refused" in found.errors
+    assert 350 < found.longest_gap < 1500
+
+
+def test_a_kept_connection_that_is_ended_and_opened_anew_at_once_is_no_loss() -> None:
+    with serving() as server, probing(server) as prober:
+        time.sleep(0.2)
+        server.short = True
+        time.sleep(0.3)
+    found = cutover.figures(prober.samples)
+    assert found.reopened >= 2 and (found.lost, found.kept_lost) == (0, 0)
+
+
+def test_who_accepts_and_says_nothing_is_a_loss_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as mute:
+        start = time.monotonic()
+        with Prober("127.0.0.1", mute.getsockname()[1], QUICK) as prober:
+            time.sleep(0.2)
+        assert time.monotonic() - start < 5
+    found = cutover.figures(prober.samples)
+    assert found.lost == found.sent > 5 and found.errors == {"no answer in time": found.sent + found.kept_sent}
+
+
+def test_new_connections_do_not_wait_for_those_before() -> None:
+    with serving() as server:
+        server.delay = 0.3
+        with probing(server) as prober:
+            time.sleep(0.6)
+    assert cutover.figures(prober.samples).sent > 20
