@@ -27,7 +27,7 @@ type page struct{ Site }
 
 // view is what the template shows.
 type view struct {
-	Release
+	About      Release
 	HasNotes   bool // there is a database
 	WantsToken bool
 	MaxNote    int
@@ -75,7 +75,7 @@ func (p page) finish(c *gin.Context, err error, draft string) {
 // render shows the notes as well, unless that is what does not work.
 func (p page) render(c *gin.Context, status int, problem, draft string) {
 	shown := view{
-		Release: p.Release, HasNotes: p.Notes != nil, WantsToken: p.WriteToken != "", MaxNote: store.MaxNote,
+		About: p.Release, HasNotes: p.Notes != nil, WantsToken: p.WriteToken != "", MaxNote: store.MaxNote,
 		Problem: problem, Draft: draft,
 	}
 	if shown.HasNotes && status != http.StatusServiceUnavailable {

@@ -51,7 +51,8 @@ func TestThePageShowsTheReleaseAndEscapesItsMessage(t *testing.T) {
 	response, _ := ask(t, readyState(), get("/"))
 	body := response.Body.String()
 	for _, want := range []string{
-		sample.Version, sample.Commit, sample.Image, sample.Release, sample.Host, "&lt;b&gt;hello&lt;/b&gt;", stylePath,
+		"<h1>v2.1.0</h1>", "<dd>0123abc</dd>", "<dd>app-v2.1.0-cafe</dd>", "<dd>v2.1.0-beef</dd>", "<dd>droplet-1</dd>",
+		"<title>v2.1.0 on droplet-1</title>", "&lt;b&gt;hello&lt;/b&gt;", stylePath,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not on the page", want)
