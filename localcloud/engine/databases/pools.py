@@ -98,7 +98,8 @@ class Pools:
         cluster = self.jobs.cluster(action)
         found = self.store.database_pools.find("cluster = ?", cluster.id)
         pools = [Pool(each.name, each.database, each.mode, each.size, each.user) for each in found]
-        set_pools(self.nodes.server(self.nodes.primary(cluster.id)), pools)
+        server = self.nodes.server(self.nodes.primary(cluster.id))
+        set_pools(server, pools, anew=action.args["before"] is not None)
         return lambda: None
 
     def _undo(self, action: Action) -> None:

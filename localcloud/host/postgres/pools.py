@@ -42,15 +42,20 @@ class Pool:
     user: str = ""
 
 
-def set_pools(server: Postgres, pools: Sequence[Pool]) -> None:
-    """Have exactly these pools; without any, PgBouncer does not run. Raises ``HostError``."""
+def set_pools(server: Postgres, pools: Sequence[Pool], *, anew: bool = False) -> None:
+    """Have exactly these pools; without any, PgBouncer does not run. Raises ``HostError``.
+
+    It starts ``anew``, and all its clients have to connect again, when one that it has is another now: told to read
+    its settings again, it would go on with the user of before.
+    """
     if not pools:
         server.shell(f"systemctl --quiet disable --now {POOLER_UNIT}")
         return
     server.shell(PUT, "userlist.txt", input="")
     server.shell(PUT, "access.conf", input=access(pools))
     server.shell(PUT, "pgbouncer.ini", input=configuration(pools))
-    server.shell(f"systemctl --quiet enable {POOLER_UNIT}; systemctl reload-or-restart {POOLER_UNIT}")
+    verb = "restart" if anew else "reload-or-restart"
+    server.shell(f"systemctl --quiet enable {POOLER_UNIT}; systemctl {verb} {POOLER_UNIT}")
 
 
 def configuration(pools: Sequence[Pool]) -> str:

@@ -34,6 +34,7 @@ def test_a_pool_is_offered_and_withdrawn(cloud: Cloud, rooms: Rooms) -> None:
     assert "reload-or-restart" in script
     cloud.database_pools.update(view.cluster.uuid, "busy", {**POOL, "size": 22, "user": "doadmin"})
     assert cloud.database_pools.get(view.cluster.uuid, "busy").size == 22
+    assert " restart " in server(cloud, rooms, view).scripts[-1][0]
     assert "user='doadmin'" in server(cloud, rooms, view).scripts[-2][1]
     cloud.database_pools.delete(view.cluster.uuid, "busy")
     assert "disable --now" in server(cloud, rooms, view).scripts[-1][0]
