@@ -216,6 +216,8 @@ class Cloud:
                 self.trusted.refresh()
             except HostError as error:
                 log.error("watching the machines: %s", error)
+            except Exception:  # whatever it is, the machines are looked at again
+                log.exception("watching the machines")
 
     @staticmethod
     def _each(ids: Iterable[int], work: Callable[[int], None]) -> None:

@@ -65,6 +65,7 @@ class Backups:
     def back_up(self, cluster: DatabaseCluster) -> DatabaseBackup:
         """Make a backup now, in the job of whoever calls; the oldest beyond those that are kept go."""
         backup = DatabaseBackup(uuid=str(uuid.uuid4()), cluster_uuid=cluster.uuid, cluster_name=cluster.name)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         size = copies.back_up(self.nodes.server(self.nodes.primary(cluster.id)), self._file(backup))
         stored = self.store.database_backups.add(replace(backup, size_bytes=size))
         for outdated in self.all(cluster)[KEPT:]:

@@ -54,7 +54,7 @@ class Jobs:
             for node in self.store.database_nodes.find("cluster = ? AND status = ?", cluster.id, ONLINE):
                 if not self.nodes.is_running(node) and self._due(node):
                     with self.store.transaction():
-                        if self.actions.pending(DATABASE, cluster.id):
+                        if self.actions.paused or self.actions.pending(DATABASE, cluster.id):
                             continue
                         args = {"node": node.id}
                         action = self.actions.begin("database_boot", DATABASE, cluster.id, cluster.region, args)

@@ -272,6 +272,17 @@ def test_reset_removes_backups_too(cloud: Cloud) -> None:
     assert not (cloud.config.state / "databases/backups").exists()
 
 
+def test_nothing_is_begun_while_the_cloud_is_reset(cloud: Cloud, rooms: Rooms) -> None:
+    view = make(cloud)
+    cloud.store.database_clusters.update(view.cluster.id, created_at=_ago(hours=25))
+    before = cloud.store.actions.count()
+    cloud.actions.paused = True
+    rooms.on.clear()
+    cloud.database_jobs.revive()
+    cloud.database_backups.begin_due()
+    assert cloud.store.actions.count() == before
+
+
 def test_the_hour_of_backups_is_the_cluster_s_own() -> None:
     cluster = DatabaseCluster(created_at="2026-03-04T05:06:07Z")
     assert schedule(cluster) == {"backup_hour": 5, "backup_minute": 6, "backup_interval_hours": 24}
