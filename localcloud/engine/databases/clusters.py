@@ -159,9 +159,10 @@ class Clusters:
                 self._file(cluster, order.project)
             args = {"source": self.backups.choose(*order.restore)} if order.restore else {}
             action = self.actions.begin("database_create", DATABASE, cluster.id, cluster.region, args)
+            begun = self.get(cluster.uuid)
         self.bases.prepare(POSTGRES)
         self.actions.submit(action)
-        return self.get(cluster.uuid)
+        return begun
 
     def get(self, identifier: str) -> ClusterView:
         """Raises NotFound, and Unprocessable with the reason for a cluster that could not be made."""
