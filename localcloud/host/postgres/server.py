@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from localcloud.host import enter
+from localcloud.host import cgroups, enter
 from localcloud.host.errors import HostError
 from localcloud.host.postgres.layout import ADMIN, PORT, PROGRAMS, SOCKETS
 from localcloud.host.postgres.scram import verifier
@@ -37,6 +37,8 @@ class Postgres:
                 self.sql("SELECT 1")
                 return
             except HostError as error:
+                if cgroups.init(self.unit) is None:
+                    raise HostError("The machine of the database has ended.", "See its console.") from None
                 if time.monotonic() > deadline:
                     raise HostError(f"PostgreSQL does not answer within {timeout:g} seconds: {error.message}") from None
             time.sleep(PAUSE)
