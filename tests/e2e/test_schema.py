@@ -31,8 +31,9 @@ def base(checkout: Checkout) -> str:
         checkout.invoke("build", "deploy", "--version", "v1", "--commit")
     now = checkout.status()
     assert now["database"]["schema"] == 1
-    answer = requests.post(f"{now['url']}api/notes", json={"body": NOTE}, timeout=5)
-    assert answer.status_code == 201, answer.text
+    for _ in range(2):  # of the same text, which is what the failing migration fails at
+        answer = requests.post(f"{now['url']}api/notes", json={"body": NOTE}, timeout=5)
+        assert answer.status_code == 201, answer.text
     return str(now["live"]["version"])
 
 
@@ -147,7 +148,7 @@ def test_a_migration_that_expands_is_done_before_any_traffic(checkout: Checkout,
     with another_version(checkout, "expanding"):
         checkout.invoke("build", "deploy", "--version", "expanding", "--commit")
     live(checkout, "expanding", 2)
-    assert [note["author"] for note in notes(checkout)] == ["somebody"]
+    assert {note["author"] for note in notes(checkout)} == {"somebody"}
     assert "app_rehearsal" not in databases(checkout)
 
 
@@ -172,7 +173,7 @@ def test_a_migration_that_fails_halfway_leaves_nothing(checkout: Checkout, watch
         checkout.invoke("build", "--version", "failing")
         with nothing_changes(checkout):
             message = checkout.refused("deploy", "--version", "failing")
-    assert "Migration 3 of failing-" in message and "there_are_none" in message
+    assert "Migration 3 of failing-" in message and "unique index" in message
 
 
 def test_a_migration_that_takes_too_long_is_ended(checkout: Checkout, watched: Prober) -> None:
