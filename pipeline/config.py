@@ -25,6 +25,8 @@ _KNOWN = {
     "database": {"version", "size", "nodes", "trusted_sources", "migration_timeout", "lock_timeout"},
     "state": {"encryption"},
     "secrets": {"names", "source", "vault"},
+    "ledger": {"remote"},
+    "cutover": {"max_lost", "max_gap", "soak"},
 }
 _VAULT = {"address", "mount", "path", "database_mount", "database_role"}
 SOURCES = ("environment", "file", "vault")
@@ -127,6 +129,34 @@ class SecretSettings:
 
 
 @dataclass(frozen=True)
+class CutoverSettings:
+    """What every cutover may cost, unless a command says otherwise; None and 0 ask for nothing.
+
+    ``max_gap`` is in milliseconds, ``soak`` in seconds.
+    """
+
+    max_lost: int | None = None
+    max_gap: float | None = None
+    soak: float = 0
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> CutoverSettings:
+        """Read the table [cutover]; raises PipelineError for what is of no use in it."""
+        lost, gap, soak = data.get("max_lost"), data.get("max_gap"), data.get("soak")
+        if lost is not None and (not isinstance(lost, int) or isinstance(lost, bool) or lost < 0):
+            raise PipelineError("slipway.toml has no valid cutover.max_lost.", "A number of requests, such as 0.")
+        return cls(lost, None if gap is None else milliseconds(gap), 0 if soak is None else milliseconds(soak) / 1000)
+
+
+def milliseconds(text: object) -> float:
+    """A duration such as 500ms, 2s or 1m, in milliseconds; raises PipelineError for anything else."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)", text) if isinstance(text, str) else None
+    if not match:
+        raise PipelineError(f"{text!r} is not a duration.", "A number and ms, s or m, such as 500ms.")
+    return float(match[1]) * {"ms": 1, "s": 1000, "m": 60_000}[match[2]]
+
+
+@dataclass(frozen=True)
 class Project:
     """The checkout and what `slipway.toml` says of it. ``deadline`` is in seconds; ``database`` may be left out."""
 
@@ -138,6 +168,8 @@ class Project:
     secrets: SecretSettings = SecretSettings()
     database: DatabaseSettings | None = None
     encrypt_state: bool = True
+    ledger_remote: str = ""
+    cutover: CutoverSettings = CutoverSettings()
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -160,12 +192,20 @@ class Project:
             secrets=SecretSettings.parse(data.get("secrets", {})),
             database=DatabaseSettings.parse(data["database"]) if "database" in data else None,
             encrypt_state=_encrypt_state(data.get("state", {}).get("encryption", "on")),
+            ledger_remote=_ledger_remote(data.get("ledger", {}).get("remote", "")),
+            cutover=CutoverSettings.parse(data.get("cutover", {})),
         )
 
     @property
     def work(self) -> Path:
         """Where everything is kept that is not in git."""
         return self.root / ".slipway"
+
+
+def _ledger_remote(value: object) -> str:
+    if not isinstance(value, str) or value.startswith("-"):
+        raise PipelineError("slipway.toml has no valid ledger.remote.", 'A remote of git\'s, such as "origin".')
+    return value
 
 
 def _encrypt_state(value: object) -> bool:

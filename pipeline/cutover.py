@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from pipeline.errors import PipelineError
+from pipeline.config import CutoverSettings
 from pipeline.prober import Sample
 
 _AROUND = 1.0
@@ -31,7 +30,7 @@ class Figures:
     """A cutover as users met it. Times are in milliseconds, but ``seconds``, for which the prober was at work.
 
     ``longest_gap`` is between two answers to new connections, less the time in which the prober sent nothing;
-    ``late`` is the most by which it sent something too late. A kept connection that was ``reopened`` and answered at
+    ``late`` is the longest time for which it itself stood still. A kept connection that was ``reopened`` and answered at
     once is not lost. ``changed_at`` is when another release answered first, in seconds since the prober began.
     """
 
@@ -51,26 +50,15 @@ class Figures:
     late: float
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a cutover may cost, and how long the release is watched afterwards; None and 0 ask for nothing.
-
-    ``max_gap`` is in milliseconds, ``soak`` in seconds.
-    """
-
-    max_lost: int | None = None
-    max_gap: float | None = None
-    soak: float = 0
-
-    def exceeded(self, figures: Figures) -> str:
-        """What was more than allowed, as the end of a sentence; empty when all is well."""
-        lost = figures.lost + figures.kept_lost
-        said = []
-        if self.max_lost is not None and lost > self.max_lost:
-            said.append(f"{lost} of {figures.sent + figures.kept_sent} requests were lost ({self.max_lost} allowed)")
-        if self.max_gap is not None and figures.longest_gap > self.max_gap:
-            said.append(f"for {figures.longest_gap:.0f} ms nothing answered ({self.max_gap:.0f} ms allowed)")
-        return " and ".join(said)
+def exceeded(limits: CutoverSettings, figures: Figures) -> str:
+    """What was more than allowed, as the end of a sentence; empty when all is well."""
+    lost = figures.lost + figures.kept_lost
+    said = []
+    if limits.max_lost is not None and lost > limits.max_lost:
+        said.append(f"{lost} of {figures.sent + figures.kept_sent} requests were lost ({limits.max_lost} allowed)")
+    if limits.max_gap is not None and figures.longest_gap > limits.max_gap:
+        said.append(f"for {figures.longest_gap:.0f} ms nothing answered ({limits.max_gap:.0f} ms allowed)")
+    return " and ".join(said)
 
 
 def figures(samples: Sequence[Sample]) -> Figures:
@@ -161,11 +149,3 @@ def _points(samples: Sequence[Sample], began_at: float) -> dict[str, Any]:
         [round(s.at, 3), round(s.ms, 1), releases.index(s.release) if s.release else -1, int(s.kept)] for s in taken
     ]
     return {"began_at": round(began_at, 3), "releases": releases, "points": points}
-
-
-def milliseconds(text: str) -> float:
-    """A duration such as 500ms, 2s or 1m, in milliseconds; raises PipelineError for another text."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)", text)
-    if not match:
-        raise PipelineError(f"{text!r} is not a duration.", "A number and ms, s or m, such as 500ms.")
-    return float(match[1]) * {"ms": 1, "s": 1000, "m": 60_000}[match[2]]

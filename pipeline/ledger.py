@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.redaction import Redactor
+from pipeline.remote_lock import is_running, place
 from pipeline.tools.refs import Shelf
 
 CONTINUED = "SLIPWAY_RUN"
@@ -90,11 +91,11 @@ class Ledger:
         self._shelf = Shelf(root, f"refs/slipway/{environment}/ledger")
 
     def close_dead(self) -> list[Run]:
-        """Say of runs without an end that they died; to be called by who alone may have one here."""
+        """Say of runs without an end whose process is gone that they died."""
         dead = []
         for path in self._unkept():
             text = path.read_text(errors="replace")
-            if _is_over(text):
+            if _is_over(text) or _goes_on(text):
                 continue
             if text and not text.endswith("\n"):
                 with path.open("a") as file:
@@ -140,6 +141,15 @@ class Ledger:
 
 def _is_over(text: str) -> bool:
     return '{"event": "ends"' in text  # which no line has within a value: quotes are escaped there
+
+
+def _goes_on(text: str) -> bool:
+    """Whether the process that began a run is still there, on this boot of this machine."""
+    try:
+        begins = json.loads(text.partition("\n")[0])
+        return begins["place"] == place() and is_running(int(begins["pid"]))
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def now() -> str:

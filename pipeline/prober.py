@@ -21,9 +21,9 @@ _REQUEST = "GET /version HTTP/1.1\r\nHost: {host}\r\nUser-Agent: slipway-prober\
 class Sample:
     """One request. ``at`` is when it was sent, in seconds since the prober began; ``ms`` until it was over.
 
-    ``release`` is the key of the release that answered, empty when none did; then ``error`` says why. ``late`` is by
-    how many milliseconds the prober itself sent it too late. ``again`` marks the request of a kept connection that had
-    to be opened anew, because its end had come.
+    ``release`` is the key of the release that answered, empty when none did; then ``error`` says why. ``late`` is for
+    how many milliseconds the prober itself stood still before, longer than between two requests anyway. ``again`` marks
+    the request of a kept connection that had to be opened anew, because its end had come.
     """
 
     at: float
@@ -86,7 +86,7 @@ class Prober:
         under_way: set[asyncio.Task[None]] = set()
         planned = self.elapsed
         while not self._stop.is_set():
-            late = max(self.elapsed - planned, 0) * 1000
+            late = max(self.elapsed - planned - self._pace.interval, 0) * 1000
             task = asyncio.create_task(self._once(late))
             under_way.add(task)
             task.add_done_callback(under_way.discard)

@@ -72,7 +72,7 @@ class Holder:
     @property
     def is_dead_here(self) -> bool:
         """Whether it was a process of this machine, and is no more."""
-        return self.place == place() and not _runs(self.pid)
+        return self.place == place() and not is_running(self.pid)
 
 
 class LockLost(PipelineError):
@@ -199,7 +199,8 @@ def place() -> str:
         return f"{os.uname().nodename}-unknown"
 
 
-def _runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this number here."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -49,6 +49,10 @@ class Git:
         for commit in self._run("log", f"-{limit}", "--format=%H", "--diff-filter=AM", "--", str(name)).split():
             yield self._run("show", f"{commit}:{name}")
 
+    def head(self) -> str:
+        """The commit (40 hexadecimal digits) that is checked out."""
+        return self._run("rev-parse", "HEAD")
+
     def commit(self, path: Path, message: str) -> str:
         """Commit one file and nothing else; returns the commit."""
         name = str(path.relative_to(self.root))

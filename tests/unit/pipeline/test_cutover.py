@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline import cutover
-from pipeline.cutover import Limits
+from pipeline.config import CutoverSettings as Limits
+from pipeline.config import milliseconds
 from pipeline.errors import PipelineError
 from pipeline.prober import Sample
 
@@ -52,20 +53,20 @@ def test_nothing_asked_is_nothing_lost() -> None:
 
 
 def test_a_cutover_within_its_limits_says_nothing() -> None:
-    assert Limits().exceeded(cutover.figures(lost(0, 3))) == ""
-    assert Limits(max_lost=0, max_gap=500).exceeded(cutover.figures(MOVED)) == ""
+    assert cutover.exceeded(Limits(), cutover.figures(lost(0, 3))) == ""
+    assert cutover.exceeded(Limits(max_lost=0, max_gap=500), cutover.figures(MOVED)) == ""
 
 
 def test_a_cutover_over_its_limits_says_by_how_much() -> None:
     found = cutover.figures([*steady("v1", 0, 5), *lost(5, 6), *steady("v2", 6, 9)])
-    assert Limits(max_lost=0).exceeded(found) == "20 of 180 requests were lost (0 allowed)"
-    assert Limits(max_gap=500).exceeded(found) == "for 1050 ms nothing answered (500 ms allowed)"
-    assert Limits(max_lost=20, max_gap=2000).exceeded(found) == ""
+    assert cutover.exceeded(Limits(max_lost=0), found) == "20 of 180 requests were lost (0 allowed)"
+    assert cutover.exceeded(Limits(max_gap=500), found) == "for 1050 ms nothing answered (500 ms allowed)"
+    assert cutover.exceeded(Limits(max_lost=20, max_gap=2000), found) == ""
 
 
 def test_a_kept_connection_that_is_lost_counts() -> None:
     found = cutover.figures([*MOVED, Sample(12, 5, "", kept=True, error="connection reset")])
-    assert Limits(max_lost=0).exceeded(found).startswith("1 of 401")
+    assert cutover.exceeded(Limits(max_lost=0), found).startswith("1 of 401")
 
 
 def test_the_graph_keeps_every_loss_and_the_moment_of_the_change() -> None:
@@ -78,7 +79,7 @@ def test_the_graph_keeps_every_loss_and_the_moment_of_the_change() -> None:
 
 
 def test_durations_are_read() -> None:
-    assert [cutover.milliseconds(text) for text in ("500ms", "2s", "1m", "0.5s")] == [500, 2000, 60000, 500]
-    for text in ("", "5", "5 s", "-1s", "1h"):
+    assert [milliseconds(text) for text in ("500ms", "2s", "1m", "0.5s")] == [500, 2000, 60000, 500]
+    for text in ("", "5", "5 s", "-1s", "1h", 5, None):
         with pytest.raises(PipelineError, match="not a duration"):
-            cutover.milliseconds(text)
+            milliseconds(text)
