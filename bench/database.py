@@ -41,7 +41,7 @@ chown postgres:postgres /srv /srv/sockets
 now() {{ date +%s.%N; }}
 as_postgres="setpriv --reuid=postgres --regid=postgres --init-groups env --chdir=/srv"
 began=$(now)
-$as_postgres {PROGRAMS}/initdb --pgdata=/srv/data >/srv/sockets/log
+$as_postgres {PROGRAMS}/initdb --pgdata=/srv/data >/dev/null
 made=$(now)
 $as_postgres {PROGRAMS}/pg_ctl start --pgdata=/srv/data --wait --silent --log=/srv/sockets/log \
   --options="-c listen_addresses='' -c unix_socket_directories=/srv/sockets"

@@ -7,6 +7,7 @@ its superuser trusts no function or operator that the owner of a database put in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def command(root: Path, script: str) -> list[str]:
     It has the host's network, so that it reaches archives just as the host does, also through a proxy of its own.
     """
     return [
-        *("systemd-nspawn", "--quiet", f"--directory={root}", "--register=no", "--keep-unit", "--settings=no"),
+        *("systemd-nspawn", "--quiet", f"--directory={root}", f"--machine=localcloud-base-{os.getpid()}"),
+        *("--register=no", "--keep-unit", "--settings=no"),
         *(f"--private-users={inside.SHIFT}:65536", "--private-users-ownership=off", "--pipe", "--as-pid2"),
         *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         *("sh", "-euc", script),
