@@ -25,7 +25,7 @@ SKIPPED = frozenset(
     (
         *("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/var/lib/cloud"),
         *("/var/lib/apt/lists", "/var/lib/dhcp", "/var/lib/systemd", "/lost+found", "/swapfile"),
-        *("/etc/machine-id", "/etc/resolv.conf", "/etc/hostname"),
+        *("/etc/machine-id", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts"),
     )
 )
 
@@ -96,9 +96,10 @@ def packages() -> dict[str, str]:
 
 
 def units() -> dict[str, str]:
-    """State (enabled, masked, static ...) by unit file."""
+    """State (enabled, masked, static ...) by unit file; those that a boot or a login made are not the image's."""
     listed = lines("systemctl", "list-unit-files", "--no-legend", "--no-pager")
-    return {entry[0]: entry[1] for entry in map(str.split, listed) if len(entry) > 1}
+    found = {entry[0]: entry[1] for entry in map(str.split, listed) if len(entry) > 1}
+    return {name: state for name, state in found.items() if state not in ("transient", "generated")}
 
 
 def from_app(command: str) -> object:
