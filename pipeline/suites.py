@@ -40,6 +40,7 @@ SUITES: dict[str, Suite] = {
     "fuzz": _pytest("fuzz"),
     "machines": _pytest("machines", as_root=True),
     "contract": _pytest("contract", as_root=True, packages=["openssh-client"]),
+    "data": _pytest("data", as_root=True),
     "e2e": _pytest("e2e"),
 }
 

@@ -113,7 +113,7 @@ TOOLS = {
         Tool(
             name="vault",
             title="Vault",
-            version="1.21.4",
+            version="1.21.2",
             package="github.com/hashicorp/vault",
             binary="vault",
             takes="4 minutes",
@@ -122,7 +122,7 @@ TOOLS = {
         Tool(
             name="vault-postgresql",
             title="Vault's PostgreSQL plugin",
-            version="1.21.4",
+            version="1.21.2",
             package="github.com/hashicorp/vault/plugins/database/postgresql/postgresql-database-plugin",
             binary="postgresql-database-plugin",
             takes="half a minute",
