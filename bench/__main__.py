@@ -13,7 +13,7 @@ from typing import Protocol
 
 import requests
 
-from bench import api, boot, database, memory, migration, release, snapshot
+from bench import api, app, boot, database, memory, migration, release, snapshot
 from bench.login import LoginError
 from localcloud.config import ConfigError
 from localcloud.host.errors import HostError
@@ -39,6 +39,7 @@ BENCHES: dict[str, tuple[Bench, int]] = {
     "api": (api.compare, 1),
     "database": (database.compare, 5),
     "migration": (migration.compare, 2),
+    "app": (app.compare, 3),
 }
 
 
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds",
         type=_positive,
-        help="how often each side is timed (release, crowd, snapshot: 3, boot, database: 5, migration: 2, else 1)",
+        help="how often each side is timed (release, crowd, snapshot, app: 3, boot, database: 5, migration: 2, else 1)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser

@@ -17,7 +17,7 @@ done
 # decoded and merged.
 for instance in /var/lib/cloud/instances/*/; do
   rm -f "$instance"user-data.txt "$instance"user-data.txt.i "$instance"cloud-config.txt "$instance"obj.pkl
-  rm -f "$instance"vendor*-data.txt "$instance"vendor*-data.txt.i "$instance"vendor*-cloud-config.txt
+  rm -f "$instance"vendor*
   rm -rf "$instance"scripts/*
 done
 rm -f /run/cloud-init/instance-data-sensitive.json /run/cloud-init/combined-cloud-config.json
