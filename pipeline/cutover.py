@@ -30,8 +30,8 @@ class Figures:
     """A cutover as users met it. Times are in milliseconds, but ``seconds``, for which the prober was at work.
 
     ``longest_gap`` is between two answers to new connections, less the time in which the prober sent nothing;
-    ``late`` is the longest time for which it itself stood still. A kept connection that was ``reopened`` and answered at
-    once is not lost. ``changed_at`` is when another release answered first, in seconds since the prober began.
+    ``late`` is the longest time for which it itself stood still. A kept connection that was ``reopened`` and answered
+    at once is not lost. ``changed_at`` is when another release answered first, in seconds since the prober began.
     """
 
     seconds: float
@@ -78,9 +78,9 @@ def figures(samples: Sequence[Sample]) -> Figures:
         reopened=sum(sample.again and not sample.lost for sample in kept),
         answers=dict(Counter(sample.release for sample in samples if not sample.lost)),
         errors=dict(Counter(sample.error for sample in samples if sample.lost)),
-        before=_latency([s for s in answered if s.at < start]),
-        during=_latency([s for s in answered if start <= s.at <= stop]),
-        after=_latency([s for s in answered if s.at > stop]),
+        before=latency([s for s in answered if s.at < start]),
+        during=latency([s for s in answered if start <= s.at <= stop]),
+        after=latency([s for s in answered if s.at > stop]),
         changed_at=changed,
         late=round(max((sample.late for sample in new), default=0.0), 1),
     )
@@ -113,7 +113,8 @@ def _overlap(pauses: Sequence[tuple[float, float]], a: float, b: float) -> float
     return sum(max(min(stop, b) - max(start, a), 0) for start, stop in pauses)
 
 
-def _latency(samples: Sequence[Sample]) -> Latency:
+def latency(samples: Sequence[Sample]) -> Latency:
+    """Of samples that were all answered."""
     times = sorted(sample.ms for sample in samples)
     return Latency(len(times), _percentile(times, 50), _percentile(times, 99))
 
@@ -121,6 +122,12 @@ def _latency(samples: Sequence[Sample]) -> Latency:
 def _percentile(times: Sequence[float], percent: int) -> float | None:
     """By nearest rank."""
     return round(times[max(-(-len(times) * percent // 100) - 1, 0)], 2) if times else None
+
+
+def sentence(figures: Figures) -> str:
+    """The figures in a line."""
+    sent, lost = figures.sent + figures.kept_sent, figures.lost + figures.kept_lost
+    return f"{sent} requests meanwhile, {lost or 'none'} lost, at most {figures.longest_gap:.0f} ms between two answers"
 
 
 def told(samples: Sequence[Sample], began_at: float) -> dict[str, Any]:

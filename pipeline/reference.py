@@ -17,6 +17,8 @@ from pipeline.errors import PipelineError
 CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
 """The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
 
+_MARKS = 20
+"""How many marks of releases that were gone back from are kept."""
 _MAPS = {"config", "secrets"}
 _LATER = {"database_user", "secrets", "database_expires"}
 
@@ -50,6 +52,11 @@ class Release:
         contents = json.dumps({k: v for k, v in asdict(self).items() if v or k not in _LATER}, sort_keys=True)
         return f"{self.version}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
 
+    @property
+    def mark(self) -> str:
+        """What stays the same when only credentials or the template do not: by this a bad release is known again."""
+        return replace(self, template="", commit="", database_user="", secrets={}, database_expires="").key
+
     @classmethod
     def parse(cls, data: Any) -> Release:
         """Raises ValueError naming what is missing, unknown or of the wrong type."""
@@ -68,11 +75,16 @@ class Release:
 
 @dataclass(frozen=True)
 class Reference:
-    """Which releases there are, which is live, and which droplet is kept warm as the way back."""
+    """Which releases there are, which is live, and which droplet is kept warm as the way back.
+
+    ``rejected`` says by their marks which were gone back from, and why. It is git's alone, so that a revert takes it
+    back: two references are equal whatever they reject.
+    """
 
     releases: Mapping[str, Release] = field(default_factory=dict)
     live: str | None = None
     standby: str | None = None
+    rejected: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def running(self) -> list[str]:
@@ -90,13 +102,19 @@ class Reference:
         if release.key == self.live:
             return self if standby else replace(self, standby=None)
         kept = {self.live: self.releases[self.live]} if self.live else {}
-        return Reference({**kept, release.key: release}, release.key, self.live if standby else None)
+        rejected = {mark: why for mark, why in self.rejected.items() if mark != release.mark}
+        return Reference({**kept, release.key: release}, release.key, self.live if standby else None, rejected)
+
+    def rejecting(self, release: Release, why: str) -> Reference:
+        """The reference with a release marked as one that was gone back from."""
+        others = [(mark, said) for mark, said in self.rejected.items() if mark != release.mark]
+        return replace(self, rejected=dict([*others, (release.mark, f"{release.key}: {why}")][-_MARKS:]))
 
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Raises ValueError with what is wrong with the text."""
         data = json.loads(text)
-        if not isinstance(data, dict) or set(data) != {"releases", "live", "standby"}:
+        if not isinstance(data, dict) or set(data) - {"rejected"} != {"releases", "live", "standby"}:
             raise ValueError("it has exactly the entries live, releases and standby")
         if not isinstance(data["releases"], dict):
             raise ValueError("releases is a map")
@@ -104,6 +122,7 @@ class Reference:
             {key: Release.parse(value) for key, value in data["releases"].items()},
             data["live"],
             data["standby"],
+            _rejected(data.get("rejected", {})),
         )
         for key in reference.running:
             if not isinstance(key, str) or key not in reference.releases:
@@ -133,8 +152,24 @@ class Reference:
             "live": self.live,
             "releases": {k: asdict(r) for k, r in self.releases.items()},
             "standby": self.standby,
+            **({"rejected": dict(self.rejected)} if self.rejected else {}),
         }
         return json.dumps(data, indent=2) + "\n"
+
+
+def _rejected(data: Any) -> Mapping[str, str]:
+    if not isinstance(data, dict) or not all(isinstance(why, str) for why in data.values()):
+        raise ValueError("rejected is a map of texts")
+    return data
+
+
+def refuse_rejected(reference: Reference, release: Release, force: str) -> None:
+    """Raise PipelineError for a release that was gone back from, unless there is a reason to try it again."""
+    if not force and (why := reference.rejected.get(release.mark)):
+        raise PipelineError(
+            f"This release was gone back from: {why}.",
+            'Another version or setting is another release; --force "why" makes this one live all the same.',
+        )
 
 
 def read(path: Path) -> Reference:

@@ -69,6 +69,12 @@ variable "standby" {
   }
 }
 
+variable "rejected" {
+  description = "Releases that were gone back from, by their marks, and why. The pipeline refuses them; no resource reads it."
+  type        = map(string)
+  default     = {}
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # THE ENVIRONMENT: supplied by the pipeline (`./invoke env` prints the same for use by hand)
 # ---------------------------------------------------------------------------------------------------------------------

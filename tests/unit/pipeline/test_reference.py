@@ -148,3 +148,44 @@ def test_a_port_that_is_none_is_refused(text: str) -> None:
 def test_what_the_pipeline_sets_is_not_to_be_set() -> None:
     with pytest.raises(PipelineError, match="APP_DATABASE_URL is not yours to set"):
         reference.check_config({"APP_DATABASE_URL": "postgres://elsewhere/app"})
+
+
+def test_a_release_that_was_gone_back_from_is_refused_without_a_reason() -> None:
+    back = after(V1, V2).deploying(V1).rejecting(V2, "rolled back by ann@desk")
+    reference.refuse_rejected(back, V1, "")
+    reference.refuse_rejected(back, replace(V2, config={"APP_MESSAGE": "mended"}), "")
+    with pytest.raises(PipelineError, match=rf"gone back from: {V2.key}: rolled back by ann@desk"):
+        reference.refuse_rejected(back, V2, "")
+    reference.refuse_rejected(back, V2, "the database was at fault")
+
+
+def test_other_credentials_do_not_make_a_bad_release_a_good_one() -> None:
+    back = after(V1, V2).rejecting(V2, "lost requests")
+    for other in (replace(V2, database_user="app_2"), replace(V2, template="beef"), replace(V2, secrets={"A": "1"})):
+        with pytest.raises(PipelineError):
+            reference.refuse_rejected(back, other, "")
+
+
+def test_a_mark_goes_with_the_file_and_not_with_the_state(tmp_path: Path) -> None:
+    back = after(V1, V2).deploying(V1).rejecting(V2, "lost requests")
+    reference.write(tmp_path / "f", back)
+    assert reference.read(tmp_path / "f").rejected == back.rejected != {}
+    assert back == after(V1, V2).deploying(V1), "the world is the same, whatever is marked"
+    assert "rejected" not in after(V1).dump()
+
+
+def test_deploying_by_force_takes_the_mark_away_and_others_stay() -> None:
+    marked = after(V1).rejecting(V2, "lost requests").rejecting(V3, "crashed")
+    assert list(marked.deploying(V2).rejected) == [V3.mark]
+
+
+def test_only_the_latest_marks_are_kept() -> None:
+    marked = after(V1)
+    for number in range(25):
+        marked = marked.rejecting(release(f"v{number}"), "crashed")
+    assert len(marked.rejected) == 20 and release("v24").mark in marked.rejected
+
+
+def test_marks_that_are_no_texts_are_refused() -> None:
+    with pytest.raises(ValueError, match="rejected is a map of texts"):
+        Reference.parse(corrupt(after(V1).dump(), rejected={"v2": 1}))

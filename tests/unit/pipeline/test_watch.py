@@ -1,0 +1,107 @@
+"""Looking after a release that is live, against a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from pipeline import cutover, watch
+from pipeline.config import CutoverSettings
+from pipeline.prober import Pace, Prober, Sample
+from pipeline.reference import Release
+from pipeline.watch import Unfit, Watch
+
+
+class Server(ThreadingHTTPServer):
+    """A release that can stop being ready, or stop answering."""
+
+    daemon_threads = True
+    ready = True
+    status = 200
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        health = self.path == "/health/ready"
+        self.send_response((200 if self.server.ready else 503) if health else self.server.status)
+        self.end_headers()
+        self.wfile.write(json.dumps({"release": "v2"}).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def live() -> Iterator[tuple[Server, Release, Watch]]:
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        release = Release("v2", "c", "i", "s", "t", {"PORT": str(server.server_port)})
+        with Prober("127.0.0.1", server.server_port, Pace(interval=0.02, kept=0)) as prober:
+            yield server, release, Watch(prober, "127.0.0.1")
+        server.shutdown()
+
+
+def test_a_good_release_is_watched_to_the_end() -> None:
+    with live() as (_, release, watched):
+        start = time.monotonic()
+        watched.soak(release, 1.2, lambda: 0)
+        assert time.monotonic() - start >= 1.2
+        watched.judge(release, CutoverSettings(max_lost=0))
+
+
+def test_a_release_that_is_not_ready_any_more_is_unfit_before_the_time_is_over() -> None:
+    with live() as (server, release, watched):
+        server.ready = False
+        with pytest.raises(Unfit, match="it was not ready 3 times in a row"):
+            watched.soak(release, 30, lambda: 0)
+
+
+def test_a_release_whose_app_restarts_is_unfit() -> None:
+    with live() as (_, release, watched), pytest.raises(Unfit, match="its app restarted 2 times"):
+        watched.soak(release, 30, lambda: 2)
+
+
+def test_a_release_that_loses_requests_is_unfit() -> None:
+    with live() as (server, release, watched):
+        server.status = 500
+        with pytest.raises(Unfit, match=r"\d+ of \d+ requests were lost"):
+            watched.soak(release, 30, lambda: 0)
+        with pytest.raises(Unfit, match="while it took over"):
+            watched.judge(release, CutoverSettings(max_lost=0))
+
+
+def test_where_nothing_was_live_there_is_nothing_to_judge() -> None:
+    release = Release("v1", "c", "i", "s", "t")
+    Watch(None, "").soak(release, 30, lambda: 9)
+    Watch(None, "").judge(release, CutoverSettings(max_lost=0, max_gap=1))
+
+
+def answers(ms: float, count: int = 100) -> list[Sample]:
+    return [Sample(number * 0.05, ms, "v2") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (10, 12, ""),
+        (10, 105, ""),
+        (10, 120, "takes 120 ms or more, and took 10 ms before"),
+        (200, 500, ""),
+        (200, 650, "takes 650 ms"),
+    ],
+)
+def test_slower_is_much_slower_than_before(before: float, after: float, says: str) -> None:
+    said = watch.trouble(cutover.latency(answers(before)), answers(after))
+    assert says in said and bool(said) == bool(says)
+
+
+def test_too_few_requests_say_nothing() -> None:
+    assert watch.trouble(cutover.latency(answers(1)), answers(5000, 10)) == ""
