@@ -79,6 +79,9 @@ class Target:
         clusters = cloud.store.database_clusters.find("NOT doomed AND status = 'online'")[-2:]
         for kind, name in (("users", "fuzz"), ("dbs", "fuzz")):
             self.call("POST", f"/v2/databases/{clusters[-1].uuid}/{kind}", json={"name": name})
+        pool = {"name": "fuzz", "mode": "transaction", "size": 1, "db": "defaultdb", "user": "doadmin"}
+        self.call("POST", f"/v2/databases/{clusters[-1].uuid}/pools", json=pool)
+        self.settle()
         droplets = [droplet.id for droplet in cloud.store.droplets.find()][-3:]
         images = [image.id for image in cloud.store.images.find("slug IS NULL AND NOT deleted")][-3:]
         return {
@@ -102,6 +105,10 @@ class Target:
             "project": ["default"],
             "cluster": [cluster.uuid for cluster in clusters],
             "user": ["fuzz", "doadmin"],
+            "pool": ["fuzz"],
+            "replica": ["fuzz"],
+            "db": ["defaultdb"],
+            "mode": ["transaction", "session"],
             "database": ["fuzz", "defaultdb"],
         }
 

@@ -91,8 +91,6 @@ def settings(spec: ServerSpec) -> str:
         "shared_buffers": f"'{max(64, spec.memory_mb // 5)}MB'",
         "effective_cache_size": f"'{spec.memory_mb * 3 // 5}MB'",
         "fsync": "on",
-        # One call after a crash; the other method opens, and so copies up, every file of the overlay.
-        "recovery_init_sync_method": "'syncfs'",
         "synchronous_commit": "on",
         # After a crash each file would be opened for writing, and so copied from the base image, only to be flushed.
         "recovery_init_sync_method": "'syncfs'",
