@@ -4,7 +4,7 @@
 # app's credentials, which then stand in conf.env alone. Runs after cloud-init
 # at every boot, because cloud-init fetches them again. What it remembers
 # (which instance this is, and what it did for it) stays, so nothing is done
-# twice; see docs/app.md for what cannot be taken away from here.
+# twice; docs/data.md says what cannot be taken away from here.
 
 set -eu
 
