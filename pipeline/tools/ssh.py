@@ -16,6 +16,12 @@ import paramiko
 from pipeline.errors import PipelineError
 
 Client = paramiko.SSHClient
+
+
+class Unreachable(PipelineError):
+    """A host to which there is no way, or none that can be trusted."""
+
+
 Socket = socket.socket | paramiko.Channel
 
 
@@ -32,7 +38,7 @@ class Result:
 def connect(address: str, identity: Path, host_key: str, *, patience: float = 0) -> Iterator[Client]:
     """A connection as root, refused unless the host shows `host_key` (one line in OpenSSH's public format).
 
-    A host that is booting is waited for, for `patience` seconds. Raises PipelineError when the host cannot be reached,
+    A host that is booting is waited for, for `patience` seconds. Raises Unreachable when the host cannot be reached,
     shows another key, or does not let us in.
     """
     deadline = time.monotonic() + patience
@@ -55,7 +61,7 @@ def connect(address: str, identity: Path, host_key: str, *, patience: float = 0)
                 # A wrong host key or a refused login does not get better.
                 final = isinstance(error, (paramiko.BadHostKeyException, paramiko.AuthenticationException))
                 if final or time.monotonic() >= deadline:
-                    raise PipelineError(f"{address} cannot be reached by SSH: {error}.") from error
+                    raise Unreachable(f"{address} cannot be reached by SSH: {error}.") from error
                 time.sleep(0.2)
         yield client
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import evidence, migration
+from pipeline import evidence, migration, rehearsal
 from pipeline.config import DatabaseSettings
 from pipeline.droplet import Refused
 from pipeline.errors import PipelineError
@@ -70,7 +70,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Worl
         def keep(session: Any, release: Release, address: str, error: PipelineError) -> Path:
             return tmp_path
 
-        monkeypatch.setattr(migration, "app", app)
+        for module in (migration, rehearsal):
+            monkeypatch.setattr(module, "app", app)
         monkeypatch.setattr(evidence, "keep", keep)
         return found
 
@@ -160,7 +161,7 @@ def test_a_failure_of_the_rehearsal_says_that_it_was_one(world: Callable[..., Wo
     found = world(answers)
     with pytest.raises(PipelineError, match="failed in its rehearsal: syntax error") as error:
         migration.migrate(found.session, RELEASE, CANDIDATE)
-    assert "The schema is as it was" in error.value.hint
+    assert "Nothing was changed" in error.value.hint
     assert not any(asked.endswith("--role app_1") for asked in found.asked)
 
 

@@ -1,0 +1,66 @@
+"""Pending migrations where they cost nothing: in a database of its own, with the live release's own queries."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pipeline.droplet import App, app
+from pipeline.errors import PipelineError
+from pipeline.migrator import UNTOUCHED, Migrator, failing_queries
+from pipeline.session import Session
+from pipeline.tools.digitalocean import Cluster, Droplet
+from pipeline.tools.ssh import Unreachable
+
+NAME = "app_rehearsal"
+_EXPAND = "Expand now and contract in a later release, when no running one needs it any more: docs/data.md"
+
+
+def rehearse(
+    session: Session, cluster: Cluster, migrator: Migrator, pending: Sequence[int], live: Droplet
+) -> str | None:
+    """Take each pending step, and after each let the live release's own binary, as its own user, try its queries.
+
+    Gives the key of the live release; None when it has no database, and nothing could break it. Raises PipelineError
+    for a step that fails, or that the live release does not survive.
+    """
+    key = live.name.removeprefix(f"app-{session.settings.environment}-")
+    with _live(session, key, live.address) as running:
+        if not (user := running.database_user()):
+            return None
+        with _database(session, cluster, migrator):
+            for version in pending:
+                done = migrator.run("--rehearsal", NAME, "--to", str(version), "--role", user, steps=version)
+                if failing := failing_queries(running, "--database", NAME):
+                    name = {step["version"]: step["name"] for step in done["applied"]}.get(version, "")
+                    raise PipelineError(
+                        f"{migrator.release} is refused: its migration {version} ({name}) breaks the live release "
+                        f"{key}: {failing}.",
+                        f"{UNTOUCHED} {_EXPAND}",
+                    )
+    return key
+
+
+@contextmanager
+def _live(session: Session, key: str, address: str) -> Iterator[App]:
+    try:
+        with app(session, key, address) as running:
+            yield running
+    except Unreachable as error:
+        hint = "It has to say whether it survives the migration: ./invoke rollback makes the standby live."
+        raise PipelineError(f"The live release {key} cannot be asked: {error.message}", hint) from error
+
+
+@contextmanager
+def _database(session: Session, cluster: Cluster, migrator: Migrator) -> Iterator[None]:
+    """It begins with none left by a run that was killed, and none is left, however it ends."""
+    migrator.run("--drop-rehearsal", NAME)
+    try:
+        yield
+    finally:
+        try:
+            migrator.run("--drop-rehearsal", NAME)
+        except PipelineError:  # the droplet may be what failed
+            with contextlib.suppress(PipelineError):
+                session.api.drop_database(cluster.id, NAME)
