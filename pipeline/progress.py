@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Progress:
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
+        self.relay: Callable[[str], None] | None = None
+        """Where the lines of other programs go; None lets these write to the terminal themselves."""
 
     def say(self, text: str) -> None:
         """A line of its own."""

@@ -1,10 +1,15 @@
-"""Every test there is, from the quick ones to whole releases, in one run that ends with the first suite that fails."""
+"""Every test there is, from the quick ones to whole releases, in one run.
+
+The quick suites come first, one after the other, and end the run when one fails. Those with machines mostly wait, for
+boots and for the provider's polls, so they run side by side: each has a cloud of its own.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -21,14 +26,14 @@ def _check(root: Path, toolchain: Toolchain, progress: Progress) -> None:
 
 
 def _app(root: Path, toolchain: Toolchain, progress: Progress) -> None:
-    show([str(toolchain.go()), "test", "./..."], cwd=root / "app", env=toolchain.environment("go"))
+    show([str(toolchain.go()), "test", "./..."], cwd=root / "app", env=toolchain.environment("go"), say=progress.relay)
 
 
 def _pytest(folder: str, *, as_root: bool = False, packages: Sequence[str] = ()) -> Suite:
     def run(root: Path, toolchain: Toolchain, progress: Progress) -> None:
         host.ensure_packages(packages, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
-        show([*become, sys.executable, "-m", "pytest", str(root / "tests" / folder)], cwd=root)
+        show([*become, sys.executable, "-m", "pytest", str(root / "tests" / folder)], cwd=root, say=progress.relay)
 
     return run
 
@@ -45,10 +50,46 @@ SUITES: dict[str, Suite] = {
 }
 
 
+SIDE_BY_SIDE = (("machines", "contract"), ("data",), ("e2e",))
+"""The suites with machines: lanes that run at once, each from left to right."""
+
+
 def run(root: Path, toolchain: Toolchain, progress: Progress, only: str | None) -> None:
-    """Run all suites, or the one asked for; raises PipelineError for one that fails or that there is none of."""
+    """Run all suites, or the one asked for; raises PipelineError for those that fail or for one that there is not."""
     if only and only not in SUITES:
         raise PipelineError(f"There is no suite {only!r}.", f"There are: {', '.join(SUITES)}.")
-    for name in [only] if only else SUITES:
+
+    def one(name: str, progress: Progress) -> None:
         with progress.step(f"suite {name}"):
             SUITES[name](root, toolchain, progress)
+
+    def lane(names: Iterable[str]) -> list[str]:
+        failed = []
+        for name in names:
+            try:
+                one(name, Lane(name))
+            except PipelineError:
+                failed.append(name)
+        return failed
+
+    slow = {name for names in SIDE_BY_SIDE for name in names}
+    for name in [only] if only else [name for name in SUITES if name not in slow]:
+        one(name, progress)
+    if not only:
+        with ThreadPoolExecutor(len(SIDE_BY_SIDE)) as pool:
+            failed = [name for names in pool.map(lane, SIDE_BY_SIDE) for name in names]
+        if failed:
+            raise PipelineError(f"These suites failed: {', '.join(failed)}.", f"./invoke test --only {failed[0]}")
+
+
+class Lane(Progress):
+    """What one of several suites at once says: each line with the suite's name before it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self.relay = self.say
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        super().say(f"{self._name:>8} │ {text}")

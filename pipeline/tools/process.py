@@ -72,8 +72,31 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> None:
-    """Run a program whose output is for whoever watches; raises PipelineError when it does not succeed."""
-    status = subprocess.run(list(argv), cwd=cwd, env={**os.environ, **(env or {})}, check=False).returncode
-    if status != 0:
-        raise PipelineError(f"`{Path(argv[0]).name} {' '.join(argv[1:4])}` failed with exit status {status}.")
+def show(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Run a program whose output is for whoever watches; raises PipelineError when it does not succeed.
+
+    With ``say`` its lines, errors too, are handed over as they come.
+    """
+    output = subprocess.PIPE if say else None
+    errors = subprocess.STDOUT if say else None
+    with subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdout=output,
+        stderr=errors,
+        text=True,
+        errors="replace",
+    ) as program:
+        for line in program.stdout or ():
+            assert say is not None
+            say(line.rstrip("\n"))
+    if program.returncode != 0:
+        words = f"{Path(argv[0]).name} {' '.join(argv[1:4])}"
+        raise PipelineError(f"`{words}` failed with exit status {program.returncode}.")

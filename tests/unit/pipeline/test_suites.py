@@ -1,0 +1,68 @@
+"""Suites: the quick ones in turn, those with machines side by side, and each that failed named at the end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pipeline import suites
+from pipeline.errors import PipelineError
+from pipeline.progress import Progress
+from pipeline.tools.process import show
+from pipeline.tools.toolchain import Toolchain
+
+PATIENCE = 10
+
+
+def run(tmp_path: Path, only: str | None = None) -> None:
+    """Run the suites of the test."""
+    suites.run(tmp_path, Toolchain(tmp_path, tmp_path), Progress(), only)
+
+
+def fails(root: Path, toolchain: Toolchain, progress: Progress) -> None:
+    """A suite that does."""
+    raise PipelineError("It failed.")
+
+
+def test_lanes_run_at_once_and_each_failure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting, seen = threading.Barrier(2), list[str]()
+
+    def meets(root: Path, toolchain: Toolchain, progress: Progress) -> None:
+        meeting.wait(PATIENCE)  # breaks, and fails the test, unless the other lane is here too
+        seen.append("met")
+
+    monkeypatch.setattr(suites, "SUITES", {"unit": lambda *_: None, "a": meets, "b": fails, "c": meets, "d": fails})
+    monkeypatch.setattr(suites, "SIDE_BY_SIDE", (("a", "b"), ("c", "d")))
+    with pytest.raises(PipelineError, match="b, d"):
+        run(tmp_path)
+    assert seen == ["met", "met"]
+
+
+def test_no_machine_is_started_when_a_quick_suite_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(suites, "SUITES", {"unit": fails, "a": lambda *_: seen.append("a")})
+    monkeypatch.setattr(suites, "SIDE_BY_SIDE", (("a",),))
+    with pytest.raises(PipelineError, match=r"It failed\."):
+        run(tmp_path)
+    assert seen == []
+
+
+def test_every_suite_with_machines_has_a_lane() -> None:
+    beside = [name for lane in suites.SIDE_BY_SIDE for name in lane]
+    assert set(beside) <= set(suites.SUITES) and len(beside) == len(set(beside))
+    assert set(suites.SUITES) - set(beside) == {"check", "app", "unit", "fuzz"}
+
+
+def test_a_lane_says_whose_line_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = [sys.executable, "-c", "import sys; print('out'); sys.stdout.flush(); print('err', file=sys.stderr)"]
+    show(program, cwd=tmp_path, say=suites.Lane("e2e").relay)
+    assert sorted(capsys.readouterr().err.splitlines()) == ["     e2e │ err", "     e2e │ out"]
+
+
+def test_a_program_that_fails_is_an_error_however_it_is_shown(tmp_path: Path) -> None:
+    for say in (None, suites.Lane("e2e").relay):
+        with pytest.raises(PipelineError, match="exit status 3"):
+            show([sys.executable, "-c", "raise SystemExit(3)"], cwd=tmp_path, say=say)
