@@ -82,6 +82,10 @@ class Target:
         pool = {"name": "fuzz", "mode": "transaction", "size": 1, "db": "defaultdb", "user": "doadmin"}
         self.call("POST", f"/v2/databases/{clusters[-1].uuid}/pools", json=pool)
         self.settle()
+        pool = {"name": "fuzz-pool", "mode": "session", "size": 1, "db": "defaultdb"}
+        self.call("POST", f"/v2/databases/{clusters[-1].uuid}/pools", json=pool)
+        self.call("POST", f"/v2/databases/{clusters[-1].uuid}/replicas", json={"name": "fuzz-replica"})
+        self.settle()
         droplets = [droplet.id for droplet in cloud.store.droplets.find()][-3:]
         images = [image.id for image in cloud.store.images.find("slug IS NULL AND NOT deleted")][-3:]
         return {
@@ -110,6 +114,9 @@ class Target:
             "db": ["defaultdb"],
             "mode": ["transaction", "session"],
             "database": ["fuzz", "defaultdb"],
+            "db": ["defaultdb"],
+            "pool": ["fuzz-pool"],
+            "replica": ["fuzz-replica"],
         }
 
 

@@ -92,8 +92,6 @@ def settings(spec: ServerSpec) -> str:
         "effective_cache_size": f"'{spec.memory_mb * 3 // 5}MB'",
         "fsync": "on",
         "synchronous_commit": "on",
-        # After a crash each file would be opened for writing, and so copied from the base image, only to be flushed.
-        "recovery_init_sync_method": "'syncfs'",
         "wal_level": "'replica'",
         "max_wal_senders": 20,
         "max_replication_slots": 20,
