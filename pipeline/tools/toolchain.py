@@ -116,7 +116,7 @@ TOOLS = {
             version="1.21.2",
             package="github.com/hashicorp/vault",
             binary="vault",
-            takes="4 minutes",
+            takes="5 minutes",
             tags="minimal",
         ),
         Tool(

@@ -1,4 +1,4 @@
-"""A real Vault on loopback, with a file for its storage, one for its audit, and its own plugin for PostgreSQL."""
+"""A real Vault on loopback: its storage and its audit are files, its plugin for PostgreSQL is its own."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tests.support import free_port
 
 PLUGIN = "postgresql-database-plugin"
 CREATION = ("CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE app_rw",)
+# Vault's own would also revoke rights on tables that are not its user's, and fail at it.
+REVOCATION = ('DROP ROLE IF EXISTS "{{name}}"',)
 POLICY = """
 path "secret/data/slipway/*" { capabilities = ["read"] }
 path "database/creds/app" { capabilities = ["read"] }
@@ -61,7 +63,9 @@ class VaultServer:
 
     def role(self, ttl: str) -> None:
         """How long the users live that are made from now on."""
-        self.root.secrets.database.create_role("app", "cluster", list(CREATION), default_ttl=ttl, max_ttl=ttl)
+        self.root.secrets.database.create_role(
+            "app", "cluster", list(CREATION), default_ttl=ttl, max_ttl=ttl, revocation_statements=list(REVOCATION)
+        )
 
     def audited(self, path: str) -> list[dict[str, Any]]:
         """The answers to requests of a path that the audit file has."""
@@ -77,7 +81,7 @@ def running(toolchain: Toolchain, folder: Path) -> Iterator[VaultServer]:
     address, plugin = f"http://127.0.0.1:{port}", toolchain.vault_plugin()
     (folder / "storage").mkdir()
     config = {
-        "storage": {"file": {"path": str(folder / "storage")}},
+        "storage": {"raft": {"path": str(folder / "storage"), "node_id": "one"}},
         "listener": {"tcp": {"address": f"127.0.0.1:{port}", "tls_disable": True}},
         "api_addr": address,
         "cluster_addr": f"http://127.0.0.1:{cluster_port}",
@@ -117,7 +121,7 @@ def _set_up(address: str, folder: Path, plugin: Path) -> VaultServer:
 def unseal(server: VaultServer) -> None:
     """Open a sealed Vault."""
     server.root.sys.submit_unseal_key(server.unseal_key)
-    _wait(lambda: server.root.sys.read_health_status(method="GET").get("initialized"))
+    _wait(lambda: server.root.sys.read_leader_status()["is_self"])
 
 
 def _wait(ready: Any) -> None:
