@@ -38,7 +38,7 @@ def main(pattern: str = "") -> int:
     wanted = [name for name in tests.listed(binary) if re.search(pattern, name)]
     with own_cloud("upstream") as cloud, tempfile.TemporaryDirectory(prefix="upstream-") as folder:
         cloud = {**cloud, **_environment(settings)}
-        _say(f"running {len(wanted)} of the provider's acceptance tests (about 7 minutes) …")
+        _say(f"running {len(wanted)} of the provider's acceptance tests (about 10 minutes) …")
         env = {**_client(toolchain, Path(folder)), **_up(cloud)}
         outcomes = _judge(binary, wanted, env, Path(folder), settings)
     must = set(report.read_list(HERE / "must-pass.txt"))
@@ -71,7 +71,11 @@ def _judge(binary: Path, wanted: list[str], env: Mapping[str, str], folder: Path
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings of the cloud that the tests' own expectations need."""
-    names = {"aliases": "LOCALCLOUD_IMAGE_ALIASES", "prices": "LOCALCLOUD_PRICES"}
+    names = {
+        "aliases": "LOCALCLOUD_IMAGE_ALIASES",
+        "prices": "LOCALCLOUD_PRICES",
+        "databases": "LOCALCLOUD_DATABASE_VERSIONS",
+    }
     return {
         variable: ",".join(f"{name}={value}" for name, value in settings[table].items())
         for table, variable in names.items()
@@ -102,9 +106,11 @@ def _write(outcomes: list[Outcome], settings: Settings) -> None:
     provider = TOOLS["terraform-provider-digitalocean"]
     aliases = ", ".join(f"{name} ({target})" for name, target in settings["aliases"].items())
     prices = ", ".join(f"{size} ${price}" for size, price in settings["prices"].items())
+    versions = ", ".join(settings["databases"])
     facts = [
         f"Tests of the provider {provider.version}, unchanged, run by OpenTofu {TOOLS['opentofu'].version}.",
         f"Base images that cannot be made here and are aliases in this run: {aliases}.",
+        f"Versions of PostgreSQL that are not here and mean {next(iter(settings['databases'].values()))}: {versions}.",
         f"Prices a month of the provider's time instead of today's: {prices}.",
     ]
     report.write(ROOT / "docs" / "fidelity.md", outcomes, settings["reasons"], facts)

@@ -12,6 +12,7 @@ from pathlib import Path
 # The resources of the provider that the local cloud has (or, with volumes, whose snapshots it could have).
 AREAS = {
     "account": "Account",
+    "databases": "Database(?:CA|Cluster|ConnectionPool|DB|Firewall|Replica|User)",
     "droplets": "Droplets?",
     "floating IPs": "FloatingI[Pp](?:Assignment)?",
     "images": "(?:Custom)?Images?",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from localcloud.host import cgroups, inherit
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec, unit_command
 from localcloud.network import check_ranges, connections
+from localcloud.network.databases import Entrance, Machine, entrance_rules
 from localcloud.network.rules import floating_rules
 from localcloud.storage.archives import Archive, archives
 from localcloud.storage.bases import shifted_capability
@@ -193,3 +194,19 @@ def test_a_unit_has_the_limits_of_its_size(tmp_path: Path) -> None:
 def test_file_capabilities_name_the_root_they_are_of() -> None:
     ping = bytes.fromhex("0100000200200000000000000000000000000000")
     assert shifted_capability(ping).hex() == "0100000300200000000000000000000000000000" + "00000800"
+
+
+def test_trusted_sources_as_one_transaction(tmp_path: Path) -> None:
+    database, web = (Machine(IPv4Address(f"198.18.0.{n}"), IPv4Address(f"10.124.0.{n}"), f"lc0v{n}") for n in (2, 3))
+    networks = (IPv4Network("203.0.113.0/24"), IPv4Network("203.0.113.7"), IPv4Network("198.18.0.3"))
+    said = entrance_rules(config(tmp_path, LOCALCLOUD_BRIDGE="own"), [Entrance(database, (web,), networks)])
+    added = [line.removeprefix("add element ") for line in said.splitlines() if line.startswith("add")]
+    assert added == [
+        "inet localcloud_own databases { 198.18.0.2 }",
+        "inet localcloud_own trusted { 198.18.0.2 . 198.18.0.3/32, 198.18.0.2 . 203.0.113.0/24 }",
+        'bridge localcloud_own databases { "lc0v2" }',
+        "bridge localcloud_own trusted { 10.124.0.2 . 198.18.0.3/32, 10.124.0.2 . 203.0.113.0/24 }",
+        'bridge localcloud_own members { "lc0v3" . 10.124.0.2 }',
+    ]
+    assert said.count("flush set") == 5
+    assert "add" not in entrance_rules(config(tmp_path, LOCALCLOUD_BRIDGE="own"), [])

@@ -42,7 +42,8 @@ def test_areas_are_told_by_the_resource_in_the_name() -> None:
     assert area("TestAccDigitalOceanCustomImageFull") == "images"
     assert area("TestAccDigitalOceanDropletSnapshot_Basic") == "snapshots"
     assert area("TestAccDigitalOceanProjectResources_Basic") == "projects"
-    for other in ("TestAccDigitalOceanVolume_Basic", "TestAccDigitalOceanDatabaseCluster_WithVPC"):
+    assert area("TestAccDataSourceDigitalOceanDatabaseCA") == "databases"
+    for other in ("TestAccDigitalOceanVolume_Basic", "TestAccDigitalOceanLoadbalancer_Basic"):
         assert area(other) is None
 
 
