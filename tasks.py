@@ -21,15 +21,19 @@ from invoke.executor import Executor
 from invoke.tasks import Call, task
 
 from pipeline import backup as backups
-from pipeline import bake, drill, history, reference, rotation, suites
+from pipeline import bake, drill, history, reference, report_page, rotation, runs, suites
 from pipeline import diff as comparing
 from pipeline import migration as migrating
 from pipeline import release as releasing
+from pipeline import report as reporting
 from pipeline import status as world
 from pipeline import verify as verification
+from pipeline.config import CutoverSettings, Project, choose_environment
 from pipeline.errors import PipelineError
 from pipeline.image import version_of
+from pipeline.ledger import Ledger
 from pipeline.progress import Progress
+from pipeline.release import How
 from pipeline.session import Session
 from pipeline.tools import checks
 from pipeline.tools.toolchain import Toolchain
@@ -37,6 +41,12 @@ from pipeline.tools.toolchain import Toolchain
 ROOT = Path(__file__).resolve().parent
 SHARED = ("version", "environment", "dirty")
 ENVIRONMENT_HELP = "the environment; by default local without a token and production with one"
+LIMITS_HELP = {
+    "max_lost": "go back when more requests than this are lost while the address moves; by default as in slipway.toml",
+    "max_gap": "go back when for longer than this nothing answers, such as 500ms",
+    "soak": "look after the release for so long once it is live, such as 60s, and go back when it is not fit",
+    "force": "why a release that was gone back from is made live again",
+}
 Verb = TypeVar("Verb", bound=Callable[..., None])
 
 
@@ -96,7 +106,8 @@ def _json(data: object) -> str:
 def build(c: Context, version: str | None = None, environment: str | None = None, dirty: bool = False) -> None:
     """Bake the image of a version, unless the same inputs were baked before."""
     session = Session(ROOT, os.environ, environment)
-    image = bake.build(session, version, dirty=dirty)
+    with runs.recorded(session, f"build {version or ''}".strip()):
+        image = bake.build(session, version, dirty=dirty)
     c.config["built"] = version_of(image) or ""  # for a deploy on the same line
     _show(image.name)
 
@@ -111,6 +122,7 @@ def build(c: Context, version: str | None = None, environment: str | None = None
     no_standby="retire the release before at once",
     keep_failed="leave the droplet of a release that fails, to look at",
     commit="commit the reference file",
+    **LIMITS_HELP,
 )
 def deploy(
     c: Context,
@@ -122,19 +134,17 @@ def deploy(
     no_standby: bool = False,
     keep_failed: bool = False,
     commit: bool = False,
+    max_lost: int | None = None,
+    max_gap: str | None = None,
+    soak: str | None = None,
+    force: str = "",
 ) -> None:
     """Make a version live, or the world what git says: create, verify, move the address, confirm, retire."""
     session = Session(ROOT, os.environ, environment)
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
-    releasing.deploy(
-        session,
-        asked,
-        config=_config(set or []),
-        size=size,
-        standby=not no_standby,
-        keep_failed=keep_failed,
-        commit=commit,
-    )
+    limits = _limits(session, max_lost, max_gap, soak)
+    how = How(standby=not no_standby, keep_failed=keep_failed, commit=commit, limits=limits, force=force)
+    releasing.deploy(session, asked, how, config=_config(set or []), size=size)
     _say_live(session)
 
 
@@ -142,11 +152,22 @@ def deploy(
     environment=ENVIRONMENT_HELP,
     keep_failed="leave the droplet of a release that fails",
     commit="commit the file",
+    **LIMITS_HELP,
 )
-def rollback(c: Context, environment: str | None = None, keep_failed: bool = False, commit: bool = False) -> None:
-    """Go back to the standby, or to the release before the live one."""
+def rollback(
+    c: Context,
+    environment: str | None = None,
+    keep_failed: bool = False,
+    commit: bool = False,
+    max_lost: int | None = None,
+    max_gap: str | None = None,
+    soak: str | None = None,
+    force: str = "",
+) -> None:
+    """Go back to the standby, or to the release before the live one, which is marked and not deployed again."""
     session = Session(ROOT, os.environ, environment)
-    releasing.rollback(session, keep_failed=keep_failed, commit=commit)
+    limits = _limits(session, max_lost, max_gap, soak)
+    releasing.rollback(session, How(keep_failed=keep_failed, commit=commit, limits=limits, force=force))
     _say_live(session)
 
 
@@ -210,7 +231,7 @@ def rotate(
     """Change a credential: the app's database user, through the gate like any release, or the state's key."""
     session = Session(ROOT, os.environ, environment)
     if what == "database":
-        releasing.rotate_database(session, standby=not no_standby, keep_failed=keep_failed, commit=commit)
+        releasing.rotate_database(session, How(standby=not no_standby, keep_failed=keep_failed, commit=commit))
         _say_live(session)
     elif what == "state":
         _show(rotation.rotate_state(session))
@@ -229,9 +250,38 @@ def status(c: Context, environment: str | None = None, json: bool = False) -> No
 
 @verb(environment=ENVIRONMENT_HELP, json="as JSON")
 def releases(c: Context, environment: str | None = None, json: bool = False) -> None:
-    """List the images that can be made live."""
+    """List the images that can be made live, and who last released them."""
     known = history.releases(Session(ROOT, os.environ, environment))
     _show(_json([asdict(each) for each in known]) if json else history.render(known))
+
+
+@verb(
+    environment=ENVIRONMENT_HELP,
+    run="the run's id or the beginning of it; by default the last one",
+    list="all runs instead, in a line each",
+    html="write one page that needs nothing else to this file",
+    json="as JSON",
+)
+def report(
+    c: Context,
+    environment: str | None = None,
+    run: str | None = None,
+    list: bool = False,
+    html: str | None = None,
+    json: bool = False,
+) -> None:
+    """Tell what a run did: its steps, its cutover as users met it, and how it ended."""
+    project, name = Project.load(ROOT), choose_environment(ROOT, os.environ, environment)
+    book = Ledger.of(project, name)
+    reporting.fetch(book, Progress())
+    if list:
+        records = reporting.all_of(book)
+        _show(_json([each.as_json() for each in records]) if json else reporting.render_all(records))
+        return
+    found = reporting.find(book, run)
+    if html:
+        Path(html).write_text(report_page.page(found))
+    _show(_json(found.as_json()) if json else html or reporting.render(found))
 
 
 @verb(
@@ -337,6 +387,11 @@ def _config(settings: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise PipelineError(f"--set {name} has no value.", "--set KEY=VALUE")
     return {name: value for name, _, value in pairs}
+
+
+def _limits(session: Session, max_lost: int | None, max_gap: str | None, soak: str | None) -> CutoverSettings:
+    given = {"max_lost": _count(max_lost), "max_gap": max_gap, "soak": soak}
+    return session.settings.project.cutover.but({name: value for name, value in given.items() if value is not None})
 
 
 def _count(text: int | str | None) -> int | None:
@@ -446,7 +501,9 @@ def test_upstream(c: Context, match: str = "") -> None:
         raise Exit(code=1)
 
 
-namespace = Collection(build, deploy, rollback, rotate, verify, migrate, status, releases, diff, destroy, env, check)
+namespace = Collection(
+    build, deploy, rollback, rotate, verify, migrate, status, releases, report, diff, destroy, env, check
+)
 tests = Collection("test")
 tests.add_task(test, name="all", default=True)
 tests.add_task(test_upstream)

@@ -9,7 +9,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -146,6 +146,11 @@ class CutoverSettings:
         if lost is not None and (not isinstance(lost, int) or isinstance(lost, bool) or lost < 0):
             raise PipelineError("slipway.toml has no valid cutover.max_lost.", "A number of requests, such as 0.")
         return cls(lost, None if gap is None else milliseconds(gap), 0 if soak is None else milliseconds(soak) / 1000)
+
+    def but(self, given: Mapping[str, Any]) -> CutoverSettings:
+        """These, but for what is given in the words of the table."""
+        parsed = self.parse(given)
+        return replace(self, **{name: getattr(parsed, name) for name in given})
 
 
 def milliseconds(text: object) -> float:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import Project
 from pipeline.errors import PipelineError
 from pipeline.redaction import Redactor
 from pipeline.remote_lock import is_running, place
@@ -89,6 +90,11 @@ class Ledger:
         self.folder = folder
         self._remote = remote
         self._shelf = Shelf(root, f"refs/slipway/{environment}/ledger")
+
+    @classmethod
+    def of(cls, project: Project, environment: str) -> Ledger:
+        """The ledger of an environment of a checkout."""
+        return cls(project.work / environment / "runs", project.root, environment, project.ledger_remote)
 
     def close_dead(self) -> list[Run]:
         """Say of runs without an end whose process is gone that they died."""

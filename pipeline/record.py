@@ -38,8 +38,9 @@ class Note:
 class Record:
     """A run. ``outcome`` is succeeded, failed, interrupted, died, or running; ``seconds`` may be those so far.
 
-    ``before`` and ``live`` are the keys of the releases that were live when it began and when it ended; ``cutover``
-    has the prober's figures and ``samples`` its graph, where it was at work.
+    ``before`` and ``live`` are the keys of the releases that were live when it began and when it ended, ``target``
+    is the one that it was to make live; ``cutover`` has the prober's figures and ``samples`` its graph, where it was at
+    work.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Record:
     outcome: str
     error: str
     before: str
+    target: str
     live: str
     force: str
     steps: Sequence[Step]
@@ -92,6 +94,7 @@ def parse(text: str) -> Record:
         outcome=str(end.get("outcome", "running")),
         error=str(end.get("error", "")),
         before=str(first.get("live") or ""),
+        target=str(next((event["release"] for event in events if event["event"] == "target"), None) or ""),
         live=str(end.get("live") or ""),
         force=str(first.get("force", "")),
         steps=_steps(events, zero, seconds),

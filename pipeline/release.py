@@ -4,64 +4,77 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import backup, database, evidence, image, lease, manifest, reference, secrets
-from pipeline.config import OURS
+from pipeline import backup, database, evidence, image, lease, manifest, reference, runs, secrets, watch
+from pipeline.config import OURS, CutoverSettings
 from pipeline.errors import PipelineError
-from pipeline.lock import only_one
+from pipeline.ledger import Run
 from pipeline.narrator import Narrator
 from pipeline.reference import Reference, Release, check_template, template_digest
+from pipeline.remote_lock import LockLost
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.process import environment
+from pipeline.watch import Unfit
+
+
+@dataclass(frozen=True)
+class How:
+    """How a release is carried out: whether the one before stays warm, and what a failed one leaves behind.
+
+    ``limits`` are what the cutover may cost, by default what `slipway.toml` says. ``force`` is the reason for a
+    release that was gone back from before.
+    """
+
+    standby: bool = True
+    keep_failed: bool = False
+    commit: bool = False
+    limits: CutoverSettings | None = None
+    force: str = ""
 
 
 def deploy(
     session: Session,
     version: str | None,
+    how: How = How(),
     *,
     config: Mapping[str, str] | None = None,
     size: str | None = None,
-    standby: bool = True,
-    keep_failed: bool = False,
-    commit: bool = False,
 ) -> Reference:
     """Make a version live, or without one make the world what the reference file says; the database comes first.
 
     Raises PipelineError when the release cannot be made live; what was live before is live then, and the reference
     file is as it was.
     """
-    with only_one(session.settings.work, f"deploy {version or ''}".strip()):
+    with runs.alone(session, f"deploy {version or ''}".strip(), how.force) as run:
         current = reference.read(session.settings.reference_path)
         release = compose(session, current, version, config, size) if version or config or size else None
+        if release is not None:
+            reference.refuse_rejected(current, release, how.force)
         database.ensure(session)
         if release is not None:
-            return _release(session, current, release, standby=standby, keep_failed=keep_failed, commit=commit)
-        target = current if standby else replace(current, standby=None)
-        return _make_it_so(session, current, target, keep_failed=keep_failed, commit=commit)
+            return _release(session, run, current, release, how)
+        target = current if how.standby else replace(current, standby=None)
+        return _make_it_so(session, run, current, target, how)
 
 
-def rotate_database(
-    session: Session, *, standby: bool = True, keep_failed: bool = False, commit: bool = False
-) -> Reference:
+def rotate_database(session: Session, how: How = How()) -> Reference:
     """A new release of what is live, with a database user of its own; the old user goes with its last release."""
-    with only_one(session.settings.work, "rotate database"):
+    with runs.alone(session, "rotate database") as run:
         current = reference.read(session.settings.reference_path)
         release = compose(session, current, None, None)
         if not release.database_user:
             raise PipelineError("There is no database user to change: slipway.toml has no [database].")
         database.ensure(session)
-        return _release(
-            session, current, release, new_user=True, standby=standby, keep_failed=keep_failed, commit=commit
-        )
+        return _release(session, run, current, release, how, new_user=True)
 
 
-def rollback(session: Session, *, keep_failed: bool = False, commit: bool = False) -> Reference:
-    """Go back to the standby, or to the release before the live one; the live one becomes the standby."""
-    with only_one(session.settings.work, "rollback"):
+def rollback(session: Session, how: How = How()) -> Reference:
+    """Go back to the standby, or to the release before the live one, which becomes the standby and is marked."""
+    with runs.alone(session, "rollback", how.force) as run:
         current = reference.read(session.settings.reference_path)
         back = current.previous
         if back is None:
@@ -69,13 +82,14 @@ def rollback(session: Session, *, keep_failed: bool = False, commit: bool = Fals
                 "There is no release to go back to: the reference file knows only the live one.",
                 "./invoke releases shows the images there are; ./invoke deploy --version … makes one live.",
             )
-        release = current.releases[back]
+        release, bad = current.releases[back], current.releases[current.live or ""]
+        reference.refuse_rejected(current, release, how.force)
         if back not in (session.outputs().get("droplets") or {}):
             # Its droplet is made anew, of what there is today beside the image and the settings.
             release = replace(
                 release, template=template_digest(session.settings.project.root), secrets=_fingerprints(session)
             )
-        return _release(session, current, release, keep_failed=keep_failed, commit=commit)
+        return _release(session, run, current, release, how, rejected=bad)
 
 
 def destroy(session: Session, *, with_database: bool = False, backup_first: bool = True) -> None:
@@ -83,7 +97,7 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
 
     The database stays, unless it is asked for too; then a backup is made before anything is removed.
     """
-    with only_one(session.settings.work, "destroy"):
+    with runs.alone(session, "destroy"):
         if with_database and backup_first:
             backup.backup(session)
         narrator = Narrator(session.progress)
@@ -167,27 +181,29 @@ def _secrets(session: Session) -> dict[str, secrets.Secret]:
 
 def _release(
     session: Session,
+    run: Run,
     current: Reference,
     release: Release,
+    how: How,
     *,
     new_user: bool = False,
-    standby: bool = True,
-    keep_failed: bool,
-    commit: bool,
+    rejected: Release | None = None,
 ) -> Reference:
-    with lease.user_for(session, current, release, anew=new_user, keep=keep_failed) as leased:
-        target = current.deploying(leased.release, standby=standby)
-        return _make_it_so(session, current, target, passwords=leased.passwords, keep_failed=keep_failed, commit=commit)
+    with lease.user_for(session, current, release, anew=new_user, keep=how.keep_failed) as leased:
+        target = current.deploying(leased.release, standby=how.standby)
+        if rejected:
+            target = target.rejecting(rejected, f"rolled back by {runs.who(session.environ)}")
+        return _make_it_so(session, run, current, target, how, passwords=leased.passwords)
 
 
 def _make_it_so(
     session: Session,
+    run: Run,
     current: Reference,
     target: Reference,
+    how: How,
     *,
     passwords: Mapping[str, secrets.Secret] | None = None,
-    keep_failed: bool,
-    commit: bool,
 ) -> Reference:
     target = _check_images(session, target)
     before = session.outputs()
@@ -199,17 +215,76 @@ def _make_it_so(
         "TF_VAR_secrets": json.dumps(_values(session, made)),
         "TF_VAR_database_passwords": json.dumps({user: each.reveal() for user, each in (passwords or {}).items()}),
     }
+    confirmed = Reference.from_state(before.get("reference"))
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    try:
-        _apply(session, target, folder, variables)
-    except PipelineError as error:
-        if not keep_failed:
-            _go_back(session, Reference.from_state(before.get("reference")), folder)
-        raise evidence.failure(folder) or error from error
-    if target != current:
+    run.write("target", release=target.live)
+    with watch.over(session, run, before, target) as watched:
+        try:
+            trial = _with_a_way_back(session, confirmed, target, how)
+            _apply(session, trial, folder, variables)
+            _look_after(session, watched, target, how)
+            if trial != target:
+                _apply(session, target, folder, variables)
+        except LockLost:
+            raise  # the world is somebody else's by now
+        except Unfit as error:
+            folder = _keep_evidence(session, run, target, error)
+            _go_back(session, run, confirmed, folder)
+            _reject(session, current, target, error, commit=how.commit)
+            raise evidence.failure(folder) or error from error
+        except PipelineError as error:
+            if folder.exists():
+                run.write("evidence", text=str(folder.relative_to(session.settings.project.root)))
+            if not how.keep_failed:
+                _go_back(session, run, confirmed, folder)
+            raise evidence.failure(folder) or error from error
+    if target != current or target.rejected != current.rejected:
         reference.write(session.settings.reference_path, target)
-    _record(session, target, commit=commit)
+    _record(session, f"Release {target.live} to {session.settings.environment}", commit=how.commit)
     return target
+
+
+def _limits(session: Session, how: How) -> CutoverSettings:
+    return how.limits or session.settings.project.cutover
+
+
+def _with_a_way_back(session: Session, confirmed: Reference, target: Reference, how: How) -> Reference:
+    """What is applied first: a release that may still be gone back from keeps the one before it warm until then."""
+    asked = _limits(session, how) != CutoverSettings()
+    if not asked or target.standby or confirmed.live not in target.releases or confirmed.live == target.live:
+        return target
+    return replace(target, standby=confirmed.live)
+
+
+def _look_after(session: Session, watched: watch.Watch, target: Reference, how: How) -> None:
+    """Raise Unfit when the cutover, or the time after it, was not as it has to be."""
+    limits = _limits(session, how)
+    if target.live is None or not watched.is_at_work:
+        return
+    release = target.releases[target.live]
+    watched.judge(release, limits)
+    if limits.soak:
+        address = session.outputs()["droplets"][release.key]["address"]
+        with (
+            session.progress.step(f"look after {release.key} for {limits.soak:g} s"),
+            watch.restarts(session, release, address) as restarts,
+        ):
+            watched.soak(release, limits.soak, restarts)
+        watched.judge(release, limits)
+
+
+def _keep_evidence(session: Session, run: Run, target: Reference, error: PipelineError) -> Path:
+    release = target.releases[target.live or ""]
+    folder = evidence.keep(session, release, session.outputs()["droplets"][release.key]["address"], error)
+    run.write("evidence", text=str(folder.relative_to(session.settings.project.root)))
+    return folder
+
+
+def _reject(session: Session, current: Reference, target: Reference, error: Unfit, *, commit: bool) -> None:
+    """Mark a release that was live and was gone back from, so that it is not made live again by mistake."""
+    release = target.releases[target.live or ""]
+    reference.write(session.settings.reference_path, current.rejecting(release, error.why))
+    _record(session, f"Reject {release.key} in {session.settings.environment}", commit=commit)
 
 
 def _check_images(session: Session, target: Reference) -> Reference:
@@ -253,10 +328,11 @@ def _apply(session: Session, target: Reference, evidence: Path, variables: Mappi
         session.terraform.apply(_var_file(session, target), Narrator(session.progress))
 
 
-def _go_back(session: Session, confirmed: Reference, evidence: Path) -> None:
+def _go_back(session: Session, run: Run, confirmed: Reference, evidence: Path) -> None:
     session.progress.warn("the release failed: going back to what was confirmed before")
     try:
         _apply(session, confirmed, evidence)
+        run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())
         session.progress.warn("./invoke deploy tries again to make the world what the reference file says")
@@ -268,13 +344,12 @@ def _var_file(session: Session, target: Reference) -> Path:
     return path
 
 
-def _record(session: Session, target: Reference, *, commit: bool) -> None:
+def _record(session: Session, message: str, *, commit: bool) -> None:
     """Commit the reference file, or say how."""
     path = session.settings.reference_path
     name = path.relative_to(session.settings.project.root)
     if not session.git.changed([str(name)]):
         return
-    message = f"Release {target.live} to {session.settings.environment}"
     if commit:
         session.progress.say(f"  ✓ {name} committed as {session.git.commit(path, message)[:12]}")
     else:

@@ -8,10 +8,19 @@ from typing import Any
 from pipeline import record
 from pipeline.errors import PipelineError
 from pipeline.ledger import Ledger
+from pipeline.progress import Progress
 from pipeline.record import Record
 from pipeline.status import table
 
 MARKS = {"succeeded": "✓", "failed": "✗", "": "…"}
+
+
+def fetch(ledger: Ledger, progress: Progress) -> None:
+    """Take what others have shared; where that is not possible what is here is told, with a word."""
+    try:
+        ledger.fetch()
+    except PipelineError as error:
+        progress.warn(f"what others did since is not known: {error.message}")
 
 
 def find(ledger: Ledger, run: str | None) -> Record:
@@ -27,10 +36,10 @@ def find(ledger: Ledger, run: str | None) -> Record:
     return record.parse(ledger.text(found[0]))
 
 
-def all_of(ledger: Ledger) -> list[Record]:
-    """Every run that can be read, the newest first."""
+def all_of(ledger: Ledger, latest: int = 50) -> list[Record]:
+    """The latest runs that can be read, the newest first."""
     found = []
-    for run in reversed(ledger.runs()):
+    for run in reversed(ledger.runs()[-latest:]):
         try:
             found.append(record.parse(ledger.text(run)))
         except PipelineError:

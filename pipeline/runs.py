@@ -6,7 +6,6 @@ import getpass
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from pipeline import reference, remote_lock
 from pipeline.errors import PipelineError
@@ -26,14 +25,13 @@ def alone(session: Session, what: str, force: str = "") -> Iterator[Run]:
     """
     settings = session.settings
     with only_one(settings.work, what), recorded(session, what, force) as run:
-        holder = remote_lock.holder(settings.environment, what, _who(session.environ), run.id)
+        holder = remote_lock.holder(settings.environment, what, who(session.environ), run.id)
         account, key = Account(settings.cloud), session.key.lock_key(settings.environment)
         with remote_lock.held(account, key, holder, session.progress.warn) as lock:
             guard = _Guard(lock)
             session.progress.listeners.insert(0, guard)
             try:
                 yield run
-                lock.check()
             finally:
                 session.progress.listeners.remove(guard)
 
@@ -41,7 +39,7 @@ def alone(session: Session, what: str, force: str = "") -> Iterator[Run]:
 @contextmanager
 def recorded(session: Session, what: str, force: str = "") -> Iterator[Run]:
     """Write down what a run does. A ledger that cannot be shared is a warning: the next run tries again."""
-    book = of(session)
+    book = Ledger.of(session.settings.project, session.settings.environment)
     for dead in book.close_dead():
         session.progress.warn(f"run {dead.id} died without an end: ./invoke report --run {dead.id}")
     run = Run.begin(book.folder, _facts(session, what, force))
@@ -66,15 +64,9 @@ def recorded(session: Session, what: str, force: str = "") -> Iterator[Run]:
         if run.broken:
             session.progress.warn(f"the ledger could not be written: {run.broken}")
         try:
-            book.keep(f"{_who(session.environ)}")
+            book.keep(who(session.environ))
         except (PipelineError, OSError) as failure:
             session.progress.warn(f"the ledger was not shared, and will be by the next run: {failure}")
-
-
-def of(session: Session) -> Ledger:
-    """The ledger of a session's environment."""
-    settings = session.settings
-    return Ledger(settings.work / "runs", settings.project.root, settings.environment, settings.project.ledger_remote)
 
 
 class _Guard:
@@ -94,7 +86,7 @@ class _Guard:
 
 
 def _facts(session: Session, what: str, force: str) -> dict[str, object]:
-    who, _, host = _who(session.environ).partition("@")
+    user, _, host = who(session.environ).partition("@")
     try:
         commit = session.git.head()
     except PipelineError:
@@ -103,7 +95,7 @@ def _facts(session: Session, what: str, force: str) -> dict[str, object]:
         "environment": session.settings.environment,
         "cloud": session.settings.cloud.name,
         "command": what,
-        "who": who,
+        "who": user,
         "host": host,
         "pid": os.getpid(),
         "place": remote_lock.place(),
@@ -120,16 +112,10 @@ def _live(session: Session) -> str | None:
         return None
 
 
-def _who(environ: Mapping[str, str]) -> str:
+def who(environ: Mapping[str, str]) -> str:
     """Who it is that runs this, and where: in a workflow, who started that."""
     try:
         user = environ.get("GITHUB_ACTOR") or getpass.getuser()
     except (KeyError, OSError):
         user = f"user {os.getuid()}"
     return f"{user}@{os.uname().nodename}"
-
-
-def continued(environ: Mapping[str, str]) -> Run | None:
-    """The run that started this process, when one did."""
-    path = environ.get(CONTINUED)
-    return Run(Path(path)) if path else None

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.config import Project, Settings, choose_cloud, choose_environment
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
+from pipeline.ledger import CONTINUED, Run
 from pipeline.progress import Progress
 from pipeline.reference import Reference
 from pipeline.statekey import StateKey
@@ -29,6 +30,8 @@ class Session:
     def __init__(self, root: Path, environ: Mapping[str, str], environment: str | None = None) -> None:
         self.environ = environ
         self.progress = Progress()
+        if started_by := environ.get(CONTINUED):
+            self.progress.listeners.append(Run(Path(started_by)))
         project = Project.load(root)
         name = choose_environment(root, environ, environment)
         cloud = choose_cloud(name, environ, LocalCloud(root, self.progress).up)

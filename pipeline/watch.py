@@ -30,7 +30,11 @@ _RESTARTS_EVERY = 5
 
 
 class Unfit(PipelineError):
-    """A release that was live and did not keep what was asked of it: it is gone back from, and marked."""
+    """A release that was live and did not keep what was asked of it: it is gone back from, and marked with ``why``."""
+
+    def __init__(self, release: Release, why: str) -> None:
+        super().__init__(f"Release {release.key} was live and is not fit: {why}.", "./invoke report shows the cutover.")
+        self.why = why
 
 
 class Watch:
@@ -41,6 +45,11 @@ class Watch:
         self._address = address
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether there is something to be seen."""
+        return self._prober is not None
+
+    @property
     def samples(self) -> Sequence[Sample]:
         """What was seen so far."""
         return self._prober.samples if self._prober else []
@@ -48,7 +57,7 @@ class Watch:
     def judge(self, release: Release, limits: CutoverSettings) -> None:
         """Raise Unfit when the cutover cost more than is allowed."""
         if said := cutover.exceeded(limits, cutover.figures(self.samples)):
-            raise Unfit(f"Release {release.key} was gone back from: while it took over {said}.")
+            raise Unfit(release, f"while it took over {said}")
 
     def soak(self, release: Release, seconds: float, restarts: Callable[[], int]) -> None:
         """Look after a release that is live; raises Unfit as soon as it is not what it should be."""
@@ -65,7 +74,7 @@ class Watch:
                 said = f"its app restarted {count} times" if (count := restarts()) else ""
             said = said or trouble(before, [s for s in self.samples if s.at >= start])
             if said:
-                raise Unfit(f"Release {release.key} was gone back from: {said}, {now - start:.0f} s after it was live.")
+                raise Unfit(release, f"{said}, {now - start:.0f} s after the cutover")
             time.sleep(min(1, max(seconds - (self._prober.elapsed - start), 0.01)))
 
 

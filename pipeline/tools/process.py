@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,7 +43,10 @@ def call(
 def stream(
     argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], on_line: Callable[[str], None]
 ) -> tuple[int, str]:
-    """Hand each line of a program's output on as it comes; returns the exit status and what it said as errors."""
+    """Hand each line of a program's output on as it comes; returns the exit status and what it said as errors.
+
+    What `on_line` raises interrupts the program, which is waited for.
+    """
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
@@ -50,8 +54,15 @@ def stream(
         ) as p,
     ):
         assert p.stdout is not None
-        for line in p.stdout:
-            on_line(line)
+        try:
+            for line in p.stdout:
+                on_line(line)
+        except Exception:
+            # Who listens wants no more of it: the program is asked to end, as by Ctrl-C, and is heard out.
+            p.send_signal(signal.SIGINT)
+            for _ in p.stdout:
+                pass
+            raise
         status = p.wait()
         errors.seek(0)
         return status, errors.read()
