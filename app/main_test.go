@@ -244,7 +244,7 @@ func TestTheServiceWaitsForItsDatabaseAndServesNotes(t *testing.T) {
 	if output, err := migrate.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	for deadline := time.Now().Add(5 * time.Second); status() != "ready "; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); status() != "ready "; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it is never ready")
 		}

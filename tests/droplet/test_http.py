@@ -61,6 +61,13 @@ def test_it_is_ready_and_live(site: Site) -> None:
         assert (answer.status_code, answer.json()) == (200, {"status": status})
 
 
+def test_there_are_notes_where_there_is_a_database(site: Site, expected: Expected) -> None:
+    answer = site.ask("/api/notes?limit=1")
+    assert answer.status_code == (200 if expected.database_user else 404)
+    assert ("notes" in answer.json()) is bool(expected.database_user)
+    assert ('action="/notes"' in site.ask("/").text) is bool(expected.database_user)
+
+
 def test_what_it_does_not_have_it_refuses_in_json(site: Site) -> None:
     assert (site.ask("/no-such-page").status_code, site.ask("/version", "POST").status_code) == (404, 405)
     assert site.ask("/no-such-page").json() == {"error": "Not Found"}

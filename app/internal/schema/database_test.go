@@ -40,7 +40,7 @@ func with(t *testing.T, more ...string) fstest.MapFS {
 
 func migrator(t *testing.T, d *testdatabase.Database, files fs.FS, change func(*schema.Options)) *schema.Migrator {
 	t.Helper()
-	options := schema.Options{Timeout: 10 * time.Second, LockTimeout: time.Second, Role: d.User}
+	options := schema.Options{Timeout: 20 * time.Second, LockTimeout: time.Second, Role: d.User}
 	if change != nil {
 		change(&options)
 	}
@@ -142,7 +142,7 @@ func TestAMigrationThatTakesTooLongIsStoppedOnTheServer(t *testing.T) {
 			began := time.Now()
 			_, err := migrator(t, d, with(t, slow), func(o *schema.Options) { o.Timeout = time.Second }).Migrate(t.Context())
 			refused(t, err, schema.Timeout, schema.Latest()+1, "took longer than 1s", "nothing of it was applied")
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("took %s", took)
 			}
 			if d.Number("SELECT count(*) FROM pg_tables WHERE tablename = 'slow'") != 0 {
@@ -183,7 +183,7 @@ func TestTwoAtOnceApplyEachMigrationOnce(t *testing.T) {
 	applied := 0
 	for range 2 {
 		group.Go(func() {
-			m := migrator(t, d, files, func(o *schema.Options) { o.LockTimeout = 5 * time.Second })
+			m := migrator(t, d, files, func(o *schema.Options) { o.LockTimeout = 20 * time.Second })
 			report, err := m.Migrate(t.Context())
 			mutex.Lock()
 			defer mutex.Unlock()
@@ -293,7 +293,7 @@ func TestADatabaseThatIsAwayOrRefusesIsToldApart(t *testing.T) {
 	testdatabase.NewWire(t, away).Cut()
 	wrong.Password = "wrong"
 	for config, reason := range map[*pgx.ConnConfig]string{away: schema.Unreachable, wrong: schema.Password} {
-		m, err := schema.NewMigrator(config, schema.Files(), schema.Options{Timeout: time.Second, LockTimeout: time.Second})
+		m, err := schema.NewMigrator(config, schema.Files(), schema.Options{Timeout: 5 * time.Second, LockTimeout: time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

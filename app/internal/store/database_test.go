@@ -16,6 +16,9 @@ import (
 	"app/internal/testdatabase"
 )
 
+// slack is what a busy machine may add to a wait that is bounded.
+const slack = 3 * time.Second
+
 func prepared(t *testing.T) *testdatabase.Database {
 	t.Helper()
 	d := testdatabase.New(t)
@@ -25,7 +28,7 @@ func prepared(t *testing.T) *testdatabase.Database {
 
 func prepare(t *testing.T, d *testdatabase.Database) {
 	t.Helper()
-	options := schema.Options{Timeout: 10 * time.Second, LockTimeout: 5 * time.Second, Role: d.User}
+	options := schema.Options{Timeout: 20 * time.Second, LockTimeout: 20 * time.Second, Role: d.User}
 	m, err := schema.NewMigrator(d.Admin(), schema.Files(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -116,20 +119,20 @@ func TestADatabaseThatIsCutOffAndComesBackNeedsNoRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		part()
-		for range 4 {
+		for range 2 {
 			began := time.Now()
 			_, err := s.Create(t.Context(), "meanwhile")
 			if reason, _ := database.ReasonOf(err); err == nil || reason != database.Away {
 				t.Errorf("got %v", err)
 			}
 			limits := testdatabase.Limits
-			if took := time.Since(began); took > limits.Acquire+limits.Query+1500*time.Millisecond {
+			if took := time.Since(began); took > limits.Acquire+limits.Query+slack {
 				t.Errorf("took %s", took)
 			}
 		}
 		expectReason(t, s, database.Away)
 		wire.Mend()
-		for deadline := time.Now().Add(5 * time.Second); reason(t, s) != ""; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(20 * time.Second); reason(t, s) != ""; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("it does not come back")
 			}
@@ -172,7 +175,7 @@ func TestThePoolIsBounded(t *testing.T) {
 	if reason, _ := database.ReasonOf(err); err == nil || reason != database.Away {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(began); took > testdatabase.Limits.Acquire+200*time.Millisecond {
+	if took := time.Since(began); took > testdatabase.Limits.Acquire+slack {
 		t.Errorf("took %s", took)
 	}
 	close(release)
@@ -207,7 +210,7 @@ func TestAQueryThatTakesTooLongEndsOnTheServerAndKeepsTheConnection(t *testing.T
 	if reason, known := database.ReasonOf(err); err == nil || reason != database.Away || !known {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(began); took > testdatabase.Limits.Query+700*time.Millisecond {
+	if took := time.Since(began); took > testdatabase.Limits.Query+slack {
 		t.Errorf("took %s", took)
 	}
 	if after := process(); before == 0 || after != before {
@@ -221,7 +224,7 @@ func TestAQueryThatTakesTooLongEndsOnTheServerAndKeepsTheConnection(t *testing.T
 
 func contract(t *testing.T, d *testdatabase.Database) Outcome {
 	t.Helper()
-	outcome, err := Contract(t.Context(), d.Connect(d.App()), schema.Latest(), time.Second)
+	outcome, err := Contract(t.Context(), d.Connect(d.App()), schema.Latest(), 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +247,7 @@ func TestTheContractTriesEveryQueryAndLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial := trial{transaction: transaction, limit: time.Second}
+	trial := trial{transaction: transaction, limit: 5 * time.Second}
 	trial.exercise(t.Context(), schema.Latest())
 	_ = transaction.Rollback(t.Context())
 	if !slices.Equal(slices.Sorted(slices.Values(trial.tried)), slices.Sorted(slices.Values(declared))) {
@@ -298,7 +301,7 @@ func TestTheContractNeedsTheAppsOwnRights(t *testing.T) {
 
 func TestTheContractSeesAnOldSchema(t *testing.T) {
 	d := prepared(t)
-	outcome, err := Contract(t.Context(), d.Connect(d.App()), schema.Latest()+1, time.Second)
+	outcome, err := Contract(t.Context(), d.Connect(d.App()), schema.Latest()+1, 5*time.Second)
 	if err != nil || !slices.Equal(broken(outcome), []string{schemaVersion.name}) {
 		t.Errorf("got %+v, %v", outcome, err)
 	}

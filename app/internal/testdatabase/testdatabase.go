@@ -20,8 +20,9 @@ import (
 
 const variable = "APP_TEST_DATABASE_URL"
 
-// Limits are short, so that tests are.
-var Limits = database.Limits{Connections: 3, Connect: time.Second, Acquire: 500 * time.Millisecond, Query: 500 * time.Millisecond}
+// Limits are short, so that tests are, and long enough for a machine that has
+// other things to do.
+var Limits = database.Limits{Connections: 3, Connect: 2 * time.Second, Acquire: 2 * time.Second, Query: time.Second}
 
 // Database is one test's own.
 type Database struct {
