@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def end() -> None:
         time.sleep(0.01)
 
 
+def end_within(root: Path) -> None:
+    """Kill whatever has this directory as its root, as what a killed systemd-nspawn leaves has. Raises ``HostError``."""
+    deadline = time.monotonic() + END_TIMEOUT
+    while found := [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/root") if _same(path, root)]:
+        if time.monotonic() > deadline:
+            raise HostError(f"The process {min(found)} in {root} does not end.", "Look what holds it up.")
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
 def orphans() -> set[int]:
     """The commands whose owner is dead; not those in a container, where the numbers of processes are others."""
     found, ours = set(), os.readlink("/proc/self/ns/pid")
@@ -50,6 +63,13 @@ def orphans() -> set[int]:
 @cache
 def _mark(pid: int) -> str:
     return f"{pid}:{_started(str(pid))}"
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _namespace(process: Path) -> str:

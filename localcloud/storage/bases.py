@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localcloud.config import Config
-from localcloud.host import inherit
+from localcloud.host import inherit, orphans
 from localcloud.host.errors import HostError
 from localcloud.host.inside import SHIFT
 from localcloud.host.run import run
@@ -90,6 +90,7 @@ class BaseImages:
 
     def _make(self, slug: str, base: Path, progress: Callable[[str], None]) -> None:
         draft = base.with_name(f".{base.name}.draft")
+        orphans.end_within(draft)
         _discard(draft)
         if slug == POSTGRES:
             install(self.ensure(DEBIAN, progress), draft, progress)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from localcloud.host import inherit, inside
+from localcloud.host import cgroups, inherit, inside
 from localcloud.host.postgres import layout
 from localcloud.host.run import run
 
@@ -46,6 +46,8 @@ RestartSec=1
 [Install]
 WantedBy=multi-user.target
 """
+RESOLVER = Path("/etc/resolv.conf")
+
 POOLER = """\
 [Service]
 LimitNOFILE=16384
@@ -93,6 +95,8 @@ def install(debian: Path, target: Path, progress: Callable[[str], None]) -> None
     run(["cp", "-a", "--reflink=auto", str(debian), str(target)], timeout=600)
     for path, data in inherit.files([]).items():
         inside.write(target, path, data)
+    if RESOLVER.is_file():  # with the host's network its own name server will do, also one on loopback
+        inside.write(target, str(RESOLVER), RESOLVER.read_bytes())
     inside.write(target, f"/etc/systemd/system/{layout.SERVER_UNIT}", UNIT)
     inside.write(target, f"/etc/systemd/system/{layout.POOLER_UNIT}.d/localcloud.conf", POOLER)
     inside.write(target, "/etc/systemd/journald.conf.d/localcloud.conf", JOURNAL)
@@ -105,9 +109,12 @@ def install(debian: Path, target: Path, progress: Callable[[str], None]) -> None
 def command(root: Path, script: str) -> list[str]:
     """The command that runs a script of the shell in ``root``, in the machines' namespace of users.
 
-    It has the host's network, so that it reaches archives just as the host does, also through a proxy of its own.
+    It has the host's network, so that it reaches archives just as the host does, also through a proxy of its own. Where
+    systemd is the init it is a unit, since systemd-nspawn wants a control group that it may divide.
     """
+    unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--property=Delegate=yes"]
     return [
+        *(unit if cgroups.systemd_is_init() else []),
         *("systemd-nspawn", "--quiet", f"--directory={root}", f"--machine=localcloud-base-{os.getpid()}"),
         *("--register=no", "--keep-unit", "--settings=no"),
         *(f"--private-users={inside.SHIFT}:65536", "--private-users-ownership=off", "--pipe", "--as-pid2"),
