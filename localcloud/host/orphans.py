@@ -39,7 +39,7 @@ def end() -> None:
 
 
 def end_within(root: Path) -> None:
-    """Kill whatever has this directory as its root, as what a killed systemd-nspawn leaves has. Raises ``HostError``."""
+    """Kill what has this directory as its root, as goes on when systemd-nspawn is killed. Raises ``HostError``."""
     deadline = time.monotonic() + END_TIMEOUT
     while found := [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/root") if _same(path, root)]:
         if time.monotonic() > deadline:

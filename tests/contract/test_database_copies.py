@@ -12,8 +12,10 @@ import psycopg
 import pydo
 import pytest
 
+from localcloud.config import Config
+from localcloud.host import cgroups
 from tests.contract.support import Api, Daemon, until
-from tests.contract.test_databases import Connection, connect, kill_machine, reachable, rows
+from tests.contract.test_databases import Connection, connect, kill_machine, machine, reachable, rows
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +121,16 @@ def test_a_replica_follows_and_only_reads(daemon: Daemon, api: Api) -> None:
     until(lambda: _answers(database))
     write(database, "INSERT INTO news VALUES (4)")
     until(lambda: read(replica, "SELECT max(id) FROM news") == [4], 30)
+    # And after it was away itself, or both were for a resize.
+    config = Config.from_environment(daemon.env)
+    primary = f"{config.unit_prefix}{machine(daemon, api, database['id'])}"
+    [own] = cgroups.names(config.unit_prefix) - {primary}
+    cgroups.kill(own)
+    write(database, "INSERT INTO news VALUES (5)")
+    until(lambda: _answers(replica) and read(replica, "SELECT max(id) FROM news") == [5], 60)
+    api.call("PUT", f"{path}/resize", {"size": "db-s-1vcpu-2gb", "num_nodes": 1}, status=202)
+    write(api.online(database["id"]), "INSERT INTO news VALUES (6)")
+    until(lambda: read(replica, "SELECT max(id) FROM news") == [6], 60)
     api.call("DELETE", f"{path}/replicas/reader", status=204)
     api.call("GET", f"{path}/replicas/reader", status=404)
     until(lambda: not reachable(replica["connection"]["host"], seconds=0.2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from localcloud.host import cgroups
+from localcloud.host import cgroups, orphans
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
 from localcloud.host.postgres import copies
@@ -23,6 +24,7 @@ from localcloud.host.postgres.pools import TRANSACTION, Pool, set_pools
 from localcloud.host.postgres.seed import ServerSpec, write_server
 from localcloud.host.postgres.server import Postgres
 from localcloud.storage.bases import POSTGRES, BaseImages
+from localcloud.storage.databases import command
 from tests.machines.conftest import Cloud
 
 MEMORY_MB = 1024
@@ -285,6 +287,27 @@ def test_a_standby_follows_reads_alone_and_can_be_promoted(servers: Servers, ser
     assert server.row("SELECT count(*) FROM news") == (2,)
     assert server.inside.sql("SELECT count(*) FROM pg_replication_slots") == [["0"]]
     server.run("DROP TABLE news")
+
+
+def test_what_a_killed_making_of_the_image_left_is_ended(cloud: Cloud, servers: Servers) -> None:
+    number = next(cloud.numbers)
+    root = cloud.disks.mount(number, [servers.base])
+    making = subprocess.Popen(command(root, "sleep 600"), stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not (found := _rooted_in(root)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        making.kill()
+        making.wait()
+        orphans.end_within(root)
+        assert found and not _rooted_in(root)
+    finally:
+        cloud.disks.delete(number)
+
+
+def _rooted_in(root: Path) -> list[Path]:
+    return [path for path in Path("/proc").glob("[0-9]*/root") if path.exists() and path.samefile(root)]
 
 
 def _pid_inside(pid: int) -> int:
