@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
@@ -30,7 +29,6 @@ class Trusted:
         self.config = config
         self.store = store
         self.network = network
-        self._lock = threading.Lock()
         self._told: list[Entrance] | None = None
 
     def rules(self, cluster_id: int) -> list[DatabaseRule]:
@@ -50,17 +48,16 @@ class Trusted:
             )
 
     def refresh(self) -> None:
-        """Have the network agree with the records; never to be called in a transaction. Raises HostError."""
-        with self._lock:
+        """Have the network agree with the records, which stay as they are meanwhile. Raises HostError."""
+        with self.store.database.lock:
             wanted = self._entrances()
             if wanted != self._told:
                 self.network.set_databases(wanted)
                 self._told = wanted
 
     def _entrances(self) -> list[Entrance]:
-        with self.store.transaction():
-            nodes = self.store.database_nodes.find()
-            return [self._entrance(node, nodes) for node in nodes]
+        nodes = self.store.database_nodes.find()
+        return [self._entrance(node, nodes) for node in nodes]
 
     def _entrance(self, node: DatabaseNode, nodes: Sequence[DatabaseNode]) -> Entrance:
         rules = self.rules(node.cluster)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -376,3 +377,19 @@ def test_what_was_done_is_told_newest_first(cloud: Cloud) -> None:
     cloud.databases.configure(view.cluster.uuid, {"jit": False})
     found = cloud.databases.events(view.cluster.uuid, Page())
     assert [action.type for action in found.items] == ["database_configure", "database_create"]
+
+
+def test_the_firewall_is_refreshed_from_anywhere_without_standing_in_its_own_way(cloud: Cloud) -> None:
+    make(cloud)
+    ended = threading.Event()
+
+    def refresh() -> None:
+        for _ in range(200):
+            with cloud.store.transaction():
+                cloud.trusted.refresh()
+        ended.set()
+
+    threading.Thread(target=refresh, daemon=True).start()
+    for _ in range(200):
+        cloud.trusted.refresh()
+    assert ended.wait(10)
