@@ -79,9 +79,6 @@ class Target:
         clusters = cloud.store.database_clusters.find("NOT doomed AND status = 'online'")[-2:]
         for kind, name in (("users", "fuzz"), ("dbs", "fuzz")):
             self.call("POST", f"/v2/databases/{clusters[-1].uuid}/{kind}", json={"name": name})
-        pool = {"name": "fuzz", "mode": "transaction", "size": 1, "db": "defaultdb", "user": "doadmin"}
-        self.call("POST", f"/v2/databases/{clusters[-1].uuid}/pools", json=pool)
-        self.settle()
         pool = {"name": "fuzz-pool", "mode": "session", "size": 1, "db": "defaultdb"}
         self.call("POST", f"/v2/databases/{clusters[-1].uuid}/pools", json=pool)
         self.call("POST", f"/v2/databases/{clusters[-1].uuid}/replicas", json={"name": "fuzz-replica"})
@@ -109,9 +106,6 @@ class Target:
             "project": ["default"],
             "cluster": [cluster.uuid for cluster in clusters],
             "user": ["fuzz", "doadmin"],
-            "pool": ["fuzz"],
-            "replica": ["fuzz"],
-            "db": ["defaultdb"],
             "mode": ["transaction", "session"],
             "database": ["fuzz", "defaultdb"],
             "db": ["defaultdb"],
