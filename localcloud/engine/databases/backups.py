@@ -40,6 +40,9 @@ from localcloud.host.postgres.server import Postgres
 
 KEPT, KEPT_DAYS = 7, 7
 INTERVAL_HOURS = 24
+LAST_SECONDS = 600.0
+"""How long something waits to be destroyed for its last backup."""
+
 AGAIN_SECONDS = 60.0
 """After a backup that failed."""
 
@@ -62,11 +65,11 @@ class Backups:
         """The backups of a cluster, newest first."""
         return self.store.database_backups.find("cluster_uuid = ?", cluster.uuid, newest=True)
 
-    def back_up(self, cluster: DatabaseCluster) -> DatabaseBackup:
+    def back_up(self, cluster: DatabaseCluster, timeout: float = copies.HOUR) -> DatabaseBackup:
         """Make a backup now, in the job of whoever calls; the oldest beyond those that are kept go."""
         backup = DatabaseBackup(uuid=str(uuid.uuid4()), cluster_uuid=cluster.uuid, cluster_name=cluster.name)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        size = copies.back_up(self.nodes.server(self.nodes.primary(cluster.id)), self._file(backup))
+        size = copies.back_up(self.nodes.server(self.nodes.primary(cluster.id)), self._file(backup), timeout)
         stored = self.store.database_backups.add(replace(backup, size_bytes=size))
         for outdated in self.all(cluster)[KEPT:]:
             self.discard(outdated)
@@ -80,7 +83,7 @@ class Backups:
         if cluster.status != ONLINE or not self.nodes.is_running(self.nodes.primary(cluster.id)):
             return
         try:
-            self.back_up(cluster)
+            self.back_up(cluster, LAST_SECONDS)
         except (HostError, Abandoned) as error:
             log.error("database %s has no backup from before its %s: %s", cluster.name, change, error)
 

@@ -32,10 +32,11 @@ systemctl start {SERVER_UNIT}
 """The connection that it goes on with is in postgresql.auto.conf (0600), and names the file of the password."""
 
 
-def back_up(server: Postgres, target: Path) -> int:
+def back_up(server: Postgres, target: Path, timeout: float = HOUR) -> int:
     """Write a base backup of the whole server into a file that only root may read, and return its bytes.
 
-    It is a compressed tar with all that it takes to start from it; the file is there when it is complete.
+    It is a compressed tar with all that it takes to start from it; the file is there when it is complete, which takes
+    ``timeout`` seconds at most.
     """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.draft")
@@ -43,7 +44,7 @@ def back_up(server: Postgres, target: Path) -> int:
     options = ["--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--compress=client-gzip:1"]
     where = [f"--host={SOCKETS}", f"--port={PORT}", "--username=postgres", "--no-password"]
     try:
-        server.pour([f"{PROGRAMS}/pg_basebackup", *options, *where], target=draft, timeout=HOUR)
+        server.pour([f"{PROGRAMS}/pg_basebackup", *options, *where], target=draft, timeout=timeout)
         draft.rename(target)
     finally:
         draft.unlink(missing_ok=True)
