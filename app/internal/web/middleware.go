@@ -70,7 +70,8 @@ func securityHeaders(c *gin.Context) {
 	c.Header("Content-Security-Policy",
 		"default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	c.Header("X-Content-Type-Options", "nosniff")
-	c.Header("Referrer-Policy", "no-referrer")
+	// Not no-referrer: browsers would then send the page's own form with Origin: null.
+	c.Header("Referrer-Policy", "same-origin")
 	c.Header("Cache-Control", "no-store")
 }
 

@@ -285,6 +285,7 @@ func TestAnotherSitesPageCannotWrite(t *testing.T) {
 	expect(t, c.form("/notes", values, "Sec-Fetch-Site", "cross-site"), 403)
 	expect(t, c.form("/notes", values, "Sec-Fetch-Site", "same-site"), 403)
 	expect(t, c.form("/notes", values, "Origin", "http://elsewhere.example"), 403)
+	expect(t, c.form("/notes", values, "Origin", "null"), 403)
 	expect(t, c.send("DELETE", "/api/notes/1", "", "Sec-Fetch-Site", "cross-site"), 403)
 	if len(c.notes.notes) != 0 {
 		t.Error("it could")

@@ -208,7 +208,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/version", "/nothing"} {
 		response, _ := ask(t, readyState(), get(path))
 		for name, want := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "same-origin",
 		} {
 			if got := response.Header().Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
