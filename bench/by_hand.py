@@ -36,7 +36,7 @@ class ByHand:
             with watch.time("go build"):
                 self._compile(binary, name, commit)
             recipe = Recipe(name, commit, binary, Inputs.read(self._project, self._session.git, binary))
-            variables = packer_variables(self._session, recipe, Path(folder))
+            variables = packer_variables(self._session, recipe, Path(folder), "by-hand")
             with watch.time("packer build"):
                 self._bake(variables)
         self._deploy(name, watch)

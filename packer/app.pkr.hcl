@@ -39,7 +39,10 @@ source "digitalocean" "app" {
   snapshot_name = var.image_name
   snapshot_tags = var.tags
 
+  # The pipeline's key carries the run's id; without one Packer makes a temporary key of its own.
   ssh_username            = "root"
+  ssh_key_id              = var.ssh_key_id
+  ssh_private_key_file    = var.ssh_private_key_file
   temporary_key_pair_type = "ed25519"
   ssh_timeout             = "5m"
 }

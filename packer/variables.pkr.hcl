@@ -123,6 +123,18 @@ variable "run_id" {
   }
 }
 
+variable "ssh_key_id" {
+  description = "Id of the account's key with which Packer logs in; null lets Packer make a temporary one."
+  type        = number
+  default     = null
+}
+
+variable "ssh_private_key_file" {
+  description = "Path of the private half of that key."
+  type        = string
+  default     = null
+}
+
 variable "manifest" {
   description = "Path of the manifest to write: what was baked, and the snapshot's id."
   type        = string

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artifact, image, manifest, version
+from pipeline import artifact, bake_run, image, manifest, version
+from pipeline.bake_run import BakeRun
 from pipeline.errors import PipelineError
-from pipeline.keys import HostKey
+from pipeline.keys import KeyPair, new_key
 from pipeline.progress import Progress
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.packer import Packer
+from pipeline.tools.process import ended_by_term
 from pipeline.tools.toolchain import RELEASE_TOOLS
 
 IMAGE_TESTS = ("test_image.py", "test_clean.py")
+_FATAL = {"create": "make the build droplet", "snapshot": "take the snapshot"}
+"""Actions without which there is no image; others Packer tries again."""
+_PATIENCE = 30
+"""Seconds for which the removal of what a failed bake left is tried again."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +79,83 @@ def _bake(session: Session, recipe: Recipe) -> None:
     packer = Packer(toolchain.packer(), {**toolchain.environment("packer"), **settings.cloud.environment})
     log_path = settings.work / "logs" / f"bake-{recipe.image}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="slipway-bake-") as folder, log_path.open("w") as log:
-        variables = packer_variables(session, recipe, Path(folder))
+    _, ended = bake_run.known(settings.project.work, settings.cloud.endpoint)
+    for run in ended:
+        progress.detail(f"removing what the bake of {run.image} left that was killed")
+        _sweep(session, run)
+    with (
+        ended_by_term(),
+        tempfile.TemporaryDirectory(prefix="slipway-bake-") as folder,
+        log_path.open("w") as log,
+        _run(session, recipe.image) as run,
+    ):
+        key = new_key()
+        identity = _private_file(Path(folder) / "id_ed25519", key.private)
+        variables = packer_variables(session, recipe, Path(folder), run.id, identity)
+        # A key of Packer's own would be nobody's when Packer is killed.
+        variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
+        template, show = settings.project.root / "packer", _watch(log.write, progress)
         try:
-            packer.build(settings.project.root / "packer", variables, _watch(log.write, progress))
+            packer.build(template, variables, show, _trouble(session, run))
         except PipelineError as error:
             log.flush()
             raise PipelineError(error.message, f"{_last_words(log_path)}\nAll of its output: {log_path}") from error
         manifest.keep(settings.project.work, recipe.image, Path(variables["contents"]))
 
 
-def packer_variables(session: Session, recipe: Recipe, folder: Path) -> dict[str, str]:
-    """The variables of the template; the files that they name, which are secret, are made in ``folder``."""
+@contextmanager
+def _run(session: Session, name: str) -> Iterator[BakeRun]:
+    """A run of which nothing is left afterwards, whatever Packer removed itself."""
+    patience: float = _PATIENCE
+    with bake_run.begin(session.settings.project.work, name, session.settings.cloud.endpoint) as run:
+        try:
+            yield run
+            patience = 0  # Packer says that all is removed, and its droplet may still be on its way
+        finally:
+            _sweep(session, run, patience)
+
+
+def _sweep(session: Session, run: BakeRun, patience: float = 0) -> None:
+    try:
+        left = bake_run.sweep(session.api, run, patience=patience)
+    except PipelineError as error:
+        left = [error.message]
+    if not left:
+        bake_run.forget(session.settings.project.work, run)
+    elif patience:
+        session.progress.warn(f"something of this bake is left; the next one removes it: {'; '.join(left)}")
+
+
+def _trouble(session: Session, run: BakeRun) -> Callable[[], str | None]:
+    """A question for why a bake cannot succeed any more.
+
+    Packer itself waits an hour for a snapshot that errored, and six minutes for a droplet that did.
+    """
+    limit = session.settings.project.bake_deadline
+    deadline = time.monotonic() + limit
+
+    def ask() -> str | None:
+        if time.monotonic() > deadline:
+            return f"The bake was not done after {limit:.0f} s, so there is no image."
+        try:
+            for droplet in session.api.droplets(run.tag):
+                for number, kind in session.api.failed_actions(droplet.id):
+                    if kind in _FATAL:
+                        return f"The cloud could not {_FATAL[kind]} (action {number} errored), so there is no image."
+        except PipelineError:
+            return None  # Packer meets the same, and has more patience
+        return None
+
+    return ask
+
+
+def packer_variables(
+    session: Session, recipe: Recipe, folder: Path, run: str, identity: Path | None = None
+) -> dict[str, str]:
+    """The variables of the template for a run; the files that they name, which are secret, are made in ``folder``.
+
+    ``identity`` is the private key of `ssh_key_id`, if Packer shall not make a temporary one.
+    """
     project = session.settings.project
     host_key = session.key.host_key(f"bake {recipe.image}")
     expected = {"version": recipe.version, "commit": recipe.commit, "image": recipe.image}
@@ -100,14 +172,15 @@ def packer_variables(session: Session, recipe: Recipe, folder: Path) -> dict[str
         "binary": str(recipe.binary),
         "provisioning_dir": str(project.root / "provisioning"),
         "user_data_file": str(_private_file(folder / "user-data", _user_data(host_key))),
-        "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect),
+        "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
         "manifest": str(session.settings.work / "manifest.json"),
         "contents": str(folder / "contents.json.gz"),
-        "run_id": secrets.token_hex(4),
+        "run_id": run,
+        **({"ssh_private_key_file": str(identity)} if identity else {}),
     }
 
 
-def _user_data(host_key: HostKey) -> str:
+def _user_data(host_key: KeyPair) -> str:
     """Cloud-config that gives the build droplet a host key which its tests know beforehand."""
     return "#cloud-config\n" + json.dumps(
         {
@@ -118,12 +191,13 @@ def _user_data(host_key: HostKey) -> str:
     )
 
 
-def _test_command(tests: Path, host_key: HostKey, expect: Path) -> str:
+def _test_command(tests: Path, host_key: KeyPair, expect: Path, identity: Path | None) -> str:
     words = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
         *(str(tests / test) for test in IMAGE_TESTS),
         f"--host-key={host_key.public}",
         f"--expect={expect}",
+        *([f"--identity={identity}"] if identity else []),
     ]
     return shlex.join(words)
 

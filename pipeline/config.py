@@ -19,10 +19,11 @@ from pipeline.errors import PipelineError
 DIGITALOCEAN = "https://api.digitalocean.com"
 LOCAL = "local"
 _KNOWN = {
-    "image": {"base"},
+    "image": {"base", "deadline"},
     "droplet": {"region", "size"},
     "verification": {"deadline"},
     "database": {"version", "size", "nodes", "trusted_sources", "migration_timeout", "lock_timeout"},
+    "retention": {"images"},
     "state": {"encryption"},
     "secrets": {"names", "source", "vault"},
     "ledger": {"remote"},
@@ -163,7 +164,11 @@ def milliseconds(text: object) -> float:
 
 @dataclass(frozen=True)
 class Project:
-    """The checkout and what `slipway.toml` says of it. ``deadline`` is in seconds; ``database`` may be left out."""
+    """The checkout and what `slipway.toml` says of it; ``database`` may be left out.
+
+    ``deadline`` is a verification's, ``bake_deadline`` a bake's, in seconds; ``keep_images`` is how many images are
+    kept, those that are needed not counted.
+    """
 
     root: Path
     base_image: str
@@ -175,6 +180,8 @@ class Project:
     encrypt_state: bool = True
     ledger_remote: str = ""
     cutover: CutoverSettings = CutoverSettings()
+    bake_deadline: float = 1800
+    keep_images: int = 5
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -199,6 +206,8 @@ class Project:
             encrypt_state=_encrypt_state(data.get("state", {}).get("encryption", "on")),
             ledger_remote=_ledger_remote(data.get("ledger", {}).get("remote", "")),
             cutover=CutoverSettings.parse(data.get("cutover", {})),
+            bake_deadline=float(_number(data, "image", "deadline", cls.bake_deadline, least=10)),
+            keep_images=int(_number(data, "retention", "images", cls.keep_images, least=1)),
         )
 
     @property
@@ -210,6 +219,13 @@ class Project:
 def _ledger_remote(value: object) -> str:
     if not isinstance(value, str) or value.startswith("-"):
         raise PipelineError("slipway.toml has no valid ledger.remote.", 'A remote of git\'s, such as "origin".')
+    return value
+
+
+def _number(data: Mapping[str, Any], table: str, name: str, default: float, *, least: float) -> float:
+    value = data.get(table, {}).get(name, default)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value < least:
+        raise PipelineError(f"slipway.toml has no valid {table}.{name}.", f"A number, at least {least:g}.")
     return value
 
 

@@ -6,14 +6,11 @@ import hashlib
 import os
 import re
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 
 from pipeline import backup, bridge
 from pipeline.backup import Backup
@@ -22,13 +19,15 @@ from pipeline.lock import only_one
 from pipeline.session import Session
 from pipeline.tools import postgres
 from pipeline.tools.digitalocean import Cluster
+from pipeline.tools.process import ended_by_term
 
 _ONLINE_WITHIN = 20 * 60
 """Seconds that a new cluster may take; DigitalOcean needs about five minutes."""
 FRESH = "defaultdb"
 """What is in every new cluster, and empty."""
 _REACHABLE_WITHIN = 90
-_LEFT_BEHIND = timedelta(hours=3)
+LEFT_BEHIND = timedelta(hours=3)
+"""From this age on a cluster of a drill is left over."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -130,7 +129,7 @@ def _new_cluster(session: Session, like: Cluster, way: bridge.Bridge) -> Iterato
     api, name = session.api, f"{session.settings.cluster}-drill"
     here = f"{os.uname().nodename} {session.settings.project.root}"
     own = f"{name}-{hashlib.sha256(here.encode()).hexdigest()[:6]}-"
-    oldest = datetime.now(UTC) - _LEFT_BEHIND
+    oldest = datetime.now(UTC) - LEFT_BEHIND
 
     def sweep(*, others: bool) -> None:
         for found in api.clusters():
@@ -138,7 +137,7 @@ def _new_cluster(session: Session, like: Cluster, way: bridge.Bridge) -> Iterato
             if left or found.name.startswith(own):
                 api.delete_cluster(found.id)
 
-    with _ended_by_term():
+    with ended_by_term():
         sweep(others=True)
         try:
             made = api.create_cluster(f"{own}{secrets.token_hex(2)}", like, "slipway-drill")
@@ -175,20 +174,3 @@ def _wait_for(database: postgres.Database) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
-
-
-@contextmanager
-def _ended_by_term() -> Iterator[None]:
-    """A SIGTERM, as schedulers send it, ends the context as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from pipeline.artifact import digest_files
@@ -60,6 +60,11 @@ class Inputs:
         return [name for name, value in asdict(self).items() if image.label(name) != value]
 
 
+def finished(image: Image) -> bool:
+    """Whether an image has all its labels: Packer gives it those when it has taken the snapshot."""
+    return all(image.label(name) for name in ("version", "commit", "digest", *(f.name for f in fields(Inputs))))
+
+
 def version_of(image: Image) -> str | None:
     """The version in an image's name; None for an image that is not the pipeline's."""
     match = re.fullmatch(r"app-(.+)-[0-9a-f]{12}", image.name)
@@ -67,9 +72,17 @@ def version_of(image: Image) -> str | None:
 
 
 def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image | None:
-    """The image of these inputs, if there is one; raises PipelineError when the version was baked from others."""
+    """The image of these inputs, if there is one; raises PipelineError when the version was baked from others.
+
+    And when the image has not all its labels: a bake is about to end elsewhere, or was killed just before its end.
+    """
     same_version = [image for image in images if version_of(image) == version]
     same = only([image for image in same_version if image.name == inputs.name(version)])
+    if same and not finished(same):
+        raise PipelineError(
+            f"{same.name} is not finished: it is being baked elsewhere, or its bake was killed.",
+            "Try again in a minute; ./invoke reap --older-than 5m --apply removes what a dead bake left.",
+        )
     if same is None and same_version and not version.endswith("-dirty"):
         other = same_version[0]
         raise PipelineError(

@@ -20,11 +20,17 @@ from pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True, repr=False)
-class HostKey:
-    """An SSH host key pair in OpenSSH's formats. Not shown by repr: half of it is secret."""
+class KeyPair:
+    """An SSH key pair in OpenSSH's formats. Not shown by repr: half of it is secret."""
 
     private: str
     public: str
+
+
+def new_key() -> KeyPair:
+    """A key that nobody has had before."""
+    key = Ed25519PrivateKey.generate()
+    return KeyPair(_private_text(key), _public_text(key))
 
 
 class DeployKey:
@@ -58,10 +64,10 @@ class DeployKey:
         """The public half, one line in OpenSSH's format."""
         return _public_text(self._key)
 
-    def host_key(self, name: str) -> HostKey:
+    def host_key(self, name: str) -> KeyPair:
         """The host key of a droplet, the same for the same name each time."""
         key = Ed25519PrivateKey.from_private_bytes(self._derive(f"slipway host key {name}"))
-        return HostKey(_private_text(key), _public_text(key))
+        return KeyPair(_private_text(key), _public_text(key))
 
     def lock_key(self, environment: str) -> str:
         """The public half of a key that opens nothing, and that only one run at a time can give the account."""

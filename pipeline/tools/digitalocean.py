@@ -34,12 +34,44 @@ class Image:
 
 @dataclass(frozen=True)
 class Droplet:
-    """A droplet as the API lists it; ``address`` is its own public one, empty while it has none."""
+    """A droplet as the API lists it; ``address`` is its own public one, empty while it has none.
+
+    ``image`` is the id of the image that it was made of, ``created_at`` RFC 3339; the prices are in USD, a month's and
+    an hour's.
+    """
 
     id: int
     name: str
     status: str
     address: str
+    tags: tuple[str, ...] = ()
+    created_at: str = ""
+    image: int = 0
+    size: str = ""
+    monthly: float = 0.0
+    hourly: float = 0.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """A plan for droplets, with its prices in USD."""
+
+    slug: str
+    monthly: float
+    hourly: float
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume, or a snapshot of one (`kind`); ``size`` is in GB, ``attached`` whether a droplet has it."""
+
+    id: str
+    kind: str
+    name: str
+    created_at: str
+    size: float
+    tags: tuple[str, ...]
+    attached: bool
 
 
 @dataclass(frozen=True)
@@ -84,12 +116,76 @@ class API:
             for image in self._ask(lambda manager: manager.get_my_images())
         ]
 
-    def droplets(self, tag: str) -> list[Droplet]:
-        """The droplets that carry a tag."""
+    def droplets(self, tag: str | None = None) -> list[Droplet]:
+        """The droplets that carry a tag; without one, all of the account."""
         return [
-            Droplet(d.id, d.name, d.status, d.ip_address or "")
+            Droplet(
+                id=d.id,
+                name=d.name,
+                status=d.status,
+                address=d.ip_address or "",
+                tags=tuple(d.tags or ()),
+                created_at=d.created_at,
+                image=int((d.image or {}).get("id") or 0),
+                size=d.size_slug,
+                monthly=float(d.size["price_monthly"]),
+                hourly=float(d.size["price_hourly"]),
+            )
             for d in self._ask(lambda manager: manager.get_all_droplets(tag_name=tag))
         ]
+
+    def failed_actions(self, droplet: int) -> list[tuple[int, str]]:
+        """Id and type of each action of a droplet that ended in an error."""
+        found = self._ask(lambda manager: manager.get_data(f"droplets/{droplet}/actions"))["actions"]
+        return [(action["id"], action["type"]) for action in found if action["status"] == "errored"]
+
+    def keys(self) -> list[tuple[int, str]]:
+        """Id and name of each SSH key of the account. DigitalOcean answers this ten times a minute."""
+        found = self._ask(lambda manager: manager.get_data("account/keys"))["ssh_keys"]
+        return [(key["id"], key["name"]) for key in found]
+
+    def add_key(self, name: str, public: str) -> int:
+        """Put an SSH key into the account; returns its id."""
+        order = {"name": name, "public_key": public}
+        made = self._ask(lambda manager: manager.get_data("account/keys", type="POST", params=order))
+        return int(made["ssh_key"]["id"])
+
+    def sizes(self) -> dict[str, Size]:
+        """The plans for droplets, by their slugs."""
+        found = self._ask(lambda manager: manager.get_data("sizes"))["sizes"]
+        return {
+            size["slug"]: Size(size["slug"], float(size["price_monthly"]), float(size["price_hourly"]))
+            for size in found
+        }
+
+    def tags(self) -> dict[str, int]:
+        """How many things carry each tag, by its name."""
+        found = self._ask(lambda manager: manager.get_data("tags"))["tags"]
+        return {tag["name"]: int(tag["resources"]["count"]) for tag in found}
+
+    def volumes(self) -> list[Volume]:
+        """The volumes of the account and their snapshots."""
+        volumes = self._ask(lambda manager: manager.get_data("volumes"))["volumes"]
+        snapshots = self._ask(lambda manager: manager.get_data("snapshots", params={"resource_type": "volume"}))
+        return [
+            *(_volume("volume", each, bool(each["droplet_ids"])) for each in volumes),
+            *(_volume("snapshot", each, attached=False) for each in snapshots["snapshots"]),
+        ]
+
+    def remove(self, path: str) -> bool:
+        """Delete what is at a path such as `droplets/7`; False when it was gone already."""
+        import digitalocean
+
+        try:
+            self._ask(lambda manager: manager.get_data(path, type="DELETE"))
+        except digitalocean.NotFoundError:
+            return False
+        return True
+
+    def floating_ip_targets(self) -> set[int]:
+        """The ids of all droplets that a floating IP points at."""
+        found = self._ask(lambda manager: manager.get_all_floating_ips())
+        return {floating.droplet["id"] for floating in found if floating.droplet}
 
     def floating_ip_target(self, address: str) -> int | None:
         """The id of the droplet that a floating IP points at; None when it points at none or does not exist."""
@@ -184,6 +280,11 @@ class API:
                 raise PipelineError(f"{where} gave an answer that is not JSON: {error}.") from error
             except requests.RequestException as error:
                 raise PipelineError(f"{where} does not answer.", str(error)) from error
+
+
+def _volume(kind: str, data: dict[str, Any], attached: bool) -> Volume:
+    size = float(data.get("size_gigabytes") or 0)
+    return Volume(data["id"], kind, data["name"], data["created_at"], size, tuple(data.get("tags") or ()), attached)
 
 
 def _cluster(data: dict[str, Any]) -> Cluster:

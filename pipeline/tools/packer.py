@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import shlex
+import signal
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.tools.process import environment
+
+_GRACE = 5
+"""Seconds in which Packer, asked to stop, may remove what it made. It does not stop while it waits for a snapshot."""
 
 
 class Packer:
@@ -19,10 +27,18 @@ class Packer:
         self._binary = binary
         self._env = env
 
-    def build(self, template: Path, variables: Mapping[str, str], on_line: Callable[[str], None]) -> None:
+    def build(
+        self,
+        template: Path,
+        variables: Mapping[str, str],
+        on_line: Callable[[str], None],
+        trouble: Callable[[], str | None] = lambda: None,
+        every: float = 5,
+    ) -> None:
         """Run `packer build` on a folder, handing each line of its output to `on_line`.
 
-        Raises PipelineError when Packer cannot be started or the build fails; Packer has then removed what it made.
+        Every so many seconds `trouble` is asked, in a thread of its own, for a reason to give up; Packer is ended then.
+        Raises PipelineError with that reason, and when Packer cannot be started or the build fails.
         """
         from packerpy import PackerClient
 
@@ -33,18 +49,72 @@ class Packer:
             "-on-error=cleanup",
             *(f"-var={name}={value}" for name, value in variables.items()),
         ]
-        with tempfile.TemporaryDirectory(prefix="slipway-packer-") as folder, environment(self._on_path(Path(folder))):
-            try:
-                process = PackerClient(str(template), log=log).run("build", *arguments)
-            except OSError as error:
-                raise PipelineError(f"Packer cannot be run: {error}.") from error
-            if process.wait() != 0:
-                raise PipelineError("Packer's build failed, so there is no image.")
+        with tempfile.TemporaryDirectory(prefix="slipway-packer-") as folder:
+            place = Path(folder)
+            with environment(self._on_path(place)):
+                try:
+                    client = PackerClient(str(template), log=log)
+                    with _Guard(place / "pid", trouble, every) as guard:
+                        status = client.run("build", *arguments).wait()
+                        if status != 0:
+                            guard.end()  # of a Packer that was killed its plugins may be left
+                except OSError as error:
+                    raise PipelineError(f"Packer cannot be run: {error}.") from error
+        if guard.reason:
+            raise PipelineError(guard.reason)
+        if status != 0:
+            raise PipelineError("Packer's build failed, so there is no image.")
 
     def _on_path(self, folder: Path) -> dict[str, str]:
-        """packerpy wants `packer` on PATH, whatever somebody's own binary is called and what else lies beside it."""
-        (folder / "packer").symlink_to(self._binary)
+        """packerpy wants `packer` on PATH, whatever somebody's own binary is called and what else lies beside it.
+
+        Started this way it has a process group of its own, whose number is kept, and does not outlive the pipeline.
+        """
+        script = folder / "packer"
+        pid, binary = shlex.quote(str(folder / "pid")), shlex.quote(str(self._binary))
+        script.write_text(f'#!/bin/sh\necho $$ >{pid}\nexec setsid setpriv --pdeathsig TERM -- {binary} "$@"\n')
+        script.chmod(0o700)
         return {**self._env, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+class _Guard:
+    """Ends Packer when there is a reason to, and when the context ends early. `reason` is why, or None."""
+
+    def __init__(self, pid: Path, trouble: Callable[[], str | None], every: float) -> None:
+        self.reason: str | None = None
+        self._pid, self._trouble, self._every = pid, trouble, every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> _Guard:
+        self._pid.unlink(missing_ok=True)  # of the question for its version
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        if kind is not None:
+            self.end()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._every):
+            self.reason = self._trouble()
+            if self.reason:
+                return self.end()
+
+    def end(self) -> None:
+        """Ask Packer to clean up and go, and after a while make it."""
+        try:
+            group = int(self._pid.read_text())
+            os.killpg(group, signal.SIGTERM)
+            deadline = time.monotonic() + _GRACE
+            while time.monotonic() < deadline and os.waitpid(group, os.WNOHANG) == (0, 0):
+                time.sleep(0.1)
+        except (OSError, ValueError):
+            pass  # not started yet, or gone already
+        with contextlib.suppress(OSError, ValueError):
+            os.killpg(int(self._pid.read_text()), signal.SIGKILL)
 
 
 class _Lines(logging.Handler):

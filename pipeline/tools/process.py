@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from pipeline.errors import PipelineError
 
@@ -111,3 +113,20 @@ def show(
     if program.returncode != 0:
         words = f"{Path(argv[0]).name} {' '.join(argv[1:4])}"
         raise PipelineError(f"`{words}` failed with exit status {program.returncode}.")
+
+
+@contextmanager
+def ended_by_term() -> Iterator[None]:
+    """A SIGTERM, as schedulers send it, ends the context as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.backup import Backup, intact, known
-from pipeline.drill import _ended_by_term, age, differences, spell
+from pipeline.drill import age, differences, spell
 from pipeline.errors import PipelineError
 from pipeline.tools.postgres import Contents
+from pipeline.tools.process import ended_by_term
 
 BACKUP = Backup(
     environment="local",
@@ -88,6 +89,6 @@ def test_ages_are_read_and_said() -> None:
 
 def test_a_scheduler_s_sigterm_ends_a_drill_as_ctrl_c_does() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), _ended_by_term():
+    with pytest.raises(KeyboardInterrupt), ended_by_term():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
