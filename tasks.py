@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +23,10 @@ from invoke.tasks import Call, task
 
 from pipeline import backup as backups
 from pipeline import bake, drill, history, reference, report_page, rotation, runs, suites
+from pipeline import cost as costs
 from pipeline import diff as comparing
 from pipeline import migration as migrating
+from pipeline import reap as reaping
 from pipeline import release as releasing
 from pipeline import report as reporting
 from pipeline import status as world
@@ -318,6 +321,55 @@ def destroy(
     releasing.destroy(session, with_database=with_database, backup_first=not no_backup)
 
 
+@verb(
+    environment=ENVIRONMENT_HELP,
+    apply="remove what was found; without it nothing is changed",
+    older_than="the age from which what nobody here can vouch for is left over, such as 90m; by default 1h",
+    json="as JSON",
+)
+def reap(
+    c: Context,
+    environment: str | None = None,
+    apply: bool = False,
+    older_than: str | None = None,
+    json: bool = False,
+) -> None:
+    """Find what no release needs and what it costs: what dead runs left, failed candidates, images of old versions."""
+    age = timedelta(seconds=drill.age(older_than)) if older_than else None
+    _say_reaped(reaping.reap(Session(ROOT, os.environ, environment), apply=apply, older_than=age), json=json)
+
+
+@verb(
+    environment=ENVIRONMENT_HELP,
+    keep="how many of the newest images to keep; by default what slipway.toml says in [retention]",
+    apply="remove what was found; without it nothing is changed",
+    json="as JSON",
+)
+def prune(
+    c: Context, environment: str | None = None, keep: int | None = None, apply: bool = False, json: bool = False
+) -> None:
+    """Find the images of old versions, never one that git, a live droplet or a standby refers to."""
+    _say_reaped(reaping.prune(Session(ROOT, os.environ, environment), keep=_count(keep), apply=apply), json=json)
+
+
+@verb(
+    environment=ENVIRONMENT_HELP,
+    version="what a release of this version would change",
+    size="the slug of its droplet's size; by default the live one's",
+    json="as JSON",
+)
+def cost(
+    c: Context,
+    environment: str | None = None,
+    version: str | None = None,
+    size: str | None = None,
+    json: bool = False,
+) -> None:
+    """Say what an environment costs a month, with a release, and while the old and the new one stand."""
+    found = costs.cost(Session(ROOT, os.environ, environment), version, size)
+    _show(_json(found.as_json()) if json else costs.render(found))
+
+
 @verb(environment=ENVIRONMENT_HELP)
 def env(c: Context, environment: str | None = None) -> None:
     """Print the exports with which OpenTofu can be run by hand: eval "$(./invoke env)"."""
@@ -399,6 +451,12 @@ def _count(text: int | str | None) -> int | None:
     if text is not None and not str(text).isdecimal():
         raise PipelineError(f"{text!r} is not a number.")
     return int(text) if text is not None else None
+
+
+def _say_reaped(reaped: reaping.Reaped, *, json: bool) -> None:
+    _show(_json(reaped.as_json()) if json else reaping.render(reaped))
+    if any(each.problem for each in reaped.found):
+        raise Exit(code=1)
 
 
 def _confirmed(question: str, answer: str) -> bool:
@@ -502,7 +560,22 @@ def test_upstream(c: Context, match: str = "") -> None:
 
 
 namespace = Collection(
-    build, deploy, rollback, rotate, verify, migrate, status, releases, report, diff, destroy, env, check
+    build,
+    deploy,
+    rollback,
+    rotate,
+    verify,
+    migrate,
+    status,
+    releases,
+    report,
+    diff,
+    reap,
+    prune,
+    cost,
+    destroy,
+    env,
+    check,
 )
 tests = Collection("test")
 tests.add_task(test, name="all", default=True)

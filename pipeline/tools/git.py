@@ -53,6 +53,27 @@ class Git:
         """The commit (40 hexadecimal digits) that is checked out."""
         return self._run("rev-parse", "HEAD")
 
+    @property
+    def shallow(self) -> bool:
+        """Whether the clone lacks the history before some commit."""
+        return self._run("rev-parse", "--is-shallow-repository") == "true"
+
+    def said(self, paths: Sequence[str], limit: int) -> str:
+        """All that files say at the tip of every branch and tag, and said in the last commits that changed them.
+
+        ``limit`` is the number of those commits, counted for each file over all branches. One text, with git's own
+        lines between the files': it is for looking things up, not for reading.
+        """
+        tips = self._run("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/remotes", "refs/tags").split()
+        wanted = [f"{commit}:{path}" for commit in ["HEAD", *dict.fromkeys(tips)] for path in paths]
+        for path in paths:
+            past = self._run("log", "--all", f"-{limit}", "--format=%H", "--", path).split()
+            wanted += [f"{commit}:{path}" for commit in past]
+        done = call(["git", "cat-file", "--batch"], cwd=self.root, stdin="\n".join(wanted) + "\n")
+        if done.returncode != 0:
+            raise PipelineError("git cannot say what was released.", done.stderr.strip()[-2000:])
+        return done.stdout
+
     def commit(self, path: Path, message: str) -> str:
         """Commit one file and nothing else; returns the commit."""
         name = str(path.relative_to(self.root))
