@@ -8,6 +8,9 @@ from localcloud.api.http import NOTHING, Call, Reply, listing, whole
 from localcloud.engine.errors import Unprocessable
 from localcloud.engine.records import DatabaseCluster, Droplet, Vpc
 
+# What a resource's type is called in its URN.
+URNS = {"database": "dbaas"}
+
 
 def render(vpc: Vpc) -> dict[str, Any]:
     return {
@@ -63,8 +66,8 @@ def delete(call: Call) -> Reply:
 def members(call: Call) -> Reply:
     """Droplets and database clusters, or those of one kind."""
     found = [_member(member) for member in call.cloud.vpcs.members(call.params["vpc"])]
-    kind = call.query.get("resource_type")
-    wanted = [each for each in found if kind in (None, "", each["urn"].split(":")[1])]
+    kind = call.query.get("resource_type") or ""
+    wanted = [each for each in found if URNS.get(kind, kind) in ("", each["urn"].split(":")[1])]
     return listing(call, "members", whole(wanted, call.page), dict)
 
 

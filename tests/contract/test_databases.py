@@ -237,6 +237,8 @@ def test_no_droplet_of_another_private_network_reaches_the_private_address(daemo
     assert api.call("DELETE", f"/v2/vpcs/{vpc['id']}", status=403)
     urns = [member["urn"] for member in api.get(f"/v2/vpcs/{vpc['id']}/members")["members"]]
     assert f"do:dbaas:{database['id']}" in urns and len(urns) == 2
+    for kind, count in (("droplet", 1), ("database", 1), ("load_balancer", 0)):
+        assert len(api.get(f"/v2/vpcs/{vpc['id']}/members?resource_type={kind}")["members"]) == count
 
 
 class Writer:
