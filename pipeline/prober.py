@@ -10,9 +10,10 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 _REQUEST = "GET /version HTTP/1.1\r\nHost: {host}\r\nUser-Agent: slipway-prober\r\nConnection: {connection}\r\n\r\n"
 
@@ -59,6 +60,7 @@ class Prober:
         self._pace = pace or Pace()
         self._samples: list[Sample] = []
         self._stop = threading.Event()
+        self._hurry: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def __enter__(self) -> Prober:
@@ -69,6 +71,7 @@ class Prober:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self._hurry()
         self._thread.join(self._pace.patience + 2)
 
     @property
@@ -82,6 +85,8 @@ class Prober:
         return time.monotonic() - self._zero
 
     async def _run(self) -> None:
+        self._over = asyncio.Event()
+        self._hurry = partial(asyncio.get_running_loop().call_soon_threadsafe, self._over.set)
         kept = [asyncio.create_task(self._keep(number)) for number in range(self._pace.kept)]
         under_way: set[asyncio.Task[None]] = set()
         planned = self.elapsed
@@ -92,8 +97,14 @@ class Prober:
             task.add_done_callback(under_way.discard)
             # What could not be sent in time is not made up for: it would be a burst that no user makes.
             planned = max(planned + self._pace.interval, self.elapsed)
-            await asyncio.sleep(max(planned - self.elapsed, 0))
+            await self._pause(planned - self.elapsed)
         await asyncio.gather(*under_way, *kept)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than the prober is wanted."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._over.wait()
 
     async def _once(self, late: float) -> None:
         at = self.elapsed
@@ -112,7 +123,7 @@ class Prober:
     async def _keep(self, number: int) -> None:
         """One connection that is kept; where its end has come another one is opened at once, as any client does."""
         connection: _Connection | None = None
-        await asyncio.sleep(self._pace.kept_interval * number / max(self._pace.kept, 1))
+        await self._pause(self._pace.kept_interval * number / max(self._pace.kept, 1))
         while not self._stop.is_set():
             at, release, error, again = self.elapsed, "", "", False
             for _ in range(2 if connection else 1):
@@ -129,7 +140,7 @@ class Prober:
                     connection = None
             took = (self.elapsed - at) * 1000
             self._samples.append(Sample(at, took, release, kept=True, error=error, again=again))
-            await asyncio.sleep(max(at + self._pace.kept_interval - self.elapsed, 0))
+            await self._pause(at + self._pace.kept_interval - self.elapsed)
         if connection:
             connection.close()
 

@@ -49,7 +49,8 @@ def deploy(
     Raises PipelineError when the release cannot be made live; what was live before is live then, and the reference
     file is as it was.
     """
-    with runs.alone(session, f"deploy {version or ''}".strip(), how.force) as run:
+    changed = f" with {', '.join(sorted(config))}" if config else ""
+    with runs.alone(session, f"deploy {version or ''}".strip() + changed, how.force) as run:
         current = reference.read(session.settings.reference_path)
         release = compose(session, current, version, config, size) if version or config or size else None
         if release is not None:
