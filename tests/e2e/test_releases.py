@@ -129,6 +129,27 @@ def test_a_rollback_to_the_warm_standby_moves_traffic_at_once(checkout: Checkout
     assert checkout.status()["standby"]["version"] == "v2"
 
 
+def test_the_report_tells_what_users_met(checkout: Checkout, first: str, watched: Prober) -> None:
+    told = json.loads(checkout.invoke("report", "--json"))
+    assert (told["command"], told["outcome"], told["live"]) == ("rollback", "succeeded", first)
+    assert [s["outcome"] for s in told["steps"] if s["title"] == "move the floating IP"] == ["succeeded"]
+    assert any(step["depth"] == 1 and step["title"].startswith(f"verify {first} at ") for step in told["steps"])
+    seen = told["cutover"]
+    assert (seen["lost"], seen["kept_lost"]) == (0, 0)
+    assert set(seen["answers"]) == {first, told["before"]} and all(count > 10 for count in seen["answers"].values())
+    page = checkout.folder / ".slipway" / "report.html"
+    checkout.invoke("report", "--html", str(page))
+    assert first in page.read_text()
+    commands = [each["command"] for each in json.loads(checkout.invoke("report", "--list", "--json"))]
+    assert {"build v1", "deploy v1", "build v2", "deploy v2", "deploy", "rollback"} <= set(commands)
+    assert len(checkout.git("ls-tree", "--name-only", "refs/slipway/local/ledger").split()) == len(commands)
+
+
+def test_what_was_rolled_back_is_not_deployed_again_by_mistake(checkout: Checkout, watched: Prober) -> None:
+    for verb in (["deploy", "--version", "v2"], ["rollback"]):
+        assert "This release was gone back from: v2-" in checkout.refused(*verb)
+
+
 def test_verification_can_be_run_at_any_time(checkout: Checkout, watched: Prober) -> None:
     now = checkout.status()
     assert "tests passed" in checkout.invoke("verify")
@@ -177,6 +198,17 @@ def test_a_move_that_is_lost_is_noticed_and_undone(checkout: Checkout, watched: 
     assert (checkout.status(), checkout.reference) == (before, reference)
 
 
+def test_a_release_that_goes_over_its_limits_is_gone_back_from(checkout: Checkout, first: str, watched: Prober) -> None:
+    message = checkout.refused("deploy", "--set", "APP_MESSAGE=too slow", "--max-gap", "1ms", "--commit")
+    assert "while it took over for " in message and "nothing answered (1 ms allowed)" in message
+    assert evidence(message, checkout).is_dir()
+    assert live(checkout, "v1") == first
+    told = json.loads(checkout.invoke("report", "--json"))
+    assert (told["outcome"], told["cutover"]["lost"], told["live"]) == ("failed", 0, first)
+    RELEASED.add(told["target"])  # it had passed, and was live until it was measured
+    assert "This release was gone back from" in checkout.refused("deploy", "--set", "APP_MESSAGE=too slow")
+
+
 def test_an_image_that_fails_its_tests_never_exists(checkout: Checkout, watched: Prober) -> None:
     script = "provisioning/provision.sh"
     with a_bad_change(checkout, script, "PasswordAuthentication no", "PasswordAuthentication yes"):
@@ -195,6 +227,7 @@ def test_nothing_was_lost_and_no_failed_release_ever_answered(checkout: Checkout
 def test_a_retired_release_comes_back_from_its_snapshot(checkout: Checkout, first: str, watched: Prober) -> None:
     checkout.invoke("deploy", "--no-standby", "--commit")
     assert checkout.status()["standby"] is None
-    checkout.invoke("rollback", "--commit")
+    checkout.invoke("rollback", "--force", "v2 was not at fault", "--soak", "5s", "--commit")
     live(checkout, "v2")
+    assert "v2 was not at fault" in checkout.invoke("report")
     assert checkout.status()["standby"]["release"] == first

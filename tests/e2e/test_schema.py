@@ -155,7 +155,7 @@ def test_a_migration_that_expands_is_done_before_any_traffic(checkout: Checkout,
 def test_a_rollback_needs_no_way_down(checkout: Checkout, watched: Prober, base: str) -> None:
     checkout.invoke("rollback", "--commit")
     live(checkout, base, 2)
-    checkout.invoke("rollback", "--commit")
+    checkout.invoke("rollback", "--force", "only its data was looked at", "--commit")
     live(checkout, "expanding", 2)
 
 
