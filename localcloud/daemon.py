@@ -23,7 +23,7 @@ STOP_SECONDS = 120.0
 POLL_SECONDS = 0.05
 LOG_BYTES = 10 << 20
 OWNER = ("SUDO_UID", "SUDO_GID")
-DATA = ("disks", "layers", "machines")
+DATA = ("disks", "layers", "machines", "databases/backups")
 
 Progress = Callable[[str], None]
 

@@ -191,6 +191,8 @@ def test_backups_come_by_themselves_are_private_and_bring_rows_back(other_daemon
     until(lambda: len(api.get(f"{path}/backups")["backups"]) == 7)
     time.sleep(5)
     assert len(api.get(f"{path}/backups")["backups"]) == 7
+    scheduled.run("reset", "--yes")
+    assert not folder.exists()
 
 
 def test_without_a_time_the_present_state_is_restored_also_of_what_was_deleted(api: Api) -> None:
