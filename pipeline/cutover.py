@@ -89,14 +89,11 @@ def figures(samples: Sequence[Sample]) -> Figures:
 def _window(samples: Sequence[Sample], end: float) -> tuple[float | None, float, float]:
     """When another release answered first, and from when to when the change was under way."""
     answered = [sample for sample in samples if not sample.lost]
-    first = answered[0].release if answered else ""
-    changed = next((sample.at for sample in answered if sample.release != first), None)
-    disturbed = [sample.at for sample in samples if sample.lost]
-    if changed is not None:
-        disturbed += [changed, max(sample.at for sample in answered if sample.release == first)]
+    changes = [after.at for before, after in pairwise(answered) if after.release != before.release]
+    disturbed = [*changes, *(sample.at for sample in samples if sample.lost)]
     if not disturbed:
         return None, end + 1, end + 1
-    return changed, min(disturbed) - _AROUND, max(disturbed) + _AROUND
+    return changes[0] if changes else None, min(disturbed) - _AROUND, max(disturbed) + _AROUND
 
 
 def _longest_gap(new: Sequence[Sample], end: float) -> float:

@@ -266,11 +266,14 @@ def _look_after(session: Session, watched: watch.Watch, target: Reference, how: 
     watched.judge(release, limits)
     if limits.soak:
         address = session.outputs()["droplets"][release.key]["address"]
-        with (
-            session.progress.step(f"look after {release.key} for {limits.soak:g} s"),
-            watch.restarts(session, release, address) as restarts,
-        ):
-            watched.soak(release, limits.soak, restarts)
+        with session.progress.step(f"look after {release.key} for {limits.soak:g} s"):
+            try:
+                with watch.restarts(session, release, address) as restarts:
+                    watched.soak(release, limits.soak, restarts)
+            except Unfit:
+                raise
+            except PipelineError as error:
+                raise Unfit(release, f"it could not be looked after ({error.message.rstrip('.')})") from error
         watched.judge(release, limits)
 
 

@@ -30,6 +30,12 @@ def test_before_during_and_after_are_told_apart() -> None:
     assert found.changed_at == pytest.approx(10)
 
 
+def test_what_is_gone_back_from_ends_with_the_way_back() -> None:
+    found = cutover.figures([*steady("v1", 0, 10), *steady("v2", 10, 12), *steady("v1", 12, 20)])
+    assert (found.before.requests, found.after.requests) == (180, 139)
+    assert found.changed_at == pytest.approx(10)
+
+
 def test_the_longest_gap_is_between_two_answers() -> None:
     found = cutover.figures([*steady("v1", 0, 5), *lost(5, 6.5), *steady("v2", 6.5, 10)])
     assert (found.lost, found.errors) == (30, {"no answer in time": 30})
