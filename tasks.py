@@ -29,6 +29,7 @@ from pipeline import migration as migrating
 from pipeline import reap as reaping
 from pipeline import release as releasing
 from pipeline import report as reporting
+from pipeline import restore as restoring
 from pipeline import status as world
 from pipeline import verify as verification
 from pipeline.config import CutoverSettings, Project, choose_environment
@@ -421,6 +422,34 @@ def backup_verify(
         raise Exit(code=1)
 
 
+@verb(
+    environment=ENVIRONMENT_HELP,
+    folder="where the backups are; by default .slipway/ENVIRONMENT/backups",
+    dump="the file's name; by default the newest",
+    yes="do not ask",
+    json="as JSON",
+)
+def backup_restore(
+    c: Context,
+    environment: str | None = None,
+    folder: str | None = None,
+    dump: str | None = None,
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Put a backup in the place of the database's data, after a backup of that."""
+    session = Session(ROOT, os.environ, environment)
+    name = session.settings.environment
+    if not yes and not _confirmed(
+        f"Replace the data of {name} on {session.settings.cloud.endpoint}? Type {name}: ", name
+    ):
+        raise PipelineError("Nothing was changed.", "--yes does not ask.")
+    done = restoring.restore(session, folder=folder, dump=dump)
+    _show(_json(asdict(done)) if json else restoring.render(done))
+    if done.problems:
+        raise Exit(code=1)
+
+
 @verb()
 def check(c: Context) -> None:
     """Lint, types and formats of everything in the project."""
@@ -584,5 +613,6 @@ namespace.add_collection(tests)
 saved = Collection("backup")
 saved.add_task(backup, name="now", default=True)
 saved.add_task(backup_verify, name="verify")
+saved.add_task(backup_restore, name="restore")
 namespace.add_collection(saved)
 namespace.add_collection(Collection("cloud", *CLOUD))

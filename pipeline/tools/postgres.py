@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,16 @@ _SEQUENCES = "SELECT schemaname || '.' || sequencename, coalesce(last_value, 0) 
 # The sum of a digest of each row: the same whatever the order, and without sorting.
 _CONTENTS = """
 SELECT count(*), coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)::text FROM {table} t
+"""
+
+_EMPTY = """
+DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+    EXECUTE format('DROP SCHEMA %I CASCADE', name);
+  END LOOP;
+END $$;
+CREATE SCHEMA public;
+SET client_min_messages = warning
 """
 
 
@@ -157,6 +168,15 @@ class Client:
         """Put all of a dump into an empty database, or nothing; owners and rights are left to who migrates it."""
         options = ("--single-transaction", "--no-owner", "--no-privileges", f"--dbname={database.database}")
         self._run(database, "pg_restore", *options, str(source))
+
+    def replace(self, database: Database, source: Path) -> None:
+        """Put all of a dump in the place of what is in the database, or change nothing."""
+        # The script is whole before any of it is run: a dump that breaks off must not be committed.
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=source.parent) as folder:
+            script = Path(folder) / "script.sql"
+            self._run(database, "pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(source))
+            options = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1")
+            self._run(database, "psql", *options, f"--command={_EMPTY}", f"--file={script}")
 
     def _run(self, database: Database, program: str, *arguments: str) -> None:
         argv = [str(self._folder / program), "--no-password", *arguments]

@@ -94,6 +94,23 @@ def test_a_drill_that_is_ended_leaves_nothing_for_long(
     assert drills(session) == []
 
 
+def test_a_backup_takes_the_place_of_everything_or_of_nothing(
+    session: Session, database: Database, made: Backup, tmp_path: Path
+) -> None:
+    client = postgres.Client.of(15, lambda line: None)
+    with postgres.connect(database) as connection:
+        connection.execute("CREATE TABLE later (id int); INSERT INTO later VALUES (1); DELETE FROM notes")
+    changed = postgres.contents(database)
+    cut = tmp_path / "cut.dump"
+    dump = (backup.folder_of(session, None) / made.dump).read_bytes()
+    cut.write_bytes(dump[: len(dump) // 2])
+    with pytest.raises(PipelineError, match="pg_restore failed"):
+        client.replace(database, cut)
+    assert postgres.contents(database) == changed
+    client.replace(database, backup.folder_of(session, None) / made.dump)
+    assert drill.differences(made, postgres.contents(database)) == []
+
+
 def test_of_the_older_backups_as_many_stay_as_were_asked_for(session: Session, made: Backup) -> None:
     time.sleep(1)  # names have seconds
     second, _ = backup.backup(session)

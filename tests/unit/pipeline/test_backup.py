@@ -14,6 +14,7 @@ import pytest
 from pipeline.backup import Backup, intact, known
 from pipeline.drill import age, differences, spell
 from pipeline.errors import PipelineError
+from pipeline.restore import choose
 from pipeline.tools.postgres import Contents
 from pipeline.tools.process import ended_by_term
 
@@ -92,3 +93,11 @@ def test_a_scheduler_s_sigterm_ends_a_drill_as_ctrl_c_does() -> None:
     with pytest.raises(KeyboardInterrupt), ended_by_term():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_newest_backup_is_restored_unless_one_is_named() -> None:
+    newer = replace(BACKUP, dump="local-20261122T100000Z.dump")
+    assert choose([BACKUP, newer], None, "there") == newer
+    assert choose([BACKUP, newer], BACKUP.dump, "there") == BACKUP
+    with pytest.raises(PipelineError, match="There is no backup other in there"):
+        choose([BACKUP, newer], "other", "there")
