@@ -45,7 +45,7 @@ class Network:
         config = self._config
         check_ranges(config, json.loads(run(["ip", "-json", "-4", "address"])))
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        run(["nft", "-f", "-"], input=ruleset(config) + databases.bridge_ruleset(config))
+        run(["nft", "-f", "-"], input=ruleset(config))
         bridges.make(config.bridge)
         bridges.make_private(config.vpc_bridge)
         address = f"{config.gateway}/{config.range.prefixlen}"
@@ -67,8 +67,8 @@ class Network:
             run(["ip", "route", "del", *route.split()], check=False)
         for link in (config.bridge, *bridges.private(config)):
             bridges.remove(link)
-        for table in (f"inet {config.table}", f"bridge {config.table}"):
-            run(["nft", "-f", "-"], input=f"table {table}\ndelete table {table}\n")
+        self.set_databases([])
+        run(["nft", "-f", "-"], input=f"table inet {config.table}\ndelete table inet {config.table}\n")
 
     def make_vpc(self, bridge: str) -> None:
         """Have the bridge of a VPC."""
@@ -84,8 +84,15 @@ class Network:
         run(["nft", "-f", "-"], input=private_rules(self._config, ranges))
 
     def set_databases(self, entrances: Iterable[databases.Entrance]) -> None:
-        """Say which machines are databases and who may reach them, in one transaction."""
-        run(["nft", "-f", "-"], input=databases.entrance_rules(self._config, entrances))
+        """Say which machines are databases and who may reach them, in one transaction.
+
+        Without any there is no table for bridged traffic, which not every kernel can filter.
+        """
+        if listed := list(entrances):
+            run(["nft", "-f", "-"], input=databases.ruleset(self._config, listed))
+        else:
+            for text in databases.without(self._config):
+                run(["nft", "-f", "-"], input=text, check=False)
 
     def enable_ipv6(self) -> None:
         """Make ready for droplets that have IPv6. Raises ``HostError`` when this host has none."""

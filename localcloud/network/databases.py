@@ -56,8 +56,22 @@ def routed_rules() -> list[str]:
     ]
 
 
-def bridge_ruleset(config: Config) -> str:
-    """The table for the private networks, in one transaction; its sets are kept if they are there."""
+def ruleset(config: Config, entrances: Iterable[Entrance]) -> str:
+    """One transaction that makes these the databases, and theirs the trusted sources, on both kinds of network."""
+    return _bridge_table(config) + _elements(config, list(entrances))
+
+
+def without(config: Config) -> tuple[str, str]:
+    """Two transactions, one for each kind of network, after which there is no database."""
+    table = f"bridge {config.table}"
+    return (
+        "".join(_refill(f"inet {config.table}", name, []) for name in SETS["inet"]),
+        f"table {table}\ndelete table {table}\n",
+    )
+
+
+def _bridge_table(config: Config) -> str:
+    """The table for the private networks; its sets are kept if they are there."""
     table = f"bridge {config.table}"
     chains = {
         "forward": ["oifname @databases jump database"],
@@ -77,9 +91,7 @@ def bridge_ruleset(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def entrance_rules(config: Config, entrances: Iterable[Entrance]) -> str:
-    """One transaction that makes these the databases, and theirs the trusted sources."""
-    listed = list(entrances)
+def _elements(config: Config, listed: list[Entrance]) -> str:
     public = [f"{one.database.public_address} . {source}" for one in listed for source in _public(one)]
     private = [
         f"{one.database.private_address} . {source}" for one in listed for source in collapse_addresses(one.networks)

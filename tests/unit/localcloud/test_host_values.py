@@ -13,7 +13,7 @@ from localcloud.host import cgroups, inherit
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec, unit_command
 from localcloud.network import check_ranges, connections
-from localcloud.network.databases import Entrance, Machine, entrance_rules
+from localcloud.network.databases import Entrance, Machine, ruleset, without
 from localcloud.network.rules import floating_rules
 from localcloud.storage.archives import Archive, archives
 from localcloud.storage.bases import shifted_capability
@@ -199,8 +199,8 @@ def test_file_capabilities_name_the_root_they_are_of() -> None:
 def test_trusted_sources_as_one_transaction(tmp_path: Path) -> None:
     database, web = (Machine(IPv4Address(f"198.18.0.{n}"), IPv4Address(f"10.124.0.{n}"), f"lc0v{n}") for n in (2, 3))
     networks = (IPv4Network("203.0.113.0/24"), IPv4Network("203.0.113.7"), IPv4Network("198.18.0.3"))
-    said = entrance_rules(config(tmp_path, LOCALCLOUD_BRIDGE="own"), [Entrance(database, (web,), networks)])
-    added = [line.removeprefix("add element ") for line in said.splitlines() if line.startswith("add")]
+    said = ruleset(config(tmp_path, LOCALCLOUD_BRIDGE="own"), [Entrance(database, (web,), networks)])
+    added = [line.removeprefix("add element ") for line in said.splitlines() if line.startswith("add element")]
     assert added == [
         "inet localcloud_own databases { 198.18.0.2 }",
         "inet localcloud_own trusted { 198.18.0.2 . 198.18.0.3/32, 198.18.0.2 . 203.0.113.0/24 }",
@@ -209,4 +209,4 @@ def test_trusted_sources_as_one_transaction(tmp_path: Path) -> None:
         'bridge localcloud_own members { "lc0v3" . 10.124.0.2 }',
     ]
     assert said.count("flush set") == 5
-    assert "add" not in entrance_rules(config(tmp_path, LOCALCLOUD_BRIDGE="own"), [])
+    assert "add element" not in "".join(without(config(tmp_path, LOCALCLOUD_BRIDGE="own")))
