@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
+
 ROOT = Path(__file__).parents[2]
 
 # What a user's shell would not have, and what must not leak into the clone from the run that tests it.
@@ -79,6 +81,22 @@ class Checkout:
         """The cloud's address and the headers for it."""
         exports = dict(line.removeprefix("export ").split("=", 1) for line in self.invoke("cloud.env").splitlines())
         return exports["DIGITALOCEAN_API_URL"], {"Authorization": f"Bearer {exports['DIGITALOCEAN_TOKEN']}"}
+
+    def cluster(self, path: str = "", method: str = "GET", **options: Any) -> dict[str, Any]:
+        """What the API says of the environment's database cluster; its own record without a path."""
+        endpoint, headers = self.api()
+        found = requests.get(f"{endpoint}/v2/databases", headers=headers, timeout=30).json()["databases"]
+        record: dict[str, Any] = next(each for each in found if each["name"] == "slipway-local")
+        if not path:
+            return record
+        url = f"{endpoint}/v2/databases/{record['id']}{path}"
+        answer = requests.request(method, url, headers=headers, timeout=60, **options)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def databases(self) -> list[str]:
+        """The names of the databases in the cluster."""
+        return [each["name"] for each in self.cluster("/dbs")["dbs"]]
 
     @property
     def reference(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,30 +76,14 @@ def another_version(checkout: Checkout, folder: str) -> Iterator[None]:
 @contextmanager
 def nothing_changes(checkout: Checkout) -> Iterator[None]:
     """A release that fails: status, reference file and the cluster's databases are as before."""
-    before = checkout.status(), checkout.reference, databases(checkout)
+    before = checkout.status(), checkout.reference, checkout.databases()
     yield
-    assert (checkout.status(), checkout.reference, databases(checkout)) == before
-
-
-def databases(checkout: Checkout) -> list[str]:
-    """The names of the databases in the cluster."""
-    return [each["name"] for each in of_cluster(checkout, "/dbs")["dbs"]]
+    assert (checkout.status(), checkout.reference, checkout.databases()) == before
 
 
 def users(checkout: Checkout) -> set[str]:
     """The names of the app's users in the cluster."""
-    return {each["name"] for each in of_cluster(checkout, "/users")["users"]} - {"doadmin"}
-
-
-def of_cluster(checkout: Checkout, path: str, method: str = "GET", **options: Any) -> Mapping[str, Any]:
-    """What the API says of the environment's cluster."""
-    endpoint, headers = checkout.api()
-    found = requests.get(f"{endpoint}/v2/databases", headers=headers, timeout=30).json()["databases"]
-    cluster = next(each["id"] for each in found if each["name"] == "slipway-local")
-    url = f"{endpoint}/v2/databases/{cluster}{path}"
-    answer = requests.request(method, url, headers=headers, timeout=60, **options)
-    assert answer.ok, answer.text
-    return {"cluster": cluster, **answer.json()}
+    return {each["name"] for each in checkout.cluster("/users")["users"]} - {"doadmin"}
 
 
 def test_the_first_release_brings_up_the_database(checkout: Checkout, watched: Prober, base: str) -> None:
@@ -119,7 +103,7 @@ def test_deploying_what_is_live_again_takes_seconds(checkout: Checkout, watched:
 def test_the_state_is_encrypted_and_its_key_can_be_changed(checkout: Checkout, watched: Prober) -> None:
     work = checkout.folder / ".slipway" / "local"
     states = [work / "terraform" / "terraform.tfstate", work / "database" / "terraform.tfstate"]
-    password = next(user["password"] for user in of_cluster(checkout, "/users")["users"] if user["name"] == "app_1")
+    password = next(user["password"] for user in checkout.cluster("/users")["users"] if user["name"] == "app_1")
     before = (work / "state.key").read_text()
     checkout.invoke("rotate", "state")
     for state in states:
@@ -149,7 +133,7 @@ def test_a_migration_that_expands_is_done_before_any_traffic(checkout: Checkout,
         checkout.invoke("build", "deploy", "--version", "expanding", "--commit")
     live(checkout, "expanding", 2)
     assert {note["author"] for note in notes(checkout)} == {"somebody"}
-    assert "app_rehearsal" not in databases(checkout)
+    assert "app_rehearsal" not in checkout.databases()
 
 
 def test_a_rollback_needs_no_way_down(checkout: Checkout, watched: Prober, base: str) -> None:
@@ -195,7 +179,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_made(checkout: C
 
 
 def test_a_password_that_was_changed_elsewhere_is_put_right_by_a_rotation(checkout: Checkout, watched: Prober) -> None:
-    of_cluster(checkout, "/users/app_1/reset_auth", "POST", json={})
+    checkout.cluster("/users/app_1/reset_auth", "POST", json={})
     checkout.invoke("rotate", "database", "--commit")
     now = live(checkout, "expanding", 2)
     assert (now["database"]["user"], users(checkout)) == ("app_2", {"app_1", "app_2"})
@@ -227,7 +211,7 @@ def test_no_request_was_lost_so_far(watched: Prober) -> None:
 def test_while_the_database_is_away_nothing_is_released_and_all_recovers(checkout: Checkout) -> None:
     now, reference = checkout.status(), checkout.reference
     endpoint, headers = checkout.api()
-    cluster = of_cluster(checkout, "")["cluster"]
+    cluster = checkout.cluster()["id"]
     faults = f"{endpoint}/_localcloud/faults"
     fault = {"kind": "network", "effect": "lost", "database_id": cluster}
     requests.post(faults, json=fault, headers=headers, timeout=10).raise_for_status()
@@ -244,11 +228,3 @@ def test_while_the_database_is_away_nothing_is_released_and_all_recovers(checkou
     until(lambda: requests.get(f"{now['url']}health/ready", timeout=30).status_code == 200)
     assert checkout.status() == now
     assert NOTE in [note["body"] for note in notes(checkout)]
-
-
-def test_the_app_goes_and_its_data_stays_until_it_is_asked_for(checkout: Checkout) -> None:
-    checkout.invoke("destroy", "--yes")
-    assert checkout.status()["database"]["status"] == "online"
-    assert "app" in databases(checkout)
-    checkout.invoke("destroy", "--yes", "--with-database", "--no-backup")
-    assert checkout.status()["database"] is None
