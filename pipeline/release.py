@@ -100,13 +100,21 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
     """
     with runs.alone(session, "destroy"):
         if with_database and backup_first:
-            backup.backup(session)
+            _back_up(session)
         narrator = Narrator(session.progress)
         with environment(session.host_keys(Reference())):
             session.terraform.destroy(_var_file(session, Reference()), narrator)
         reference.write(session.settings.reference_path, Reference())
         if with_database:
             database.destroy(session)
+
+
+def _back_up(session: Session) -> None:
+    try:
+        backup.backup(session)
+    except PipelineError as error:
+        message = f"Nothing was removed, because there is no backup: {error.message}"
+        raise PipelineError(message, f"{error.hint}\n--no-backup removes the data without one.".strip()) from error
 
 
 def compose(

@@ -21,8 +21,8 @@ def test_the_data_does_not_go_with_the_app(checkout: Checkout) -> None:
 
 
 def test_the_data_goes_when_it_is_asked_for(checkout: Checkout) -> None:
-    message = checkout.refused("destroy", "--yes", "--with-database")
-    assert "back" in message, "without a live droplet there is no way to a backup, and nothing may go without one"
+    # Without a live droplet there is no way to a backup, and nothing may go without one.
+    assert "Nothing was removed, because there is no backup" in checkout.refused("destroy", "--yes", "--with-database")
     assert checkout.status()["database"]["status"] == "online"
     checkout.invoke("destroy", "--yes", "--with-database", "--no-backup")
     assert checkout.status()["database"] is None
