@@ -15,6 +15,8 @@ from pipeline.tools.digitalocean import Cluster
 
 DATABASE = "app"
 _PROTECTED = ("digitalocean_database_cluster.app", "digitalocean_database_db.app")
+_GONE_WITH_IT = ("digitalocean_database_firewall.app", "digitalocean_database_db.app")
+"""What the provider takes for an error, and not for gone, when its cluster was removed by somebody else."""
 _PATIENCE = 600
 """Seconds that a cluster which is being resized, moved or restarted is waited for."""
 
@@ -89,6 +91,8 @@ def source_name(source: tuple[str, str]) -> str:
 def destroy(session: Session) -> None:
     """Remove the cluster with all that is in it. Whoever calls this has asked, and has made a backup."""
     with session.progress.step(f"remove the database {session.settings.cluster}"):
+        if session.api.cluster(session.settings.cluster) is None:
+            session.database.forget(_GONE_WITH_IT)
         session.database.unprotect(_PROTECTED)
         session.database.destroy(None, Narrator(session.progress))
     _stamp(session).unlink(missing_ok=True)

@@ -106,6 +106,19 @@ class Terraform:
         """Remove everything that the state knows of."""
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True, destroy=True)
 
+    def forget(self, resources: Iterable[str]) -> None:
+        """Take resources out of the state that are gone from the world, where the provider cannot find that out."""
+        known = self._plain("state list").split()
+        if gone := [name for name in resources if name in known]:
+            self._plain("state rm", *gone)
+
+    def _plain(self, command: str, *arguments: str) -> str:
+        with process_environment(self.environment):
+            status, out, err = self._terraform().cmd(command, *arguments)
+        if status != 0:
+            raise self._failed(command, str(err))
+        return str(out)
+
     def unprotect(self, resources: Iterable[str]) -> None:
         """Lift `prevent_destroy` of resources (type.name) in the working copy, until the next `init`."""
         blocks = []
