@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.tools import checks, host
 from pipeline.tools.process import show
-from pipeline.tools.toolchain import Toolchain
+from pipeline.tools.toolchain import VAULT_TOOLS, Toolchain
 
 Suite = Callable[[Path, Toolchain, Progress], None]
 
@@ -29,11 +29,13 @@ def _app(root: Path, toolchain: Toolchain, progress: Progress) -> None:
     show([str(toolchain.go()), "test", "./..."], cwd=root / "app", env=toolchain.environment("go"), say=progress.relay)
 
 
-def _pytest(folder: str, *, as_root: bool = False, packages: Sequence[str] = ()) -> Suite:
+def _pytest(folder: str, *, as_root: bool = False, packages: Sequence[str] = (), tools: Sequence[str] = ()) -> Suite:
     def run(root: Path, toolchain: Toolchain, progress: Progress) -> None:
         host.ensure_packages(packages, progress.detail)
+        toolchain.ensure(tools, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
-        show([*become, sys.executable, "-m", "pytest", str(root / "tests" / folder)], cwd=root, say=progress.relay)
+        tests = [*become, sys.executable, "-m", "pytest", str(root / "tests" / folder)]
+        show(tests, cwd=root, env={"SLIPWAY_CACHE": str(toolchain.cache)}, say=progress.relay)
 
     return run
 
@@ -45,7 +47,7 @@ SUITES: dict[str, Suite] = {
     "fuzz": _pytest("fuzz"),
     "machines": _pytest("machines", as_root=True),
     "contract": _pytest("contract", as_root=True, packages=["openssh-client"]),
-    "data": _pytest("data", as_root=True),
+    "data": _pytest("data", as_root=True, tools=VAULT_TOOLS),
     "e2e": _pytest("e2e"),
 }
 

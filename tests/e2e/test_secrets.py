@@ -116,6 +116,15 @@ def test_the_checkout_holds_the_keys_for_their_owner_alone(checkout: Checkout, s
     assert {trace.secret for trace in traces} == {"deploy key", "state key"}, "the search finds nothing"
 
 
+def test_nothing_secret_is_in_git_the_ledger_included(checkout: Checkout, secrets: Secrets) -> None:
+    command = ["git", "cat-file", "--batch", "--batch-all-objects", "--buffer"]
+    objects = subprocess.run(command, cwd=checkout.folder, capture_output=True, check=True).stdout.decode(
+        errors="replace"
+    )
+    assert "APP_MESSAGE" in objects, "the search finds nothing"
+    assert secrets.names_in(objects) == set()
+
+
 def test_the_reference_file_tells_whether_a_secret_changed_and_not_what_it_is(
     checkout: Checkout, secrets: Secrets
 ) -> None:
