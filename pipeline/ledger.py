@@ -42,10 +42,12 @@ class Run:
     def begin(cls, folder: Path, facts: Mapping[str, Any]) -> Run:
         """Begin a new file in a folder; raises OSError when that is not possible."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run = cls(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.jsonl")
-        os.close(os.open(run.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        run._append({"event": "begins", "at": now(), "run": run.id, **facts})
-        return run
+        id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        # Nobody finds it before it says whose it is.
+        coming = cls(folder / f"{id}.new")
+        os.close(os.open(coming.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        coming._append({"event": "begins", "at": now(), "run": id, **facts})
+        return cls(coming.path.rename(folder / f"{id}.jsonl"))
 
     @property
     def id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.progress import Progress
 from pipeline.tools.terraform import Event
 
+MOVE = "move the floating IP"
 _STEPS = {
     ("digitalocean_floating_ip", "create"): "reserve the floating IP",
     ("digitalocean_database_cluster", "create"): "create the database cluster",
@@ -15,7 +16,7 @@ _STEPS = {
     ("terraform_data.migration", "create"): "migrate the schema for {key}",
     ("digitalocean_droplet", "create"): "create the droplet of {key}",
     ("terraform_data.gate", "create"): "verify {key} before any traffic",
-    ("digitalocean_floating_ip_assignment", "create"): "move the floating IP",
+    ("digitalocean_floating_ip_assignment", "create"): MOVE,
     ("terraform_data.confirmation", "create"): "confirm through the floating IP",
     ("digitalocean_droplet", "delete"): "remove the droplet of {key}",
     ("digitalocean_floating_ip", "delete"): "give the floating IP back",

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from pipeline.narrator import MOVE
 from pipeline.record import Record, Step
 from pipeline.report import change, spelled
 
@@ -164,7 +165,7 @@ def _latencies() -> str:
 def _moving(found: Record, axis: _Axis) -> str:
     """The moments in which the address moved."""
     said = ""
-    for step in (step for step in found.steps if step.title == "move the floating IP"):
+    for step in (step for step in found.steps if step.title == MOVE):
         start, stop = axis.x(step.start), axis.x(step.start + step.seconds)
         said += f'<rect class="move" x="{start:.1f}" y="0" width="{max(stop - start, 3):.1f}" height="{GRAPH}"/>'
         said += f'<text class="tick" x="{start - 6:.1f}" y="14" text-anchor="end">the address moves</text>'

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from pipeline import statekey
+from pipeline import runs, statekey
 from pipeline.errors import PipelineError
 from pipeline.keys import write_private
-from pipeline.lock import only_one
 from pipeline.session import Session
 from pipeline.statekey import StateKey
 from pipeline.tools.encryption import Encryption
@@ -22,7 +21,7 @@ def rotate_state(session: Session) -> str:
     if not session.settings.project.encrypt_state:
         raise PipelineError('The state is plain: [state] encryption is "off" in slipway.toml.')
     session.refuse_an_engine_that_cannot_encrypt()
-    with only_one(session.settings.work, "rotate state"):
+    with runs.alone(session, "rotate state"):
         key = StateKey(session.settings.work, session.environ)
         if key.given:
             return _to_the_given(session, key, key.given)

@@ -13,6 +13,7 @@ from pipeline import cutover, reference
 from pipeline.config import CutoverSettings
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
+from pipeline.narrator import MOVE
 from pipeline.prober import Prober, Sample
 from pipeline.reference import Reference, Release
 from pipeline.session import Session
@@ -38,11 +39,26 @@ class Unfit(PipelineError):
 
 
 class Watch:
-    """The public address while a release takes over. Without a prober there was nothing live that could be asked."""
+    """The public address while a release takes over. Without a prober there was nothing live that could be asked.
+
+    It listens to the run's progress: what was lost before the address moved was not lost by the release.
+    """
 
     def __init__(self, prober: Prober | None, address: str) -> None:
         self._prober = prober
         self._address = address
+        self._moved: float | None = None
+
+    def began(self, title: str) -> None:
+        """Note when the address began to move."""
+        if title == MOVE and self._prober and self._moved is None:
+            self._moved = self._prober.elapsed
+
+    def ended(self, title: str, seconds: float, *, ok: bool) -> None:
+        """Nothing to do."""
+
+    def warned(self, text: str) -> None:
+        """Nothing to do."""
 
     @property
     def is_at_work(self) -> bool:
@@ -55,8 +71,9 @@ class Watch:
         return self._prober.samples if self._prober else []
 
     def judge(self, release: Release, limits: CutoverSettings) -> None:
-        """Raise Unfit when the cutover cost more than is allowed."""
-        if said := cutover.exceeded(limits, cutover.figures(self.samples)):
+        """Raise Unfit when the cutover cost more than is allowed; where nothing moved it cost nothing."""
+        since = [sample for sample in self.samples if self._moved is not None and sample.at >= self._moved]
+        if said := cutover.exceeded(limits, cutover.figures(since)):
             raise Unfit(release, f"while it took over {said}")
 
     def soak(self, release: Release, seconds: float, restarts: Callable[[], int]) -> None:
@@ -108,12 +125,21 @@ def over(session: Session, run: Run, outputs: Mapping[str, Any], target: Referen
         return
     prober = Prober(address, before)
     try:
-        with prober:
-            yield Watch(prober, address)
+        with prober, _listening(session, Watch(prober, address)) as watched:
+            yield watched
     finally:
         run.write("cutover", **cutover.told(prober.samples, prober.began_at))
         if len(cutover.figures(prober.samples).answers) > 1:
             session.progress.say(f"  ✓ {cutover.sentence(cutover.figures(prober.samples))}")
+
+
+@contextmanager
+def _listening(session: Session, watched: Watch) -> Iterator[Watch]:
+    session.progress.listeners.append(watched)
+    try:
+        yield watched
+    finally:
+        session.progress.listeners.remove(watched)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Cloud, Project, choose_cloud, choose_environment
+from pipeline.config import Cloud, CutoverSettings, Project, choose_cloud, choose_environment
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).parents[3]
@@ -71,6 +71,11 @@ def test_the_database_is_what_the_file_says_and_may_be_left_out(tmp_path: Path) 
         ("[database]\nversion = '15'\nsize = 's'\nnodes = 1\nmigration_timeout = 0", "no valid database.migration_t"),
         ("[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = ['home']", "trusted_sources: home"),
         ("[state]\nencryption = 'maybe'", "no valid state.encryption"),
+        ("[cutover]\nmax_lost = -1", "no valid cutover.max_lost"),
+        ("[cutover]\nmax_lost = true", "no valid cutover.max_lost"),
+        ("[cutover]\nmax_gap = 500", "500 is not a duration"),
+        ("[cutover]\nsoak = 'long'", "'long' is not a duration"),
+        ("[ledger]\nremote = '--upload-pack=x'", "no valid ledger.remote"),
     ],
 )
 def test_a_wrong_setting_of_the_database_or_the_state_is_named(tmp_path: Path, text: str, says: str) -> None:
@@ -125,3 +130,13 @@ def test_others_need_a_token() -> None:
         "DIGITALOCEAN_TOKEN": "x",
         "DIGITALOCEAN_ACCESS_TOKEN": "x",
     }
+
+
+def test_limits_of_the_file_hold_unless_a_command_gives_others(tmp_path: Path) -> None:
+    (tmp_path / "slipway.toml").write_text(WHOLE + "[cutover]\nmax_lost = 0\nmax_gap = '500ms'\nsoak = '1m'")
+    limits = Project.load(tmp_path).cutover
+    assert (limits.max_lost, limits.max_gap, limits.soak) == (0, 500, 60)
+    other = limits.but({"max_lost": 3, "soak": "2s"})
+    assert (other.max_lost, other.max_gap, other.soak) == (3, 500, 2)
+    (tmp_path / "slipway.toml").write_text(WHOLE)
+    assert Project.load(tmp_path).cutover == CutoverSettings()

@@ -71,11 +71,26 @@ def test_a_release_whose_app_restarts_is_unfit() -> None:
 
 def test_a_release_that_loses_requests_is_unfit() -> None:
     with live() as (server, release, watched):
+        watched.began("move the floating IP")
         server.status = 500
         with pytest.raises(Unfit, match=r"\d+ of \d+ requests were lost"):
             watched.soak(release, 30, lambda: 0)
         with pytest.raises(Unfit, match="while it took over"):
             watched.judge(release, CutoverSettings(max_lost=0))
+
+
+def test_what_was_lost_before_the_address_moved_is_not_held_against_a_release_that_mends_it() -> None:
+    strict = CutoverSettings(max_lost=0, max_gap=500)
+    with live() as (server, release, watched):
+        server.status = 500
+        time.sleep(0.7)
+        watched.judge(release, strict)
+        server.status = 200
+        time.sleep(0.3)
+        watched.began("move the floating IP")
+        time.sleep(0.5)
+        watched.judge(release, strict)
+        watched.soak(release, 1, lambda: 0)
 
 
 def test_where_nothing_was_live_there_is_nothing_to_judge() -> None:
