@@ -126,6 +126,8 @@ def build(c: Context, version: str | None = None, environment: str | None = None
     no_standby="retire the release before at once",
     keep_failed="leave the droplet of a release that fails, to look at",
     commit="commit the reference file",
+    plan="only say what would be done",
+    json="with --plan: as JSON",
     **LIMITS_HELP,
 )
 def deploy(
@@ -142,12 +144,18 @@ def deploy(
     max_gap: str | None = None,
     soak: str | None = None,
     force: str = "",
+    plan: bool = False,
+    json: bool = False,
 ) -> None:
     """Make a version live, or the world what git says: create, verify, move the address, confirm, retire."""
     session = Session(ROOT, os.environ, environment)
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
     limits = _limits(session, max_lost, max_gap, soak)
     how = How(standby=not no_standby, keep_failed=keep_failed, commit=commit, limits=limits, force=force)
+    if plan:
+        planned = releasing.plan(session, asked, how, config=_config(set or []), size=size)
+        _show(_json(planned.as_json()) if json else f"This would {planned.sentence}.")
+        return
     releasing.deploy(session, asked, how, config=_config(set or []), size=size)
     _say_live(session)
 

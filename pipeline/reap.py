@@ -5,12 +5,13 @@ What is judged is a value, `Facts`; the decisions are functions of it. Whatever 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline import bake_run, drill, image, retention
+from pipeline import bake_run, drill, image, reference, retention, runs
 from pipeline.bake_run import BUILD, RUN
 from pipeline.cost import dollars, image_price
 from pipeline.errors import PipelineError
@@ -53,8 +54,9 @@ class Facts:
     """All that is to be known. ``addressed`` are the droplets behind floating IPs, ``alive`` and ``ended`` the ids of
     this checkout's bakes, ``dead_locks`` the keys that were held by processes of this machine which are no more.
 
-    ``in_state`` are the ids of the droplets in the environment's state, and ``named`` the images in git's reference
-    files; each is None where it cannot be told, and then nothing of that kind is judged.
+    ``in_state`` are the ids of the droplets in the environment's state by release, and ``named`` the images in git's
+    reference files; each is None where it cannot be told, and then nothing of that kind is judged. ``wanted`` are the
+    releases that the reference file gives droplets.
     """
 
     now: datetime
@@ -71,7 +73,8 @@ class Facts:
     alive: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
     dead_locks: frozenset[int] = frozenset()
-    in_state: frozenset[int] | None = None
+    in_state: Mapping[str, int] | None = None
+    wanted: frozenset[str] = frozenset()
     named: frozenset[str] | None = None
 
     def old(self, created_at: str, age: timedelta | None = None) -> bool:
@@ -131,10 +134,14 @@ def _builds(facts: Facts) -> Iterator[Left]:
 
 
 def _candidates(facts: Facts) -> Iterator[Left]:
-    tag = f"slipway-environment:{facts.environment}"
+    if facts.in_state is None:
+        return
+    # A droplet that the reference file wants is known, unless the state has another one for it.
+    wanted = {f"app-{facts.environment}-{key}" for key in facts.wanted - facts.in_state.keys()}
+    known = {*facts.in_state.values(), *facts.addressed}
     for each in facts.droplets:
-        known = facts.in_state is None or each.id in facts.in_state or each.id in facts.addressed
-        if tag in each.tags and not known and facts.old(each.created_at):
+        ours = f"slipway-environment:{facts.environment}" in each.tags
+        if ours and each.id not in known and each.name not in wanted and facts.old(each.created_at):
             yield _droplet(each, f"a droplet of {facts.environment} that is in no state")
 
 
@@ -215,7 +222,7 @@ def _image(each: Image, why: str) -> Left:
 
 def reap(session: Session, *, apply: bool, older_than: timedelta | None = None) -> Reaped:
     """Find what no release needs, and with ``apply`` remove it."""
-    with only_one(session.settings.work, "reap"):
+    with _alone(session, "reap", apply=apply):
         facts, notes = gather(session, older_than)
         reaped = Reaped(apply, find(facts), notes)
         if apply:
@@ -228,7 +235,7 @@ def prune(session: Session, *, keep: int | None, apply: bool) -> Reaped:
     """Find the images of old versions, and with ``apply`` remove them. Raises PipelineError in a shallow clone."""
     project = session.settings.project
     keep = project.keep_images if keep is None else keep
-    with only_one(session.settings.work, "prune"):
+    with _alone(session, "prune", apply=apply):
         facts = Facts(
             now=datetime.now(UTC),
             environment=session.settings.environment,
@@ -239,6 +246,11 @@ def prune(session: Session, *, keep: int | None, apply: bool) -> Reaped:
         )
         found = list(beyond(facts))
         return Reaped(apply, remove(session, found) if apply else found, [])
+
+
+def _alone(session: Session, what: str, *, apply: bool) -> AbstractContextManager[object]:
+    """What is under way must not be taken for left over; what is removed is written down."""
+    return runs.alone(session, what) if apply else only_one(session.settings.work, what)
 
 
 def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts, list[str]]:
@@ -257,7 +269,7 @@ def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts
         notes.append(f"volumes were not looked at: {error.message}")
     in_state = None
     if session.roots[0].has_state:
-        in_state = frozenset(each["id"] for each in (session.outputs().get("droplets") or {}).values())
+        in_state = {key: int(each["id"]) for key, each in (session.outputs().get("droplets") or {}).items()}
     else:
         notes.append(f"droplets of {settings.environment} were not looked at: its state is not here")
     keys, bake = api.keys(), timedelta(seconds=project.bake_deadline)
@@ -278,6 +290,7 @@ def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts
         alive=frozenset(run.id for run in alive),
         ended=frozenset(run.id for run in ended),
         in_state=in_state,
+        wanted=frozenset(reference.read(settings.reference_path).running),
         named=named,
     )
     return facts, notes

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline import backup, database, evidence, image, lease, manifest, reference, runs, secrets, watch
+from pipeline import plan as planning
 from pipeline.config import OURS, CutoverSettings
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
+from pipeline.lock import only_one
 from pipeline.narrator import Narrator
+from pipeline.plan import Plan, Refused
 from pipeline.reference import Reference, Release, check_template, template_digest
 from pipeline.remote_lock import LockLost
 from pipeline.session import Session
@@ -60,6 +65,36 @@ def deploy(
             return _release(session, run, current, release, how)
         target = current if how.standby else replace(current, standby=None)
         return _make_it_so(session, run, current, target, how)
+
+
+def plan(
+    session: Session,
+    version: str | None,
+    how: How = How(),
+    *,
+    config: Mapping[str, str] | None = None,
+    size: str | None = None,
+) -> Plan:
+    """What `deploy` would do. Nothing is changed; raises Refused when it must not be done."""
+    with only_one(session.settings.work, "deploy --plan"):
+        settings = session.settings
+        current = reference.read(settings.reference_path)
+        target = current if how.standby else replace(current, standby=None)
+        if version or config or size:
+            release = compose(session, current, version, config, size)
+            reference.refuse_rejected(current, release, how.force)
+            target = current.deploying(release, standby=how.standby)
+        if settings.project.database and session.api.cluster(settings.cluster) is None:
+            return Plan(f"make the database cluster {settings.cluster}; the rest can be planned when it is there")
+        target, before = _check_images(session, target), session.outputs()
+        variables = _variables(session, before, target, {})
+        confirmed = Reference.from_state(before.get("reference"))
+        with (
+            environment({**session.host_keys(target), **variables}),
+            _planned(session, target, confirmed) as (planned, _),
+        ):
+            planned.refuse()
+            return planned
 
 
 def rotate_database(session: Session, how: How = How()) -> Reference:
@@ -216,26 +251,19 @@ def _make_it_so(
 ) -> Reference:
     target = _check_images(session, target)
     before = session.outputs()
-    made = {key: target.releases[key] for key in target.running if key not in (before.get("droplets") or {})}
-    for release in made.values():
-        check_template(session.settings.project.root, release)
-    lease.refuse_lost(made, passwords or {})
-    variables = {
-        "TF_VAR_secrets": json.dumps(_values(session, made)),
-        "TF_VAR_database_passwords": json.dumps({user: each.reveal() for user, each in (passwords or {}).items()}),
-    }
+    variables = _variables(session, before, target, passwords or {})
     confirmed = Reference.from_state(before.get("reference"))
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run.write("target", release=target.live)
     with watch.over(session, run, before, target) as watched:
         try:
             trial = _with_a_way_back(session, confirmed, target, how)
-            _apply(session, trial, folder, variables)
+            _apply(session, trial, confirmed, folder, variables)
             _look_after(session, watched, target, how)
             if trial != target:
-                _apply(session, target, folder, variables)
-        except LockLost:
-            raise  # the world is somebody else's by now
+                _apply(session, target, trial, folder, variables)
+        except (LockLost, Refused):
+            raise  # the world is somebody else's by now, or as it was
         except Unfit as error:
             folder = _keep_evidence(session, run, target, error)
             _go_back(session, run, confirmed, folder)
@@ -251,6 +279,23 @@ def _make_it_so(
         reference.write(session.settings.reference_path, target)
     _record(session, f"Release {target.live} to {session.settings.environment}", commit=how.commit)
     return target
+
+
+def _variables(
+    session: Session, before: Mapping[str, Any], target: Reference, passwords: Mapping[str, secrets.Secret]
+) -> dict[str, str]:
+    """The secrets of the droplets that are to be made, as Terraform's variables.
+
+    Raises PipelineError for a droplet that would not be what its release says.
+    """
+    made = {key: target.releases[key] for key in target.running if key not in (before.get("droplets") or {})}
+    for release in made.values():
+        check_template(session.settings.project.root, release)
+    lease.refuse_lost(made, passwords)
+    return {
+        "TF_VAR_secrets": json.dumps(_values(session, made)),
+        "TF_VAR_database_passwords": json.dumps({user: each.reveal() for user, each in passwords.items()}),
+    }
 
 
 def _limits(session: Session, how: How) -> CutoverSettings:
@@ -335,15 +380,41 @@ def _values(session: Session, made: Mapping[str, Release]) -> dict[str, dict[str
     return {key: {name: found[name].reveal() for name in release.secrets} for key, release in made.items()}
 
 
-def _apply(session: Session, target: Reference, evidence: Path, variables: Mapping[str, str] | None = None) -> None:
-    with environment({**session.host_keys(target), **(variables or {}), "SLIPWAY_EVIDENCE": str(evidence)}):
-        session.terraform.apply(_var_file(session, target), Narrator(session.progress))
+def _apply(
+    session: Session,
+    target: Reference,
+    confirmed: Reference,
+    evidence: Path,
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    """Plan, say it, and do just that. Raises Refused before anything is done that must not be."""
+    with (
+        environment({**session.host_keys(target), **(variables or {}), "SLIPWAY_EVIDENCE": str(evidence)}),
+        _planned(session, target, confirmed) as (plan, file),
+    ):
+        plan.refuse()
+        if plan.needed:
+            session.progress.say(f"  · plan: {plan.sentence}")
+            session.terraform.apply_plan(file, Narrator(session.progress))
+
+
+@contextmanager
+def _planned(session: Session, target: Reference, confirmed: Reference) -> Iterator[tuple[Plan, Path]]:
+    """What Terraform would do to get to a reference, and the file of it, which goes with the context."""
+    file = session.settings.work / "plan"
+    try:
+        data = session.terraform.plan(_var_file(session, target), file)
+        address = planning.address(data or {})
+        carrying = session.api.floating_ip_target(address) if address else None
+        yield planning.read(data, target, confirmed=confirmed, carrying=carrying), file
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _go_back(session: Session, run: Run, confirmed: Reference, evidence: Path) -> None:
     session.progress.warn("the release failed: going back to what was confirmed before")
     try:
-        _apply(session, confirmed, evidence)
+        _apply(session, confirmed, confirmed, evidence)
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())

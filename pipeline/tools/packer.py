@@ -55,7 +55,8 @@ class Packer:
                 try:
                     client = PackerClient(str(template), log=log)
                     with _Guard(place / "pid", trouble, every) as guard:
-                        status = client.run("build", *arguments).wait()
+                        with client.run("build", *arguments) as process:
+                            status = process.wait()
                         if status != 0:
                             guard.end()  # of a Packer that was killed its plugins may be left
                 except OSError as error:

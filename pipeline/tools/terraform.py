@@ -18,6 +18,9 @@ from pipeline.tools.process import environment as process_environment
 Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
 
+_CHANGES = 2
+"""The exit status of `plan -detailed-exitcode` when there is something to do."""
+
 
 class UnreadableState(PipelineError):
     """A state that the key at hand does not open."""
@@ -102,6 +105,21 @@ class Terraform:
         """Make the world what a file of variables says, if there is one beside those of the environment."""
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True)
 
+    def plan(self, var_file: Path | None, file: Path) -> dict[str, Any] | None:
+        """Write to a file what `apply` would do, and return it as data; None when there is nothing to do.
+
+        The data is that of `show -json`: https://opentofu.org/docs/internals/json-format/
+        """
+        flags = {**_variables(var_file), "out": str(file), "detailed_exitcode": True}
+        if self._stream("plan", lambda event: None, **flags) == 0:
+            return None
+        plan: dict[str, Any] = json.loads(self._checked("show", str(file), json=True))
+        return plan
+
+    def apply_plan(self, file: Path, on_event: Callable[[Event], None]) -> None:
+        """Do what `plan` wrote to a file, and nothing else."""
+        self._stream("apply", on_event, str(file))
+
     def destroy(self, var_file: Path | None, on_event: Callable[[Event], None]) -> None:
         """Remove everything that the state knows of."""
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True, destroy=True)
@@ -150,16 +168,17 @@ class Terraform:
             )
         return PipelineError(f"`{self._binary.name} {command}` failed.", output.strip()[-2000:])
 
-    def _checked(self, command: str, **flags: object) -> str:
+    def _checked(self, command: str, *arguments: str, **flags: object) -> str:
         with process_environment(self.environment):
-            status, out, err = self._terraform().cmd(command, **_options(flags))
+            status, out, err = self._terraform().cmd(command, *arguments, **_options(flags))
         if status != 0:
             raise self._failed(command, str(err))
         return str(out)
 
-    def _stream(self, command: str, on_event: Callable[[Event], None], **flags: object) -> None:
+    def _stream(self, command: str, on_event: Callable[[Event], None], *arguments: str, **flags: object) -> int:
         """Run a command that reports as it goes; python-terraform words it, but waits for the end to hand it over."""
-        argv = self._terraform().generate_cmd_string(command, **_options({**flags, "json": True, "input": False}))
+        options = _options({**flags, "json": True, "input": False})
+        argv = self._terraform().generate_cmd_string(command, *arguments, **options)
         errors: list[Event] = []
 
         def on_line(line: str) -> None:
@@ -169,11 +188,12 @@ class Terraform:
             on_event(event)
 
         status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
-        if status != 0:
+        if status != 0 and not (status == _CHANGES and flags.get("detailed_exitcode")):
             said = last_words + "".join(str((error.get("diagnostic") or {}).get("detail", "")) for error in errors)
             if any(words in said for words in UNREADABLE):
                 raise self._failed(command, said)
             raise PipelineError(*_explain(errors, last_words, self._binary.name))
+        return status
 
     def _terraform(self) -> Any:
         import python_terraform

@@ -90,6 +90,34 @@ def test_the_same_inputs_are_not_baked_again(checkout: Checkout, first: str) -> 
     assert {path: path.stat().st_mtime_ns for path in log.iterdir()} == before
 
 
+def test_a_plan_is_said_and_nothing_is_done(checkout: Checkout, first: str, watched: Prober) -> None:
+    before, reference = checkout.status(), checkout.reference
+    assert checkout.invoke("deploy", "--plan").strip() == "This would change nothing."
+    planned = json.loads(checkout.invoke("deploy", "--plan", "--json", "--set", "APP_MESSAGE=planned", "--no-standby"))
+    created, moved, destroyed = planned["sentence"].split(", ")
+    assert created == f"create 1 droplet of {before['live']['image']}"
+    assert moved.startswith(f"move {before['floating_ip']} to v1-") and destroyed == f"destroy 1 droplet of {first}"
+    assert planned["refused"] == []
+    assert (checkout.status(), checkout.reference) == (before, reference)
+
+
+def test_a_plan_that_would_hurt_is_refused(checkout: Checkout, first: str, watched: Prober) -> None:
+    address = checkout.status()["floating_ip"]
+    public = 'resource "digitalocean_floating_ip" "public" {\n  region = '
+    with a_bad_change(checkout, "terraform/main.tf", f"{public}var.region", f'{public}"ams3"'):
+        message = checkout.refused("deploy")
+        assert f"The plan is refused: it would replace the floating IP {address}." in message
+        assert "Nothing was changed." in message
+    name = "terraform/environments/local.tfvars.json"
+    (checkout.folder / name).write_text('{"live": null, "releases": {}, "standby": null}')
+    try:
+        message = checkout.refused("deploy")
+    finally:
+        checkout.git("checkout", "--quiet", name)
+    assert f"it would destroy the droplet of {first} while the floating IP points at it" in message
+    assert live(checkout, "v1") == first
+
+
 def test_other_inputs_under_a_version_that_exists_are_refused(checkout: Checkout, watched: Prober) -> None:
     checkout.change(
         "app/internal/web/assets/index.html", "</main>", "<p>Second.</p>\n  </main>", "Say that it is the second"

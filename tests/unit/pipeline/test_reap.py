@@ -82,17 +82,24 @@ def test_a_run_that_nobody_here_knows_is_over_when_it_is_old() -> None:
 def test_a_droplet_behind_a_floating_ip_is_never_left_over() -> None:
     behind = frozenset({1, 2})
     droplets = [build(1, age=50), droplet(2, OURS, age=50)]
-    assert not found(droplets=droplets, addressed=behind, in_state=frozenset(), ended=frozenset({RUN}))
+    assert not found(droplets=droplets, addressed=behind, in_state={}, ended=frozenset({RUN}))
 
 
 def test_other_droplets_are_nobodys_business() -> None:
     others = [droplet(1), droplet(2, "slipway-build"), droplet(3, "slipway-environment:production"), droplet(4, KEY)]
-    assert not found(droplets=others, in_state=frozenset(), ended=frozenset({RUN}))
+    assert not found(droplets=others, in_state={}, ended=frozenset({RUN}))
 
 
 def test_a_candidate_that_no_state_knows_is_left_over() -> None:
     droplets = [droplet(1, OURS), droplet(2, OURS), droplet(3, OURS, age=0.1)]
-    assert found(droplets=droplets, in_state=frozenset({1})) == [("droplet", "2")]
+    assert found(droplets=droplets, in_state={"v1-a": 1}) == [("droplet", "2")]
+
+
+def test_a_droplet_that_the_reference_wants_is_known_unless_the_state_has_another() -> None:
+    standby = replace(droplet(1, OURS), name="app-local-v1-01234567")
+    wanted = frozenset({"v1-01234567"})
+    assert not found(droplets=[standby], in_state={}, wanted=wanted)
+    assert found(droplets=[standby], in_state={"v1-01234567": 2}, wanted=wanted) == [("droplet", "1")]
 
 
 def test_without_the_state_no_candidate_is_judged() -> None:
