@@ -31,13 +31,12 @@ def user_for(
     fails, the user is given back, unless the failed droplet is kept (`keep`). Raises PipelineError when the vault gives
     none.
     """
+    if not anew and _keeps(session, release):
+        yield Leased(release)
+        return
     issuer = secrets.source(session.settings, session.environ).issuer if release.database_user else None
     if issuer is None:
         yield Leased(_from_terraform(current, release) if anew or release.database_expires else release)
-        return
-    stands = release.key in (session.outputs().get("droplets") or {})
-    if stands and not anew and (left(release) or 0) > 0:
-        yield Leased(release)
         return
     credential = issuer.issue()
     expires = credential.password.expires
@@ -50,6 +49,12 @@ def user_for(
         if not keep:
             _give_back(session, issuer, credential)
         raise
+
+
+def _keeps(session: Session, release: Release) -> bool:
+    """Whether a release has its droplet, and there a user that has not ended."""
+    ended = (left(release) or 1) <= 0
+    return not ended and release.key in (session.outputs().get("droplets") or {})
 
 
 def _from_terraform(current: Reference, release: Release) -> Release:

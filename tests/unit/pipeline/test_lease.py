@@ -59,14 +59,15 @@ def test_a_new_release_gets_a_user_of_its_own_that_ends(issuer: Issuer) -> None:
     assert issuer.revoked == []
 
 
-def test_what_stands_is_not_asked_for_again(issuer: Issuer) -> None:
-    with user_for(session(LEASED), Reference(), LEASED, anew=False) as leased:
-        assert (leased.release, dict(leased.passwords)) == (LEASED, {})
+@pytest.mark.parametrize("release", [LEASED, TERRAFORMS])
+def test_what_stands_keeps_its_user(issuer: Issuer, release: Release) -> None:
+    with user_for(session(release), Reference(), release, anew=False) as leased:
+        assert (leased.release, dict(leased.passwords)) == (release, {})
     assert issuer.issued == []
 
 
-@pytest.mark.parametrize(("release", "anew"), [(LEASED, True), (EXPIRED, False), (TERRAFORMS, False)])
-def test_rotation_expiry_and_another_source_take_a_new_one(issuer: Issuer, release: Release, anew: bool) -> None:
+@pytest.mark.parametrize(("release", "anew"), [(LEASED, True), (EXPIRED, False), (TERRAFORMS, True)])
+def test_rotation_and_expiry_take_a_new_one(issuer: Issuer, release: Release, anew: bool) -> None:
     with user_for(session(release), Reference(), release, anew=anew) as leased:
         assert leased.release.key != release.key
     assert len(issuer.issued) == 1
@@ -81,7 +82,7 @@ def test_a_failed_release_gives_its_user_back_unless_it_is_kept(issuer: Issuer, 
 
 def test_without_a_vault_a_leased_user_is_followed_by_terraform_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "source", lambda settings, environ: SimpleNamespace(issuer=None))
-    with user_for(session(LEASED), Reference({TERRAFORMS.key: TERRAFORMS}), LEASED, anew=False) as leased:
+    with user_for(session(EXPIRED), Reference({TERRAFORMS.key: TERRAFORMS}), EXPIRED, anew=False) as leased:
         assert (leased.release.database_user, leased.release.database_expires) == ("app_2", "")
     with user_for(session(), Reference(), TERRAFORMS, anew=False) as leased:
         assert leased.release == TERRAFORMS
