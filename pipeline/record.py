@@ -49,7 +49,6 @@ class Record:
     who: str
     host: str
     commit: str
-    version: str
     begun_at: str
     seconds: float
     outcome: str
@@ -88,7 +87,6 @@ def parse(text: str) -> Record:
     named = {name: str(first.get(name, "")) for name in ("run", "environment", "command", "who", "host", "commit")}
     return Record(
         **named,
-        version=str(first.get("version", "")),
         begun_at=str(first["at"]),
         seconds=seconds,
         outcome=str(end.get("outcome", "running")),

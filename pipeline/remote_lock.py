@@ -183,6 +183,12 @@ def held(
             say(f"the lock could not be given back, and ends by itself in a minute: {error.message}")
 
 
+def who_holds(account: Account, public_key: str) -> Holder | None:
+    """Who holds an environment now, dead or alive; None when nobody does."""
+    found = account.key(fingerprint(public_key))
+    return Holder.parse(found.name) if found else None
+
+
 def holder(environment: str, what: str, who: str, run: str) -> Holder:
     """This process, as it holds an environment from now on."""
     now = int(time.time())

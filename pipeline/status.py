@@ -8,12 +8,13 @@ from typing import Any
 
 import requests
 
-from pipeline import lease, migration, reference
+from pipeline import lease, migration, reference, remote_lock
 from pipeline.database import drift, source_name
 from pipeline.drill import spell
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference
 from pipeline.session import Session
+from pipeline.tools.account import Account
 from pipeline.tools.digitalocean import Droplet
 
 
@@ -49,7 +50,10 @@ class Database:
 
 @dataclass(frozen=True)
 class Status:
-    """One environment now. ``problems`` are disagreements between git, state and world; ``warnings`` are not."""
+    """One environment now. ``problems`` are disagreements between git, state and world; ``warnings`` are not.
+
+    ``run`` says which run is changing it, on whatever machine.
+    """
 
     environment: str
     cloud: str
@@ -58,6 +62,7 @@ class Status:
     live: Running | None
     standby: Running | None
     database: Database | None
+    run: str | None
     problems: Sequence[str]
     warnings: Sequence[str]
 
@@ -92,12 +97,19 @@ def status(session: Session) -> Status:
         live=live,
         standby=_running(wanted, wanted.standby, standby_id),
         database=database,
+        run=_run(session),
         problems=[*_problems(wanted, outputs, target, keys, droplets), *database_problems, *_unready(wanted, address)],
         warnings=[
             *([f"{name} is not committed"] if session.git.changed([name]) else []),
             *(["the database user of the standby has expired"] if wanted.standby in _expired(wanted) else []),
         ],
     )
+
+
+def _run(session: Session) -> str | None:
+    lock = session.key.lock_key(session.settings.environment)
+    holder = remote_lock.who_holds(Account(session.settings.cloud), lock)
+    return f"{holder}{', which died' if holder.is_dead_here else ''}" if holder else None
 
 
 def _url(wanted: Reference, address: str | None) -> str:
@@ -226,6 +238,8 @@ def render(status: Status) -> str:
         facts += [_ends(database.expires)] if database.expires else []
         rows.append(("database", " · ".join([database.cluster, *facts])))
         rows.append(("trusted", ", ".join(database.trusted_sources) or "everybody"))
+    if status.run:
+        rows.append(("under way", status.run))
     rows.append(("in sync", "yes" if status.in_sync else "no"))
     notes = [
         *(f"✗ {problem}" for problem in status.problems),

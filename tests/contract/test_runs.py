@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import record, remote_lock, runs
+from pipeline import record, remote_lock, runs, status
 from pipeline.errors import PipelineError
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, Run
 from pipeline.session import Session
 from tests.contract.support import ROOT, Api, until
 
@@ -66,6 +66,11 @@ def session(environ: dict[str, str]) -> Callable[[Path], Session]:
     return lambda root: Session(root, environ, "staging")
 
 
+def run_by(run: Run) -> str:
+    found = record.parse(run.path.read_text())
+    return f"{found.who}@{found.host}"
+
+
 def ledger(session: Session) -> Ledger:
     return Ledger.of(session.settings.project, "staging")
 
@@ -80,8 +85,10 @@ def test_two_machines_deploy_one_after_the_other(
             runs.alone(second, "rollback"),
         ):
             pytest.fail("both were let in")
+        assert (status.status(second).run or "").startswith(f"deploy v2 by {run_by(run)}, run {run.id}, since")
     with runs.alone(second, "rollback"):
         pass
+    assert status.status(first).run is None
     assert api.get("/v2/account/keys")["ssh_keys"] == []
     ledger(first).fetch()
     told = [record.parse(ledger(first).text(run)) for run in ledger(first).runs()]

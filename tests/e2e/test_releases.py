@@ -168,6 +168,8 @@ def test_the_report_tells_what_users_met(checkout: Checkout, first: str, watched
     page = checkout.folder / ".slipway" / "report.html"
     checkout.invoke("report", "--html", str(page))
     assert first in page.read_text()
+    last = {each["version"]: each["outcome"] for each in json.loads(checkout.invoke("releases", "--json"))}
+    assert last == {"v1": "succeeded", "v2": "succeeded"}
     commands = [each["command"] for each in json.loads(checkout.invoke("report", "--list", "--json"))]
     assert {"build v1", "deploy v1", "build v2", "deploy v2", "deploy", "rollback"} <= set(commands)
     assert len(checkout.git("ls-tree", "--name-only", "refs/slipway/local/ledger").split()) == len(commands)
