@@ -27,7 +27,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Note:
-    """Something that was said or found ``at`` so many seconds: a warning, evidence, a way back."""
+    """Something that was said or found ``at`` so many seconds: a plan, a warning, evidence, a way back."""
 
     at: float
     kind: str
@@ -99,7 +99,7 @@ def parse(text: str) -> Record:
         notes=[
             Note(round(_time(event) - zero, 3), event["event"], str(event.get("text", "")))
             for event in events
-            if event["event"] in {"warning", "evidence", "way back"}
+            if event["event"] in {"warning", "evidence", "plan", "way back"}
         ],
         cutover=next((event["figures"] for event in events if event["event"] == "cutover"), None),
         samples=next((event["samples"] for event in events if event["event"] == "cutover"), None),

@@ -258,10 +258,10 @@ def _make_it_so(
     with watch.over(session, run, before, target) as watched:
         try:
             trial = _with_a_way_back(session, confirmed, target, how)
-            _apply(session, trial, confirmed, folder, variables)
+            _apply(session, run, trial, confirmed, folder, variables)
             _look_after(session, watched, target, how)
             if trial != target:
-                _apply(session, target, trial, folder, variables)
+                _apply(session, run, target, trial, folder, variables)
         except (LockLost, Refused):
             raise  # the world is somebody else's by now, or as it was
         except Unfit as error:
@@ -382,6 +382,7 @@ def _values(session: Session, made: Mapping[str, Release]) -> dict[str, dict[str
 
 def _apply(
     session: Session,
+    run: Run,
     target: Reference,
     confirmed: Reference,
     evidence: Path,
@@ -395,6 +396,7 @@ def _apply(
         plan.refuse()
         if plan.needed:
             session.progress.say(f"  · plan: {plan.sentence}")
+            run.write("plan", text=plan.sentence)
             session.terraform.apply_plan(file, Narrator(session.progress))
 
 
@@ -414,7 +416,7 @@ def _planned(session: Session, target: Reference, confirmed: Reference) -> Itera
 def _go_back(session: Session, run: Run, confirmed: Reference, evidence: Path) -> None:
     session.progress.warn("the release failed: going back to what was confirmed before")
     try:
-        _apply(session, confirmed, confirmed, evidence)
+        _apply(session, run, confirmed, confirmed, evidence)
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())
