@@ -21,8 +21,8 @@ from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import Call, task
 
+from pipeline import ages, bake, drill, history, reference, report_page, rotation, runs, suites
 from pipeline import backup as backups
-from pipeline import bake, drill, history, reference, report_page, rotation, runs, suites
 from pipeline import cost as costs
 from pipeline import diff as comparing
 from pipeline import migration as migrating
@@ -344,7 +344,7 @@ def reap(
     json: bool = False,
 ) -> None:
     """Find what no release needs and what it costs: what dead runs left, failed candidates, images of old versions."""
-    age = timedelta(seconds=drill.age(older_than)) if older_than else None
+    age = timedelta(seconds=ages.age(older_than)) if older_than else None
     _say_reaped(reaping.reap(Session(ROOT, os.environ, environment), apply=apply, older_than=age), json=json)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pipeline import backup, bridge
+from pipeline.ages import age, spell
 from pipeline.backup import Backup
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
@@ -28,7 +28,6 @@ FRESH = "defaultdb"
 _REACHABLE_WITHIN = 90
 LEFT_BEHIND = timedelta(hours=3)
 """From this age on a cluster of a drill is left over."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -93,22 +92,6 @@ def differences(wanted: Backup, found: postgres.Contents) -> list[str]:
     if dict(wanted.sequences) != dict(found.sequences):
         said.append("the sequences stand elsewhere")
     return said
-
-
-def age(text: str) -> float:
-    """Seconds of a text such as 26h; raises PipelineError for another."""
-    match = re.fullmatch(r"(\d+)([smhd])", text)
-    if not match:
-        raise PipelineError(f"{text!r} is not an age.", "A number and s, m, h or d, such as 26h.")
-    return int(match.group(1)) * _UNITS[match.group(2)]
-
-
-def spell(seconds: float) -> str:
-    """An age as a person says it."""
-    for unit, length in reversed(_UNITS.items()):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def render(drill: Drill) -> str:

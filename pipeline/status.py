@@ -9,8 +9,8 @@ from typing import Any
 import requests
 
 from pipeline import lease, migration, reference, remote_lock
+from pipeline.ages import spell
 from pipeline.database import drift, source_name
-from pipeline.drill import spell
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference
 from pipeline.session import Session

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import psycopg
-from psycopg import sql
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
 from pipeline.tools import host
 from pipeline.tools.process import call
+
+if TYPE_CHECKING:
+    import psycopg
 
 _VERSIONS = Path("/usr/lib/postgresql")
 # Rows are compared as texts, so that both sides have to write them alike.
@@ -88,6 +88,8 @@ class Snapshot:
 @contextmanager
 def connect(database: Database) -> Iterator[psycopg.Connection[Any]]:
     """A connection whose certificate was checked; raises PipelineError for whatever PostgreSQL refuses."""
+    import psycopg
+
     try:
         with psycopg.connect(
             host=database.name,
@@ -127,6 +129,8 @@ def contents(database: Database) -> Contents:
 
 
 def _contents(connection: psycopg.Connection[Any]) -> Contents:
+    from psycopg import sql
+
     connection.execute(_ALIKE)
     tables = {}
     for schema, table in connection.execute(_TABLES).fetchall():
@@ -197,5 +201,5 @@ def _clients() -> dict[int, Path]:
     return found
 
 
-def _words(error: psycopg.Error) -> str:
+def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:500]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.ages import age, spell
 from pipeline.backup import Backup, intact, known
-from pipeline.drill import age, differences, spell
+from pipeline.drill import differences
 from pipeline.errors import PipelineError
 from pipeline.restore import choose
 from pipeline.tools.postgres import Contents

@@ -1,0 +1,25 @@
+"""Lengths of time as people write them: 26h, 7d."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.errors import PipelineError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def age(text: str) -> float:
+    """Seconds of a text such as 26h; raises PipelineError for another."""
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if not match:
+        raise PipelineError(f"{text!r} is not an age.", "A number and s, m, h or d, such as 26h.")
+    return int(match.group(1)) * _UNITS[match.group(2)]
+
+
+def spell(seconds: float) -> str:
+    """An age as a person says it."""
+    for unit, length in reversed(_UNITS.items()):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
