@@ -52,7 +52,7 @@ def _cards(found: Record) -> Iterator[tuple[str, str, str, bool]]:
     lost = figures["lost"] + figures["kept_lost"]
     yield f"{figures['sent'] + figures['kept_sent']:,}", "", "requests during it", True
     yield f"{lost:,}", "", "lost", lost == 0
-    yield f"{figures['longest_gap']:.0f}", "ms", "longest gap", lost == 0
+    yield *_milliseconds(figures["longest_gap"]), "longest gap", lost == 0
     for name in ("before", "after"):
         if figures[name]["requests"]:
             yield f"{figures[name]['p50']:.1f}", "ms", f"typical answer {name}", True
@@ -60,6 +60,10 @@ def _cards(found: Record) -> Iterator[tuple[str, str, str, bool]]:
 
 def _seconds(seconds: float) -> tuple[str, str]:
     return (f"{seconds:.1f}", "s") if seconds < 120 else (f"{seconds / 60:.1f}", "min")
+
+
+def _milliseconds(ms: float) -> tuple[str, str]:
+    return (f"{ms:.0f}", "ms") if ms < 1000 else (f"{ms / 1000:.2f}", "s")
 
 
 def _card(value: str, unit: str, name: str, good: bool) -> str:
@@ -132,7 +136,7 @@ def _graph(found: Record) -> str:
             places = [(axis.x(t + offset), _y(ms)) for t, ms, who, k in points if who == number and k == kept]
             body += _dots(places, f"answer r{colour}{' kept' if kept else ''}")
     lost = [axis.x(t + offset) for t, _, who, _ in points if who == -1]
-    body += "".join(f'<path class="lost" d="M{x:.1f} 4v14"><title>lost</title></path>' for x in lost)
+    body += "".join(f'<path class="shade" d="M{x:.1f} 4V{GRAPH}"/><path class="lost" d="M{x:.1f} 4v16"/>' for x in lost)
     legend = "".join(
         f'<li><i class="r{number % _COLOURS}"></i>{escape(key)}'
         f" <em>{found.cutover['answers'].get(key, 0):,} answers</em></li>"
@@ -168,7 +172,7 @@ def _moving(found: Record, axis: _Axis) -> str:
     for step in (step for step in found.steps if step.title == MOVE):
         start, stop = axis.x(step.start), axis.x(step.start + step.seconds)
         said += f'<rect class="move" x="{start:.1f}" y="0" width="{max(stop - start, 3):.1f}" height="{GRAPH}"/>'
-        said += f'<text class="tick" x="{start - 6:.1f}" y="14" text-anchor="end">the address moves</text>'
+        said += f'<text class="tick" x="{start - 6:.1f}" y="40" text-anchor="end">the address moves</text>'
     return said
 
 
