@@ -1,12 +1,12 @@
 """What an apply is about to do: read as data before it is done, said in one sentence, and refused where it would hurt.
 
-The shape of the data is that of `tofu show -json`: https://opentofu.org/docs/internals/json-format/
+The data are the changes of `tofu plan -json`: https://opentofu.org/docs/internals/machine-readable-ui/#planned-change
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -17,6 +17,8 @@ ADDRESS = "digitalocean_floating_ip"
 ASSIGNMENT = "digitalocean_floating_ip_assignment"
 USER = "digitalocean_database_user"
 _DATABASE = ("digitalocean_database_cluster", "digitalocean_database_db", "digitalocean_database_replica")
+_ACTIONS: Mapping[str, tuple[str, ...]] = {"replace": ("delete", "create"), "noop": (), "read": ()}
+"""What an action does, where it is not one thing that has its name."""
 _PLAIN = {
     "digitalocean_ssh_key": "deploy key",
     ADDRESS: "floating IP",
@@ -29,15 +31,13 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that an apply would change. ``before`` and ``after`` are None where there is nothing."""
+    """One resource that an apply would change; ``key`` is that of `for_each`, empty where there is none."""
 
     address: str
     kind: str
     name: str
     key: str
     actions: tuple[str, ...]
-    before: Mapping[str, Any] | None = field(default=None, repr=False)
-    after: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def creates(self) -> bool:
@@ -49,9 +49,22 @@ class Change:
         """Whether something goes, be it replaced."""
         return "delete" in self.actions
 
-    def value(self, name: str) -> Any:
-        """An attribute as it is, else as it will be; None where that is not known yet."""
-        return ((self.before or {}).get(name)) or ((self.after or {}).get(name))
+
+@dataclass(frozen=True)
+class Now:
+    """What stands before a plan. ``confirmed`` is the reference that was confirmed last: its releases are verified.
+
+    ``address`` is the floating IP, and ``carrying`` the release whose droplet it points at in the cloud, whatever the
+    state says; both are empty where there is none, or none that is known.
+    """
+
+    confirmed: Reference = Reference()
+    address: str = ""
+    carrying: str = ""
+
+    def carries(self, key: str) -> bool:
+        """Whether the droplet of a release has the traffic; when the cloud cannot tell, the one confirmed last does."""
+        return key in self.confirmed.running and key == (self.carrying or self.confirmed.live)
 
 
 class Refused(PipelineError):
@@ -90,73 +103,53 @@ class Plan:
         }
 
 
-def address(data: Mapping[str, Any]) -> str | None:
-    """The floating IP that there is before the plan is carried out; None when there is none yet."""
-    for each in data.get("resource_changes") or []:
-        if each["type"] == ADDRESS and (before := each["change"].get("before")):
-            return str(before["ip_address"])
-    return None
-
-
-def read(
-    data: Mapping[str, Any] | None,
-    target: Reference,
-    *,
-    confirmed: Reference | None = None,
-    carrying: int | None = None,
-) -> Plan:
-    """Judge a plan that leads to ``target``; None is one without changes.
-
-    ``carrying`` is the droplet behind the floating IP now, whatever the state says, and ``confirmed`` the reference
-    that was confirmed last: its releases are verified, and the others are candidates.
-    """
-    if data is None:
+def read(planned: Sequence[Mapping[str, Any]] | None, target: Reference, now: Now) -> Plan:
+    """Judge a plan that leads to ``target``, by its changes; None is one without any."""
+    if planned is None:
         return Plan("change nothing", needed=False)
-    changes = list(_changes(data))
-    refused = list(_refusals(changes, target, confirmed or Reference(), carrying))
-    return Plan(_sentence(changes, target), changes, refused)
+    changes = list(_changes(planned))
+    return Plan(_sentence(changes, target, now), changes, list(_refusals(changes, target, now)))
 
 
-def _changes(data: Mapping[str, Any]) -> Iterator[Change]:
-    for each in data.get("resource_changes") or []:
-        change = each["change"]
-        if each["mode"] == "managed" and change["actions"] not in (["no-op"], ["read"]):
-            names = each["address"], each["type"], each["name"], str(each.get("index", ""))
-            yield Change(*names, tuple(change["actions"]), change.get("before"), change.get("after"))
+def _changes(planned: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
+    for each in planned:
+        resource, actions = each["resource"], _ACTIONS.get(each["action"], (str(each["action"]),))
+        if actions:
+            key = resource.get("resource_key")
+            names = resource["addr"], resource["resource_type"], resource["resource_name"]
+            yield Change(*names, "" if key is None else str(key), actions)
 
 
-def _refusals(
-    changes: Sequence[Change], target: Reference, confirmed: Reference, carrying: int | None
-) -> Iterator[str]:
+def _refusals(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:
     moves = any(each.kind == ASSIGNMENT and each.creates for each in changes)
     used = {target.releases[key].database_user for key in target.running}
     for each in changes:
         verb = "replace" if each.creates else "destroy"
-        if each.kind in _DATABASE and each.deletes:
+        if each.kind == DROPLET and "update" in each.actions:
+            yield f"it would change the droplet of {each.key}, and a droplet is never changed"
+        elif not each.deletes:
+            continue
+        elif each.kind in _DATABASE:
             yield f"it would {verb} the database ({each.address})"
-        elif each.kind == ADDRESS and each.deletes:
-            yield f"it would {verb} the floating IP {each.value('ip_address')}"
-        elif each.kind == ASSIGNMENT and each.deletes and not each.creates and target.live:
-            yield f"it would take the floating IP {each.value('ip_address')} away and give it to nobody"
-        elif each.kind == USER and each.deletes and each.value("name") in used:
-            yield f"it would {verb} the database user {each.value('name')} of a release that runs"
-        elif each.kind == DROPLET and each.before is not None:
-            carries = carrying is not None and int(each.before["id"]) == carrying and each.key in confirmed.running
-            if "update" in each.actions:
-                yield f"it would change the droplet of {each.key}, and a droplet is never changed"
-            elif carries and (each.creates or each.key == target.live):
-                yield f"it would {verb} the live droplet, of {each.key}"
-            elif carries and not moves:
-                yield f"it would {verb} the droplet of {each.key} while the floating IP points at it"
+        elif each.kind == ADDRESS:
+            yield f"it would {verb} the floating IP {now.address}".rstrip()
+        elif each.kind == ASSIGNMENT and not each.creates and target.live:
+            yield f"it would take {now.address or 'the floating IP'} away and give it to nobody"
+        elif each.kind == USER and each.key in used:
+            yield f"it would {verb} the database user {each.key} of a release that runs"
+        elif each.kind == DROPLET and now.carries(each.key) and (each.creates or each.key == target.live):
+            yield f"it would {verb} the live droplet, of {each.key}"
+        elif each.kind == DROPLET and now.carries(each.key) and not moves:
+            yield f"it would {verb} the droplet of {each.key} while the floating IP points at it"
 
 
-def _sentence(changes: Sequence[Change], target: Reference) -> str:
+def _sentence(changes: Sequence[Change], target: Reference, now: Now) -> str:
     """One sentence without a subject and a full stop."""
     said = [
         *_counted(changes, DROPLET, "create", _image_of(target)),
         *_others(changes, "create"),
         *_others(changes, "update"),
-        *_moves(changes, target),
+        *_moves(changes, target, now),
         *_counted(changes, DROPLET, "delete", lambda each: each.key),
         *_others(changes, "delete"),
     ]
@@ -177,10 +170,10 @@ def _image_of(target: Reference) -> Callable[[Change], str]:
     return lambda each: target.releases[each.key].image if each.key in target.releases else each.key
 
 
-def _moves(changes: Sequence[Change], target: Reference) -> Iterator[str]:
+def _moves(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:
     for each in changes:
         if each.kind == ASSIGNMENT:
-            address = each.value("ip_address") or "the floating IP"
+            address = now.address or "the floating IP"
             yield f"move {address} to {target.live}" if each.creates else f"take {address} away"
 
 
@@ -190,8 +183,6 @@ def _others(changes: Sequence[Change], action: str) -> Iterator[str]:
             continue
         verb = {"create": "make", "update": "change", "delete": "remove"}[action]
         if each.kind == USER:
-            yield f"{verb} the database user {each.value('name')}"
-        elif each.kind == ADDRESS and each.value("ip_address"):
-            yield f"{verb} the floating IP {each.value('ip_address')}"
+            yield f"{verb} the database user {each.key}"
         else:
             yield f"{verb} the {_PLAIN[each.kind]}" if each.kind in _PLAIN else f"{verb} {each.address}"

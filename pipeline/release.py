@@ -17,7 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.ledger import Run
 from pipeline.lock import only_one
 from pipeline.narrator import Narrator
-from pipeline.plan import Plan, Refused
+from pipeline.plan import Now, Plan, Refused
 from pipeline.reference import Reference, Release, check_template, template_digest
 from pipeline.remote_lock import LockLost
 from pipeline.session import Session
@@ -88,10 +88,9 @@ def plan(
             return Plan(f"make the database cluster {settings.cluster}; the rest can be planned when it is there")
         target, before = _check_images(session, target), session.outputs()
         variables = _variables(session, before, target, {})
-        confirmed = Reference.from_state(before.get("reference"))
         with (
             environment({**session.host_keys(target), **variables}),
-            _planned(session, target, confirmed) as (planned, _),
+            _planned(session, target, _now(session, before)) as (planned, _),
         ):
             planned.refuse()
             return planned
@@ -258,22 +257,23 @@ def _make_it_so(
     with watch.over(session, run, before, target) as watched:
         try:
             trial = _with_a_way_back(session, confirmed, target, how)
-            _apply(session, run, trial, confirmed, folder, variables)
+            _apply(session, run, trial, _now(session, before), folder, variables)
             _look_after(session, watched, target, how)
             if trial != target:
-                _apply(session, run, target, trial, folder, variables)
+                now = Now(trial, before["floating_ip"], trial.live or "")
+                _apply(session, run, target, now, folder, variables)
         except (LockLost, Refused):
             raise  # the world is somebody else's by now, or as it was
         except Unfit as error:
             folder = _keep_evidence(session, run, target, error)
-            _go_back(session, run, confirmed, folder)
+            _go_back(session, run, before, folder)
             _reject(session, current, target, error, commit=how.commit)
             raise evidence.failure(folder) or error from error
         except PipelineError as error:
             if folder.exists():
                 run.write("evidence", text=str(folder.relative_to(session.settings.project.root)))
             if not how.keep_failed:
-                _go_back(session, run, confirmed, folder)
+                _go_back(session, run, before, folder)
             raise evidence.failure(folder) or error from error
     if target != current or target.rejected != current.rejected:
         reference.write(session.settings.reference_path, target)
@@ -384,14 +384,14 @@ def _apply(
     session: Session,
     run: Run,
     target: Reference,
-    confirmed: Reference,
+    now: Now,
     evidence: Path,
     variables: Mapping[str, str] | None = None,
 ) -> None:
     """Plan, say it, and do just that. Raises Refused before anything is done that must not be."""
     with (
         environment({**session.host_keys(target), **(variables or {}), "SLIPWAY_EVIDENCE": str(evidence)}),
-        _planned(session, target, confirmed) as (plan, file),
+        _planned(session, target, now) as (plan, file),
     ):
         plan.refuse()
         if plan.needed:
@@ -401,22 +401,28 @@ def _apply(
 
 
 @contextmanager
-def _planned(session: Session, target: Reference, confirmed: Reference) -> Iterator[tuple[Plan, Path]]:
+def _planned(session: Session, target: Reference, now: Now) -> Iterator[tuple[Plan, Path]]:
     """What Terraform would do to get to a reference, and the file of it, which goes with the context."""
     file = session.settings.work / "plan"
     try:
-        data = session.terraform.plan(_var_file(session, target), file)
-        address = planning.address(data or {})
-        carrying = session.api.floating_ip_target(address) if address else None
-        yield planning.read(data, target, confirmed=confirmed, carrying=carrying), file
+        yield planning.read(session.terraform.plan(_var_file(session, target), file), target, now), file
     finally:
         file.unlink(missing_ok=True)
 
 
-def _go_back(session: Session, run: Run, confirmed: Reference, evidence: Path) -> None:
+def _now(session: Session, outputs: Mapping[str, Any]) -> Now:
+    """What stands, by the outputs of the last apply and by the cloud."""
+    address = outputs.get("floating_ip") or ""
+    carrying = session.api.floating_ip_target(address) if address else None
+    keys = {each["id"]: key for key, each in (outputs.get("droplets") or {}).items()}
+    return Now(Reference.from_state(outputs.get("reference")), address, keys.get(carrying, ""))
+
+
+def _go_back(session: Session, run: Run, before: Mapping[str, Any], evidence: Path) -> None:
+    confirmed = Reference.from_state(before.get("reference"))
     session.progress.warn("the release failed: going back to what was confirmed before")
     try:
-        _apply(session, run, confirmed, confirmed, evidence)
+        _apply(session, run, confirmed, _now(session, before), evidence)
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())

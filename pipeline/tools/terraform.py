@@ -105,16 +105,19 @@ class Terraform:
         """Make the world what a file of variables says, if there is one beside those of the environment."""
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True)
 
-    def plan(self, var_file: Path | None, file: Path) -> dict[str, Any] | None:
-        """Write to a file what `apply` would do, and return it as data; None when there is nothing to do.
+    def plan(self, var_file: Path | None, file: Path) -> list[Event] | None:
+        """Write to a file what `apply` would do, and return its changes; None when there is nothing to do.
 
-        The data is that of `show -json`: https://opentofu.org/docs/internals/json-format/
+        A change has `resource` and `action`: https://opentofu.org/docs/internals/machine-readable-ui/#planned-change
         """
+        changes: list[Event] = []
+
+        def on_event(event: Event) -> None:
+            if event.get("type") == "planned_change":
+                changes.append(event["change"])
+
         flags = {**_variables(var_file), "out": str(file), "detailed_exitcode": True}
-        if self._stream("plan", lambda event: None, **flags) == 0:
-            return None
-        plan: dict[str, Any] = json.loads(self._checked("show", str(file), json=True))
-        return plan
+        return changes if self._stream("plan", on_event, **flags) == _CHANGES else None
 
     def apply_plan(self, file: Path, on_event: Callable[[Event], None]) -> None:
         """Do what `plan` wrote to a file, and nothing else."""
@@ -168,9 +171,9 @@ class Terraform:
             )
         return PipelineError(f"`{self._binary.name} {command}` failed.", output.strip()[-2000:])
 
-    def _checked(self, command: str, *arguments: str, **flags: object) -> str:
+    def _checked(self, command: str, **flags: object) -> str:
         with process_environment(self.environment):
-            status, out, err = self._terraform().cmd(command, *arguments, **_options(flags))
+            status, out, err = self._terraform().cmd(command, **_options(flags))
         if status != 0:
             raise self._failed(command, str(err))
         return str(out)

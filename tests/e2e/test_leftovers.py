@@ -156,13 +156,12 @@ def test_a_bake_that_hangs_ends_at_its_deadline(checkout: Checkout, api: Api) ->
     finally:
         checkout.change("slipway.toml", "deadline = 45", "deadline = 1800", "The deadline again")
     assert "The bake was not done after 45 s, so there is no image." in message
-    if builds(api):
-        # A droplet that is being photographed cannot be removed: it is left, and said to be.
-        assert "something of this bake is left" in message
+    if "something of this bake is left" in message:
+        # A droplet that is being photographed cannot be removed.
         api.call("DELETE", f"/_localcloud/faults/{fault['fault']['id']}", status=204)
         until(lambda: not any(each["locked"] for each in builds(api)))
         reaped(checkout, "--apply")
-        until(lambda: not builds(api))
+    until(lambda: not builds(api))
     assert reaped(checkout)["found"] == []
 
 
