@@ -115,6 +115,17 @@ def test_the_state_is_encrypted_and_its_key_can_be_changed(checkout: Checkout, w
     (work / "elsewhere").rename(work / "state.key")
 
 
+def test_an_interrupted_change_of_the_states_key_is_finished(checkout: Checkout, watched: Prober) -> None:
+    work = checkout.folder / ".slipway" / "local"
+    coming = work / "state.key.new"
+    coming.touch(mode=0o600)
+    coming.write_text("0123456789abcdef" * 4)
+    assert "A rotation of the state's key was interrupted" in checkout.refused("deploy")
+    checkout.invoke("rotate", "state")
+    assert (work / "state.key").read_text() == "0123456789abcdef" * 4 and not coming.exists()
+    assert checkout.status()["in_sync"]
+
+
 def test_a_plain_state_is_only_had_by_asking_and_is_encrypted_when_found(checkout: Checkout, watched: Prober) -> None:
     state = checkout.folder / ".slipway" / "local" / "terraform" / "terraform.tfstate"
     settings = checkout.folder / "slipway.toml"
