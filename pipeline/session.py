@@ -30,6 +30,7 @@ class Session:
     def __init__(self, root: Path, environ: Mapping[str, str], environment: str | None = None) -> None:
         self.environ = environ
         self.progress = Progress()
+        self._read: tuple[object, dict[str, Any]] = None, {}  # the outputs, and of which state they are
         if started_by := environ.get(CONTINUED):
             self.progress.listeners.append(Run(Path(started_by)))
         project = Project.load(root)
@@ -145,8 +146,18 @@ class Session:
             )
 
     def outputs(self) -> dict[str, Any]:
-        """The outputs in the state; empty, and without any tool, where nothing was ever applied from here."""
-        return self.terraform.outputs() if self.roots[0].has_state else {}
+        """The outputs in the state; empty, and without any tool, where nothing was ever applied from here.
+
+        A state that has not been written since is not read again: each time takes its decryption.
+        """
+        root = self.roots[0]
+        if not root.has_state:
+            return {}
+        written = None if root.elsewhere else root.state.stat()
+        stamp = written and (written.st_ino, written.st_size, written.st_mtime_ns)
+        if stamp is None or stamp != self._read[0]:
+            self._read = stamp, self.terraform.outputs()
+        return self._read[1]
 
     def host_keys(self, reference: Reference) -> dict[str, str]:
         """The variable that gives Terraform the host keys of a reference's releases."""

@@ -1,4 +1,7 @@
-"""SSH by paramiko, to hosts whose key is known beforehand."""
+"""SSH by paramiko, to hosts whose key is known beforehand.
+
+It is imported when it is first needed: that takes time, which a rollback does not have.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import paramiko
+from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
 
-Client = paramiko.SSHClient
+if TYPE_CHECKING:
+    import paramiko
+
+    Client = paramiko.SSHClient
+    Socket = socket.socket | paramiko.Channel
 
 
 class Unreachable(PipelineError):
     """A host to which there is no way, or none that can be trusted."""
-
-
-Socket = socket.socket | paramiko.Channel
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ def connect(address: str, identity: Path, host_key: str, *, patience: float = 0)
     A host that is booting is waited for, for `patience` seconds. Raises Unreachable when the host cannot be reached,
     shows another key, or does not let us in.
     """
+    import paramiko
+
     deadline = time.monotonic() + patience
     with paramiko.SSHClient() as client:
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
@@ -71,6 +76,8 @@ def execute(client: Client, command: str, *, stdin: str = "", timeout: float) ->
 
     Raises PipelineError when the connection is lost, or the time is over.
     """
+    import paramiko
+
     try:
         into, output, errors = client.exec_command(command, timeout=timeout)
         into.write(stdin)
@@ -116,6 +123,8 @@ def _accept(client: paramiko.SSHClient, listener: socket.socket, target: tuple[s
 def _forward(
     client: paramiko.SSHClient, connection: socket.socket, origin: tuple[str, int], target: tuple[str, int]
 ) -> None:
+    import paramiko
+
     transport = client.get_transport()
     with connection:
         try:
