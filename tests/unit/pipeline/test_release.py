@@ -1,0 +1,123 @@
+"""What becomes of a release that fails: who goes back, what the reference file says then, and what the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline import evidence, record, reference, release
+from pipeline.config import CutoverSettings
+from pipeline.errors import PipelineError
+from pipeline.ledger import Run
+from pipeline.plan import Refused
+from pipeline.reference import Reference, Release
+from pipeline.release import How
+from pipeline.remote_lock import LockLost
+from pipeline.watch import Unfit
+
+V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", "feed")
+V2 = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed")
+CURRENT = Reference().deploying(V1)
+TARGET = CURRENT.deploying(V2)
+PLAIN = How()
+
+
+class World:
+    """A release of v2 over v1 in which nothing but the failure is real; ``applied`` are the keys made live in turn."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failure: PipelineError | None = None
+        self.unfit: Unfit | None = None
+        self.applied: list[Reference] = []
+        self.path = folder / "local.tfvars.json"
+        reference.write(self.path, CURRENT)
+        self.run = Run.begin(folder / "runs", {})
+        self.session: Any = SimpleNamespace(
+            settings=SimpleNamespace(
+                project=SimpleNamespace(root=folder, cutover=CutoverSettings()),
+                work=folder / "work",
+                reference_path=self.path,
+                environment="local",
+            ),
+            progress=SimpleNamespace(say=lambda text: None, warn=lambda text: None),
+            git=SimpleNamespace(changed=lambda names: []),
+            outputs=lambda: {"reference": None, "droplets": {V2.key: {"address": "192.0.2.1"}}},
+        )
+        monkeypatch.setattr(release, "_check_images", lambda session, target: target)
+        monkeypatch.setattr(release, "_variables", lambda *_: {})
+        monkeypatch.setattr(release, "_now", lambda *_: None)
+        monkeypatch.setattr(release, "_apply", self._apply)
+        monkeypatch.setattr(release, "_go_back", lambda *_: self.applied.append(CURRENT))
+        monkeypatch.setattr(release, "_look_after", self._look_after)
+        monkeypatch.setattr(evidence, "keep", lambda *_: folder / "evidence")
+
+    def _apply(self, session: Any, run: Run, target: Reference, *_: object) -> None:
+        if self.failure:
+            raise self.failure
+        self.applied.append(target)
+
+    def _look_after(self, *_: object) -> None:
+        if self.unfit:
+            raise self.unfit
+
+    def release(self, how: How = PLAIN, target: Reference = TARGET) -> Reference:
+        return release._make_it_so(self.session, self.run, CURRENT, target, how)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path, monkeypatch)
+
+
+def test_a_good_release_is_applied_once_and_written_down(world: World) -> None:
+    assert world.release() == TARGET
+    assert (world.applied, reference.read(world.path)) == ([TARGET], TARGET)
+    assert record.parse(world.run.path.read_text()).target == V2.key
+
+
+def test_a_release_that_fails_is_gone_back_from_and_not_marked(world: World) -> None:
+    world.failure = PipelineError("It failed its verification.")
+    with pytest.raises(PipelineError, match="failed its verification"):
+        world.release()
+    assert world.applied == [CURRENT]
+    assert reference.read(world.path) == CURRENT and not reference.read(world.path).rejected
+
+
+def test_what_is_kept_for_a_look_is_not_gone_back_from(world: World) -> None:
+    world.failure = PipelineError("It failed its verification.")
+    with pytest.raises(PipelineError):
+        world.release(How(keep_failed=True))
+    assert world.applied == []
+
+
+@pytest.mark.parametrize("failure", [LockLost("Another run has it."), Refused("The plan is refused.")])
+def test_who_lost_the_lock_or_was_refused_changes_nothing_not_even_back(world: World, failure: PipelineError) -> None:
+    world.failure = failure
+    with pytest.raises(type(failure)):
+        world.release()
+    assert world.applied == [] and reference.read(world.path) == CURRENT
+
+
+@pytest.mark.parametrize("how", [How(), How(keep_failed=True)])
+def test_a_release_that_is_not_fit_is_gone_back_from_and_marked(world: World, how: How) -> None:
+    world.unfit = Unfit(V2, "its app restarted 2 times")
+    with pytest.raises(PipelineError, match="its app restarted 2 times"):
+        world.release(how)
+    assert world.applied == [TARGET, CURRENT]
+    now = reference.read(world.path)
+    assert now == CURRENT and now.rejected == {V2.mark: f"{V2.key}: its app restarted 2 times"}
+    assert [note.kind for note in record.parse(world.run.path.read_text()).notes] == ["evidence"]
+
+
+def test_with_limits_the_way_back_stays_until_they_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = {"reference": {"live": V1.key, "standby": None, "releases": {V1.key: vars(V1)}}, "floating_ip": ""}
+    world.session.outputs = lambda: outputs
+    lean = CURRENT.deploying(V2, standby=False)
+    world.release(How(standby=False, limits=CutoverSettings(max_lost=0)), lean)
+    assert [each.standby for each in world.applied] == [V1.key, None]
+    world.applied.clear()
+    world.release(How(standby=False), lean)
+    assert [each.standby for each in world.applied] == [None]
