@@ -20,7 +20,7 @@ import requests
 ROOT = Path(__file__).parents[2]
 
 # What a user's shell would not have, and what must not leak into the clone from the run that tests it.
-_NOT_INHERITED = {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
+NOT_INHERITED = {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
 
 
 class Checkout:
@@ -32,7 +32,7 @@ class Checkout:
 
     def call(self, *verbs: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """`./invoke …` to its end, whatever that is."""
-        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         return subprocess.run(
             ["./invoke", *verbs],
             cwd=self.folder,

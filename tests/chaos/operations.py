@@ -1,0 +1,43 @@
+"""What a user does while things go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+BUILD = "build"
+RELEASES = ("deploy", "set", "rotate", "rollback", "retire", "again")
+
+CREATE, MIGRATE, VERIFY = "create the droplet of", "migrate the schema for", "verify"
+MOVE, CONFIRM, REMOVE = "move the floating IP", "confirm through", "remove the droplet of"
+
+_NEW = {"": 6.0, CREATE: 20.0, MIGRATE: 1.5, VERIFY: 4.0, MOVE: 10.0, CONFIRM: 2.0, REMOVE: 8.0}
+_BAKE = {"": 4.0, "Creating droplet": 5.0, "Waiting for SSH": 4.0, "Provisioning": 3.0, "shutting down": 4.0}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A call of `./invoke`. ``steps`` maps what it says when a step begins to how long that may take, in seconds.
+
+    `{other}` stands for the version that is not live, `{number}` for the round.
+    """
+
+    name: str
+    words: str
+    steps: Mapping[str, float] = field(default_factory=lambda: _NEW)
+    weight: int = 2
+
+    def arguments(self, other: str, number: int) -> list[str]:
+        """The words after `./invoke`."""
+        return [word.format(other=other, number=number) for word in self.words.split()]
+
+
+OPERATIONS = [
+    Operation(BUILD, "build --version c{number}", {**_BAKE, "Creating snapshot": 5.0}),
+    Operation("deploy", "deploy --version {other} --force chaos --commit", weight=3),
+    Operation("set", "deploy --set APP_MESSAGE=round-{number} --force chaos --commit", weight=3),
+    Operation("rotate", "rotate database --commit"),
+    Operation("rollback", "rollback --force chaos --commit", {"": 6.0, MOVE: 10.0, CONFIRM: 2.0}, weight=4),
+    Operation("retire", "deploy --no-standby --commit", {"": 6.0, REMOVE: 8.0}, weight=1),
+    Operation("again", "deploy --commit", {"": 6.0}, weight=1),
+]

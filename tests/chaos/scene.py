@@ -1,0 +1,222 @@
+"""Where it happens: a checkout with releases of its own, on a local cloud of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from localcloud.config import Config
+from localcloud.engine.databases.numbers import FIRST
+from localcloud.host import cgroups
+from localcloud.host.machines import Machines
+from localcloud.lock import server_pid
+from tests.chaos.processes import Nothing, Processes
+from tests.e2e.checkout import Checkout
+
+__all__ = ["Nothing", "Scene"]
+_BECOME = [] if os.geteuid() == 0 else ["sudo"]
+_DISK = "512m"
+
+
+class Scene:
+    """One checkout, one cloud, and what can be done to them."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+        self.config = Config.from_environment(checkout.cloud)
+        self.processes = Processes("")
+        self.before: set[int] = set()
+        """The droplets that there were when the round began."""
+        self.endpoint = ""
+        self._headers: dict[str, str] = {}
+        self.work = checkout.folder / ".slipway"
+
+    # ---- the checkout -----------------------------------------------------------------------------------------------
+
+    def mount(self) -> None:
+        """Give what is not in git a small file system of its own, which can be filled."""
+        self.work.mkdir(exist_ok=True)
+        if not os.path.ismount(self.work):
+            options = f"size={_DISK},mode=0755"
+            subprocess.run([*_BECOME, "mount", "-t", "tmpfs", "-o", options, "chaos", str(self.work)], check=True)
+
+    def unmount(self) -> None:
+        """Let go of it."""
+        subprocess.run([*_BECOME, "umount", "--lazy", str(self.work)], check=False)
+
+    def fill_disk(self) -> None:
+        """Leave no byte of it."""
+        with (self.work / "filling").open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * 65536)
+            except OSError:
+                pass
+
+    def free_disk(self) -> None:
+        """Take the filling out."""
+        (self.work / "filling").unlink(missing_ok=True)
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The reference file."""
+        found: dict[str, Any] = json.loads(self.checkout.reference)
+        return found
+
+    @property
+    def live(self) -> str:
+        """The key of the release that git says is live."""
+        return str(self.reference["live"])
+
+    def other(self) -> str:
+        """The version that is not live."""
+        return "v2" if self.live.startswith("v1-") else "v1"
+
+    # ---- the cloud --------------------------------------------------------------------------------------------------
+
+    def start_server(self) -> None:
+        """The cloud's server, unless it runs; its address and token are the same as ever."""
+        environ = {name: value for name, value in os.environ.items() if name != "SLIPWAY_CHAOS"}
+        command = [str(self.checkout.folder / ".venv" / "bin" / "python"), "-m", "localcloud", "up", "--json"]
+        done = subprocess.run(
+            command, cwd=self.checkout.folder, env={**environ, **self.checkout.cloud}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        self.endpoint, self._headers = answer["endpoint"], {"Authorization": f"Bearer {answer['token']}"}
+
+    def kill_server(self) -> None:
+        """As the kernel does when there is no memory left."""
+        if pid := server_pid(self.config):
+            os.kill(pid, signal.SIGKILL)
+
+    def ask(self, path: str, method: str = "GET", body: object = None) -> Any:
+        """What the API answers; a fault that was meant for the pipeline and hits this question is met by patience."""
+        for _ in range(10):
+            try:
+                answer = requests.request(
+                    method, f"{self.endpoint}{path}", json=body, headers=self._headers, timeout=30
+                )
+            except requests.ConnectionError:
+                self.start_server()
+                continue
+            if answer.ok:
+                return answer.json() if answer.content else None
+            if answer.status_code == 404:
+                raise Nothing(f"{method} {path}: {answer.text}")
+            time.sleep(0.3)
+        raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text}")
+
+    def droplets(self) -> dict[int, dict[str, Any]]:
+        """The environment's droplets by id."""
+        found = self.ask("/v2/droplets?per_page=200&tag_name=slipway-environment:local")["droplets"]
+        return {each["id"]: each for each in found}
+
+    def address(self) -> tuple[str, int | None]:
+        """The floating IP, and the id of the droplet behind it."""
+        found = self.ask("/v2/floating_ips?per_page=200")["floating_ips"]
+        assert found, "there is no floating IP"
+        return found[0]["ip"], (found[0]["droplet"] or {}).get("id")
+
+    def cluster(self) -> dict[str, Any]:
+        """The environment's database cluster."""
+        found: dict[str, Any] = next(
+            each for each in self.ask("/v2/databases")["databases"] if each["name"] == "slipway-local"
+        )
+        return found
+
+    def droplet(self, which: str) -> int:
+        """The id of the live droplet, the standby or the candidate; raises Nothing when there is none (any more)."""
+        if which == "live":
+            target = self.address()[1]
+            found = [target] if target in self.before else []
+        elif which == "standby":
+            name = f"app-local-{self.reference['standby']}"
+            found = [id for id, each in self.droplets().items() if each["name"] == name]
+        else:
+            deadline = time.monotonic() + 3
+            while not (found := sorted(self.droplets().keys() - self.before)) and time.monotonic() < deadline:
+                time.sleep(0.2)
+        if not found:
+            raise Nothing(f"there is no {which} droplet")
+        return int(found[0] or 0)
+
+    def fault(self, **fault: Any) -> Callable[[], None]:
+        """Ask for a fault; gives what clears it."""
+        number = self.ask("/_localcloud/faults", "POST", fault)["fault"]["id"]
+
+        def clear() -> None:
+            try:
+                self.ask(f"/_localcloud/faults/{number}", "DELETE")
+            except Nothing:
+                return
+
+        return clear
+
+    def act(self, droplet: int, type: str) -> None:
+        """A droplet action; one that meets another is the cloud's to refuse."""
+        url = f"{self.endpoint}/v2/droplets/{droplet}/actions"
+        requests.post(url, json={"type": type}, headers=self._headers, timeout=30)
+
+    def delete(self, droplet: int) -> None:
+        """Somebody deletes a droplet in the control panel."""
+        self.ask(f"/v2/droplets/{droplet}", "DELETE")
+
+    def kill_machine(self, droplet: int) -> None:
+        """The end of a machine without a word to anybody."""
+        cgroups.kill(f"{self.config.unit_prefix}{droplet}")
+
+    def kill_database(self) -> None:
+        """The same for the database's machine."""
+        for number in Machines(self.config).known():
+            if number >= FIRST:
+                cgroups.kill(f"{self.config.unit_prefix}{number}")
+
+    # ---- what is left -----------------------------------------------------------------------------------------------
+
+    def account(self) -> Mapping[str, set[str]]:
+        """The names of everything that the account holds."""
+        cluster = f"/v2/databases/{self.cluster()['id']}"
+        every = "?per_page=200"
+        return {
+            "droplets": {each["name"] for each in self.ask(f"/v2/droplets{every}")["droplets"]},
+            "images": {each["name"] for each in self.ask(f"/v2/images{every}&private=true")["images"]},
+            "keys": {each["name"] for each in self.ask(f"/v2/account/keys{every}")["ssh_keys"]},
+            "addresses": {each["ip"] for each in self.ask(f"/v2/floating_ips{every}")["floating_ips"]},
+            "clusters": {each["name"] for each in self.ask("/v2/databases")["databases"]},
+            "database users": {each["name"] for each in self.ask(f"{cluster}/users")["users"]},
+            "databases": {each["name"] for each in self.ask(f"{cluster}/dbs")["dbs"]},
+        }
+
+    def residue(self) -> list[str]:
+        """Where the kernel has something else than the cloud says."""
+        droplets = {each["id"]: each for each in self.ask("/v2/droplets?per_page=200")["droplets"]}
+        active = {id for id, each in droplets.items() if each["status"] == "active"}
+        machines = Machines(self.config).running()
+        running, databases = ({id for id in machines if (id >= FIRST) is which} for which in (False, True))
+        nodes = len(self.ask("/v2/databases")["databases"])
+        mounted = [
+            line.split()[1]
+            for line in Path("/proc/self/mounts").read_text().splitlines()
+            if line.split()[1].startswith(f"{self.config.state}/")
+        ]
+        found = []
+        if running != active or len(databases) != nodes:
+            found.append(f"the machines {sorted(machines)} run, for droplets {sorted(active)} and {nodes} databases")
+        if len(mounted) != len(machines):
+            found.append(f"{len(mounted)} file systems are mounted for {len(machines)} machines")
+        return found
+
+    def remove_image(self, name: str) -> None:
+        """Remove an image that a round made."""
+        for each in self.ask("/v2/images?per_page=200&private=true")["images"]:
+            if each["name"] == name:
+                self.ask(f"/v2/images/{each['id']}", "DELETE")
