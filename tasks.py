@@ -25,6 +25,7 @@ from pipeline import ages, bake, drill, history, reference, report_page, rotatio
 from pipeline import backup as backups
 from pipeline import cost as costs
 from pipeline import diff as comparing
+from pipeline import heal as healing
 from pipeline import migration as migrating
 from pipeline import reap as reaping
 from pipeline import release as releasing
@@ -181,6 +182,14 @@ def rollback(
     limits = _limits(session, max_lost, max_gap, soak)
     releasing.rollback(session, How(keep_failed=keep_failed, commit=commit, limits=limits, force=force))
     _say_live(session)
+
+
+@verb(environment=ENVIRONMENT_HELP, commit="commit the reference file", json="as JSON")
+def heal(c: Context, environment: str | None = None, commit: bool = False, json: bool = False) -> None:
+    """Make the address answer again: start the live droplet, or go to the standby, or make another one."""
+    session = Session(ROOT, os.environ, environment)
+    healed = healing.heal(session, How(commit=commit))
+    _show(_json(asdict(healed)) if json else healing.render(healed))
 
 
 @verb(
@@ -600,6 +609,7 @@ namespace = Collection(
     build,
     deploy,
     rollback,
+    heal,
     rotate,
     verify,
     migrate,

@@ -103,7 +103,7 @@ class Ledger:
         dead = []
         for path in self._unkept():
             text = path.read_text(errors="replace")
-            if _is_over(text) or _goes_on(text):
+            if _is_over(text) or _lives(text):
                 continue
             if text and not text.endswith("\n"):
                 with path.open("a") as file:
@@ -151,7 +151,16 @@ def _is_over(text: str) -> bool:
     return '{"event": "ends"' in text  # which no line has within a value: quotes are escaped there
 
 
-def _goes_on(text: str) -> bool:
+def goes_on(path: Path) -> bool:
+    """Whether the run of a file is under way."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return False
+    return not _is_over(text) and _lives(text)
+
+
+def _lives(text: str) -> bool:
     """Whether the process that began a run is still there, on this boot of this machine."""
     try:
         begins = json.loads(text.partition("\n")[0])

@@ -105,6 +105,13 @@ class Reference:
         rejected = {mark: why for mark, why in self.rejected.items() if mark != release.mark}
         return Reference({**kept, release.key: release}, release.key, self.live if standby else None, rejected)
 
+    def replacing(self, release: Release, other: Release) -> Reference:
+        """The reference with another release in the place of one of its own."""
+        name = {release.key: other.key}
+        releases = {name.get(key, key): other if key == release.key else each for key, each in self.releases.items()}
+        running = [key and name.get(key, key) for key in (self.live, self.standby)]
+        return Reference(releases, running[0], running[1], self.rejected)
+
     def rejecting(self, release: Release, why: str) -> Reference:
         """The reference with a release marked as one that was gone back from."""
         others = [(mark, said) for mark, said in self.rejected.items() if mark != release.mark]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import backup, database, evidence, image, lease, manifest, reference, runs, secrets, watch
+from pipeline import backup, database, evidence, image, lease, leftovers, manifest, reference, runs, secrets, watch
 from pipeline import plan as planning
 from pipeline.config import OURS, CutoverSettings
 from pipeline.errors import PipelineError
@@ -125,6 +125,20 @@ def rollback(session: Session, how: How = How()) -> Reference:
                 release, template=template_digest(session.settings.project.root), secrets=_fingerprints(session)
             )
         return _release(session, run, current, release, how, rejected=bad)
+
+
+def carry_out(session: Session, run: Run, current: Reference, target: Reference, how: How) -> Reference:
+    """Make the world what another reference says, with a new release in the place of one that must be made anew.
+
+    Raises PipelineError as `deploy` does.
+    """
+    release = target.releases[target.live or ""]
+    if release.key in _standing(session, session.outputs()):
+        return _make_it_so(session, run, current, target, how)
+    today = replace(release, template=template_digest(session.settings.project.root), secrets=_fingerprints(session))
+    with lease.user_for(session, current, today, anew=False, keep=how.keep_failed) as leased:
+        anew = target.replacing(release, leased.release)
+        return _make_it_so(session, run, current, anew, how, passwords=leased.passwords)
 
 
 def destroy(session: Session, *, with_database: bool = False, backup_first: bool = True) -> None:
@@ -250,6 +264,7 @@ def _make_it_so(
 ) -> Reference:
     target = _check_images(session, target)
     before = session.outputs()
+    leftovers.remove_strays(session, before)
     variables = _variables(session, before, target, passwords or {})
     confirmed = Reference.from_state(before.get("reference"))
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -288,7 +303,7 @@ def _variables(
 
     Raises PipelineError for a droplet that would not be what its release says.
     """
-    made = {key: target.releases[key] for key in target.running if key not in (before.get("droplets") or {})}
+    made = {key: target.releases[key] for key in target.running if key not in _standing(session, before)}
     for release in made.values():
         check_template(session.settings.project.root, release)
     lease.refuse_lost(made, passwords)
@@ -296,6 +311,12 @@ def _variables(
         "TF_VAR_secrets": json.dumps(_values(session, made)),
         "TF_VAR_database_passwords": json.dumps({user: each.reveal() for user, each in passwords.items()}),
     }
+
+
+def _standing(session: Session, outputs: Mapping[str, Any]) -> set[str]:
+    """The releases whose droplets are in the state and in the world."""
+    there = {each.id for each in session.api.droplets(session.settings.tag)}
+    return {key for key, each in (outputs.get("droplets") or {}).items() if each["id"] in there}
 
 
 def _limits(session: Session, how: How) -> CutoverSettings:

@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pipeline import reference, remote_lock
+from pipeline import leftovers, reference, remote_lock
 from pipeline.errors import PipelineError
 from pipeline.ledger import CONTINUED, Ledger, Run
 from pipeline.lock import only_one
 from pipeline.remote_lock import RemoteLock
 from pipeline.session import Session
 from pipeline.tools.account import Account
-from pipeline.tools.process import environment
+from pipeline.tools.process import ended_by_term, environment
 
 
 @contextmanager
@@ -24,7 +24,8 @@ def alone(session: Session, what: str, force: str = "") -> Iterator[Run]:
     Raises PipelineError when another run has it, here or on another machine.
     """
     settings = session.settings
-    with only_one(settings.work, what), recorded(session, what, force) as run:
+    with ended_by_term(), only_one(settings.work, what), recorded(session, what, force) as run:
+        leftovers.end_processes(settings.work / "runs", session.progress.warn)
         holder = remote_lock.holder(settings.environment, what, who(session.environ), run.id)
         account, key = Account(settings.cloud), session.key.lock_key(settings.environment)
         with remote_lock.held(account, key, holder, session.progress.warn) as lock:

@@ -16,6 +16,7 @@ from pipeline.ledger import CONTINUED, Run
 from pipeline.progress import Progress
 from pipeline.reference import Reference
 from pipeline.statekey import StateKey
+from pipeline.tools import state
 from pipeline.tools.digitalocean import API
 from pipeline.tools.encryption import Encryption, is_encrypted
 from pipeline.tools.git import Git
@@ -114,6 +115,7 @@ class Session:
             "TF_IN_AUTOMATION": "1",
             **{f"TF_VAR_{name}": value for name, value in {**shared, **variables}.items()},
         }
+        state.rescue(root.folder, self.progress.warn)
         encryption = encryption or self._encryption(root)
         terraform = Terraform(self.toolchain.tofu(), root, env, encryption)
         terraform.init()

@@ -182,6 +182,15 @@ class API:
             return False
         return True
 
+    def act(self, droplet: int, type: str) -> None:
+        """Begin an action of a droplet, such as `power_on`; `droplets` tells when it is done."""
+        self._ask(lambda manager: manager.get_data(f"droplets/{droplet}/actions", type="POST", params={"type": type}))
+
+    def point(self, address: str, droplet: int) -> None:
+        """Begin to move a floating IP to a droplet."""
+        order = {"type": "assign", "droplet_id": droplet}
+        self._ask(lambda manager: manager.get_data(f"floating_ips/{address}/actions", type="POST", params=order))
+
     def floating_ip_targets(self) -> set[int]:
         """The ids of all droplets that a floating IP points at."""
         found = self._ask(lambda manager: manager.get_all_floating_ips())

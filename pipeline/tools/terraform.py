@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.tools import state as state_file
 from pipeline.tools.encryption import UNREADABLE, Encryption
 from pipeline.tools.process import call, stream
 from pipeline.tools.process import environment as process_environment
@@ -101,6 +102,12 @@ class Terraform:
         out = self._checked("output", json=True)
         return {name: output["value"] for name, output in json.loads(out or "{}").items()}
 
+    def resources(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Type and attributes of everything in the state."""
+        shown = json.loads(self._checked("show", json=True) or "{}")
+        found = ((shown.get("values") or {}).get("root_module") or {}).get("resources") or []
+        return [(each["type"], each["values"]) for each in found if each["mode"] == "managed"]
+
     def apply(self, var_file: Path | None, on_event: Callable[[Event], None]) -> None:
         """Make the world what a file of variables says, if there is one beside those of the environment."""
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True)
@@ -159,8 +166,8 @@ class Terraform:
             done = call([*argv, "push", "-no-color", "-"], cwd=self.folder, env=env, stdin=text)
         if done.returncode != 0:
             raise self._failed("state", done.stderr)
-        for backup in self.folder.glob("terraform.tfstate.*backup"):
-            backup.unlink()  # it is written as the state was before
+        for backup in [*self.folder.glob("terraform.tfstate.*backup"), self.folder / state_file.KEPT]:
+            backup.unlink(missing_ok=True)  # it is written as the state was before
         self._encryption = replace(self._encryption, previous=None, migrating=False)
 
     def _failed(self, command: str, output: str) -> PipelineError:
@@ -190,6 +197,8 @@ class Terraform:
                 errors.append(event)
             on_event(event)
 
+        if command == "apply":
+            state_file.keep(self.folder)
         status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
         if status != 0 and not (status == _CHANGES and flags.get("detailed_exitcode")):
             said = last_words + "".join(str((error.get("diagnostic") or {}).get("detail", "")) for error in errors)

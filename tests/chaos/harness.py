@@ -19,7 +19,7 @@ from tests.chaos.operations import BUILD, CONFIRM, MOVE
 from tests.chaos.processes import MARK, Nothing, Processes
 from tests.chaos.scene import Scene
 from tests.chaos.watcher import Watcher
-from tests.e2e.checkout import NOT_INHERITED, Checkout, clone
+from tests.e2e.checkout import NOT_INHERITED, Checkout, clone, renew
 
 LONGEST = 240.0
 """Seconds after which a call hangs."""
@@ -329,6 +329,7 @@ def stage(folder: Path, cloud: dict[str, str], say: Callable[[str], None], *, ke
             checkout.invoke("build", "deploy", "--version", "v1", "--commit")
             checkout.invoke("build", "deploy", "--version", "v2", "--commit")
         else:
+            renew(checkout.folder, ["slipway.toml", "terraform/environments/local.tfvars.json"])
             checkout.invoke("deploy", "--commit")
         scene.start_server()
         with Watcher(scene.address()[0]) as watcher:

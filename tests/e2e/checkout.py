@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,14 @@ def _get(address: str, path: str) -> Any:
 def clone(folder: Path) -> None:
     """The project as it stands in this work tree, committed or not, as one repository."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    for key, value in (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false")):
+        subprocess.run(["git", "config", key, value], cwd=folder, check=True)
+    renew(folder)
+    assert os.access(folder / "invoke", os.X_OK)
+
+
+def renew(folder: Path, but: Sequence[str] = ()) -> None:
+    """Bring a clone to what this work tree holds, and commit it; some files stay as they are."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -166,15 +174,12 @@ def clone(folder: Path) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    for name in filter(None, listed.split("\0")):
+    for name in set(filter(None, listed.split("\0"))) - set(but):
         source, target = ROOT / name, folder / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
         else:
             target.unlink(missing_ok=True)
-    for key, value in (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false")):
-        subprocess.run(["git", "config", key, value], cwd=folder, check=True)
     subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
     subprocess.run(["git", "commit", "--quiet", "--allow-empty", "--message", "As tested"], cwd=folder, check=True)
-    assert os.access(folder / "invoke", os.X_OK)

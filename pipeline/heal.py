@@ -1,0 +1,187 @@
+"""The address answers again: the live droplet is started, or its standby takes over, or another one is made.
+
+The quickest way that leads to a verified release is taken, and the reference file tells which release that is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from pipeline import database, reference, release, runs, verify
+from pipeline.errors import PipelineError
+from pipeline.ledger import Run
+from pipeline.reference import Reference, Release
+from pipeline.release import How
+from pipeline.session import Session
+from pipeline.tools.digitalocean import Droplet
+from pipeline.verify import Subject
+
+_ASKED = 3
+"""Times that a droplet is asked, once a second, before it is taken for dead."""
+
+
+@dataclass(frozen=True)
+class Healed:
+    """What was done, in sentences without a full stop; nothing where nothing was wrong. ``live`` is what answers now.
+
+    ``seconds`` is how long it took until the address answered.
+    """
+
+    live: str
+    done: Sequence[str]
+    seconds: float
+
+
+def heal(session: Session, how: How) -> Healed:
+    """Make the address answer from a verified release as quickly as that can be done, and the rest what git says.
+
+    Raises PipelineError when nothing is live, and when none of the ways leads there.
+    """
+    with runs.alone(session, "heal") as run:
+        current = reference.read(session.settings.reference_path)
+        if current.live is None:
+            raise PipelineError("Nothing is live, so there is nothing to heal.", "./invoke build deploy --version v1")
+        return _Healing(session, run, current, how).heal()
+
+
+def render(healed: Healed) -> str:
+    """What was done, as a person reads it."""
+    if not healed.done:
+        return f"{healed.live} answers, and so does its standby where it has one: nothing was done."
+    return "\n".join([*(f"{each}." for each in healed.done), f"{healed.live} answers, after {healed.seconds:.1f} s."])
+
+
+class _Healing:
+    def __init__(self, session: Session, run: Run, current: Reference, how: How) -> None:
+        self._session, self._run, self._current, self._how = session, run, current, how
+        self._outputs: Mapping[str, Any] = session.outputs()
+        self._address: str = self._outputs.get("floating_ip") or ""
+        self._start = time.monotonic()
+        self._done: list[str] = []
+
+    def heal(self) -> Healed:
+        """Live first; what stands beside it can wait."""
+        current, seconds, target = self._current, 0.0, self._current
+        live = current.releases[current.live or ""]
+        if not self._answers(live, self._address, _ASKED):
+            target = self._live(live)
+            seconds = time.monotonic() - self._start
+        if target.standby and target == current:
+            self._standby(current.releases[target.standby])
+        if self._done or not self._as_written():
+            database.ensure(self._session)
+            target = release.carry_out(self._session, self._run, current, target, self._how)
+            self._done = self._done or ["the world was made what the reference file says"]
+            seconds = seconds or time.monotonic() - self._start
+        if target.live is None or not self._answers(target.releases[target.live], self._address, _ASKED):
+            raise PipelineError(f"{target.live} does not answer at {self._address}.", "./invoke status says more.")
+        return Healed(target.live, self._done, round(seconds, 1))
+
+    def _live(self, live: Release) -> Reference:
+        """The reference to make so: as it is when the droplet came back or is to be made anew, else the standby's."""
+        droplet, current = self._droplet(live), self._current
+        if droplet and droplet.status == "off" and self._start_again(droplet, live, "power_on"):
+            return current
+        if current.standby and self._take_over(current.releases[current.standby]):
+            rest = {key: each for key, each in current.releases.items() if key != live.key}
+            return Reference({live.key: live, **rest}, current.standby, None, current.rejected)
+        if droplet and droplet.status == "active" and self._start_again(droplet, live, "power_cycle"):
+            return current
+        if droplet:
+            self._remove(droplet, live)
+        self._did(f"the droplet of {live.key} is gone, and another one is made of its image")
+        return current
+
+    def _standby(self, standby: Release) -> None:
+        """One that is off is started; one that cannot be, or does not pass, is made anew."""
+        droplet = self._droplet(standby)
+        if droplet and droplet.status == "active":
+            return
+        if droplet and self._start_again(droplet, standby, "power_on", public=False):
+            return
+        if droplet:
+            self._remove(droplet, standby)
+        self._did(f"the droplet of the standby {standby.key} is gone, and another one is made of its image")
+
+    def _start_again(self, droplet: Droplet, of: Release, action: str, *, public: bool = True) -> bool:
+        """Whether a droplet comes up again and passes."""
+        word = {"power_on": "started", "power_cycle": "started anew"}[action]
+        with self._session.progress.step(f"{action.replace('_', ' ')} the droplet of {of.key}"):
+            try:
+                self._session.api.act(droplet.id, action)
+                verify.verify(self._session, Subject(of, droplet.address))
+            except PipelineError as error:
+                self._session.progress.warn(error.message)
+                return False
+        if public and not self._points_at(droplet):
+            return False
+        self._did(f"the droplet of {of.key} was {word}")
+        return True
+
+    def _take_over(self, standby: Release) -> bool:
+        """Whether the standby passes; then the address is its, before anything else is done."""
+        droplet = self._droplet(standby)
+        if droplet is None or droplet.status != "active":
+            return False
+        try:
+            verify.verify(self._session, Subject(standby, droplet.address))
+            with self._session.progress.step(f"move the address to {standby.key}"):
+                self._session.api.point(self._address, droplet.id)
+                self._wait(lambda: self._points_at(droplet))
+        except PipelineError as error:
+            self._session.progress.warn(error.message)
+            return False
+        self._did(f"the standby {standby.key} took over")
+        return True
+
+    def _remove(self, droplet: Droplet, of: Release) -> None:
+        """What is dead stands in the way of another one of its name and key."""
+        self._session.progress.warn(f"removing the droplet of {of.key}, which does not come back")
+        self._session.api.remove(f"droplets/{droplet.id}")
+        self._wait(lambda: self._droplet(of) is None)
+
+    def _droplet(self, of: Release) -> Droplet | None:
+        """The droplet of a release, as the state knows it and as it is now."""
+        known = ((self._outputs.get("droplets") or {}).get(of.key) or {}).get("id")
+        return next((each for each in self._session.api.droplets(self._session.settings.tag) if each.id == known), None)
+
+    def _points_at(self, droplet: Droplet) -> bool:
+        return self._session.api.floating_ip_target(self._address) == droplet.id
+
+    def _as_written(self) -> bool:
+        """Whether git, the state's last word and the address agree."""
+        current = self._current
+        droplet = self._droplet(current.releases[current.live or ""])
+        agreed = Reference.from_state(self._outputs.get("reference")) == current
+        standing = all(self._droplet(current.releases[key]) for key in current.running)
+        return agreed and standing and droplet is not None and self._points_at(droplet)
+
+    def _answers(self, of: Release, address: str, times: int) -> bool:
+        """Whether a release says at an address that it is ready, within so many questions."""
+        url = f"http://{address}:{reference.port(of.config)}/version"
+        for attempt in range(times):
+            try:
+                answer = requests.get(url, timeout=2)
+                if answer.ok and answer.json().get("release") == of.key:
+                    return True
+            except (requests.RequestException, ValueError):
+                pass
+            if attempt + 1 < times:
+                time.sleep(1)
+        return False
+
+    def _wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise PipelineError(f"The cloud did not do what it was asked for within {seconds:.0f} s.")
+            time.sleep(0.5)
+
+    def _did(self, sentence: str) -> None:
+        self._done.append(sentence)
+        self._session.progress.say(f"  ✓ {sentence}")

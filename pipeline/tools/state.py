@@ -1,0 +1,61 @@
+"""A state on this machine that survives its machine: Terraform writes it in place, and a write can end half way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+STATE, KEPT, ERRORED = "terraform.tfstate", "terraform.tfstate.kept", "errored.tfstate"
+_BACKUP = "terraform.tfstate.backup"
+
+
+def keep(folder: Path) -> None:
+    """Copy the state beside it before something is changed; the copy is there as a whole or not at all."""
+    state = folder / STATE
+    if serial(state) is not None:
+        _copy(state, folder / KEPT)
+
+
+def rescue(folder: Path, say: Callable[[str], None]) -> None:
+    """Put the newest whole copy in the place of a state that is none, and what could not be written there before.
+
+    What was made after the copy is in the world and not in the state; the next run finds it there and removes it.
+    """
+    state, errored = folder / STATE, folder / ERRORED
+    if (newer := serial(errored)) is not None and newer > (serial(state) or -1):
+        say("the last run could not write its state where it belongs: it is taken from errored.tfstate")
+        _copy(errored, state)
+    if newer is not None:
+        errored.unlink()
+    if not state.exists() or serial(state) is not None:
+        return
+    copies = [path for path in (folder / KEPT, folder / _BACKUP) if serial(path) is not None]
+    if not copies:
+        return
+    newest = max(copies, key=lambda path: serial(path) or 0)
+    say("the state was cut short when its run died: it is taken from the copy that was made before")
+    _copy(newest, state)
+
+
+def serial(path: Path) -> int | None:
+    """The serial number of a state, encrypted or not; None for a file that is none."""
+    try:
+        data = json.loads(path.read_text())
+        return int(data["serial"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _copy(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.new")
+    try:
+        shutil.copyfile(source, temporary)
+        temporary.chmod(0o600)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
