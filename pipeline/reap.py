@@ -1,85 +1,21 @@
-"""What no release needs any more, and what it costs: found by its tags, names and ages, removed only when asked to.
-
-What is judged is a value, `Facts`; the decisions are functions of it. Whatever cannot be told for sure stays.
-"""
+"""What no release needs any more, and what it costs: found by its tags, names and ages, removed only when asked to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline import bake_run, drill, image, reference, retention, runs
-from pipeline.bake_run import BUILD, RUN
-from pipeline.cost import dollars, image_price
+from pipeline import bake_run, reference, remains, retention, runs
+from pipeline.cost import dollars
 from pipeline.errors import PipelineError
-from pipeline.image import version_of
 from pipeline.lock import only_one
+from pipeline.remains import OLDER_THAN, Facts, Left
 from pipeline.remote_lock import Holder
 from pipeline.session import Session
 from pipeline.status import table
-from pipeline.tools.digitalocean import Cluster, Droplet, Image, Volume
-
-OLDER_THAN = timedelta(hours=1)
-"""The age from which on a thing is left over that nobody here can vouch for: its run may go on elsewhere."""
-_PACKERS_KEY = timedelta(days=1)
-_AT_ONCE = timedelta(minutes=2)
-"""Packer makes its droplet right after its key."""
-_SILENT = timedelta(hours=1)
-"""A lock is renewed every few seconds, and the next run takes a dead one over; this is for when there is none."""
-
-
-@dataclass(frozen=True)
-class Left:
-    """Something that no release needs. ``monthly`` is in USD, None where the API tells no price.
-
-    ``path`` is where the API has it; ``problem`` is why it could not be removed.
-    """
-
-    kind: str
-    id: str
-    name: str
-    why: str
-    path: str
-    created_at: str = ""
-    monthly: float | None = 0.0
-    removed: bool = False
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All that is to be known. ``addressed`` are the droplets behind floating IPs, ``alive`` and ``ended`` the ids of
-    this checkout's bakes, ``dead_locks`` the keys that were held by processes of this machine which are no more.
-
-    ``in_state`` are the ids of the droplets in the environment's state by release, and ``named`` the images in git's
-    reference files; each is None where it cannot be told, and then nothing of that kind is judged. ``wanted`` are the
-    releases that the reference file gives droplets.
-    """
-
-    now: datetime
-    environment: str
-    keep: int
-    older_than: timedelta = OLDER_THAN
-    droplets: Sequence[Droplet] = ()
-    keys: Sequence[tuple[int, str]] = ()
-    images: Sequence[Image] = ()
-    volumes: Sequence[Volume] = ()
-    clusters: Sequence[Cluster] = ()
-    tags: dict[str, int] = field(default_factory=dict)
-    addressed: frozenset[int] = frozenset()
-    alive: frozenset[str] = frozenset()
-    ended: frozenset[str] = frozenset()
-    dead_locks: frozenset[int] = frozenset()
-    in_state: Mapping[str, int] | None = None
-    wanted: frozenset[str] = frozenset()
-    named: frozenset[str] | None = None
-
-    def old(self, created_at: str, age: timedelta | None = None) -> bool:
-        """Whether something is older than that; RFC 3339."""
-        return self.now - datetime.fromisoformat(created_at) > (self.older_than if age is None else age)
 
 
 @dataclass(frozen=True)
@@ -100,131 +36,11 @@ class Reaped:
         return {**asdict(self), "monthly": self.monthly}
 
 
-def find(facts: Facts) -> list[Left]:
-    """Everything that is left over."""
-    builds = list(_builds(facts))
-    dead = [each for each in facts.droplets if str(each.id) in {left.id for left in builds}]
-    return [
-        *builds,
-        *_candidates(facts),
-        *_keys(facts, dead),
-        *_unfinished(facts),
-        *beyond(facts),
-        *_clusters(facts),
-        *_volumes(facts),
-        *_tags(facts, dead),
-    ]
-
-
-def beyond(facts: Facts) -> Iterator[Left]:
-    """The images of versions that are neither new nor needed."""
-    if facts.named is None:
-        return
-    for each in retention.beyond(_finished(facts), facts.keep, facts.named, facts.droplets):
-        yield _image(each, f"not among the {facts.keep} newest images, and nothing names it")
-
-
-def _builds(facts: Facts) -> Iterator[Left]:
-    for each in facts.droplets:
-        run = next((tag.removeprefix(RUN) for tag in each.tags if tag.startswith(RUN)), "")
-        if BUILD not in each.tags or not run or each.id in facts.addressed:
-            continue
-        if run in facts.ended or run not in facts.alive and facts.old(each.created_at):
-            yield _droplet(each, "the build droplet of a bake that ended")
-
-
-def _candidates(facts: Facts) -> Iterator[Left]:
-    if facts.in_state is None:
-        return
-    # A droplet that the reference file wants is known, unless the state has another one for it.
-    wanted = {f"app-{facts.environment}-{key}" for key in facts.wanted - facts.in_state.keys()}
-    known = {*facts.in_state.values(), *facts.addressed}
-    for each in facts.droplets:
-        ours = f"slipway-environment:{facts.environment}" in each.tags
-        if ours and each.id not in known and each.name not in wanted and facts.old(each.created_at):
-            yield _droplet(each, f"a droplet of {facts.environment} that is in no state")
-
-
-def _keys(facts: Facts, dead: Sequence[Droplet]) -> Iterator[Left]:
-    standing = {tag for each in facts.droplets if each not in dead for tag in each.tags}
-    ages = [datetime.fromisoformat(each.created_at) for each in dead]
-    for number, name in facts.keys:
-        holder, made = Holder.parse(name), made_by_packer(name)
-        why = ""
-        if name.startswith(RUN) and name not in standing and _over(facts, name.removeprefix(RUN)):
-            why = "the key of a bake that ended"
-        elif made and (facts.now - made > _PACKERS_KEY or any(timedelta(0) <= age - made <= _AT_ONCE for age in ages)):
-            why = "a temporary key of Packer's"
-        elif holder and holder.environment == facts.environment:
-            silent = timedelta(seconds=facts.now.timestamp() - holder.heartbeat)
-            why = "the lock of a run that died" if number in facts.dead_locks or silent > _SILENT else ""
-        if why:
-            yield Left("key", str(number), name, why, f"account/keys/{number}")
-
-
-def _unfinished(facts: Facts) -> Iterator[Left]:
-    used = {droplet.image for droplet in facts.droplets}
-    for each in facts.images:
-        free = each.id not in used and each.name not in (facts.named or ())
-        if version_of(each) and not image.finished(each) and free and facts.old(each.created_at):
-            yield _image(each, "the image of a bake that was killed before it was labelled")
-
-
-def _clusters(facts: Facts) -> Iterator[Left]:
-    for each in facts.clusters:
-        drilled = each.name.startswith(f"slipway-{facts.environment}-drill-")
-        if drilled and facts.old(each.created_at, max(facts.older_than, drill.LEFT_BEHIND)):
-            why = "the cluster of a drill that ended"
-            yield Left("cluster", each.id, each.name, why, f"databases/{each.id}", each.created_at, None)
-
-
-def _volumes(facts: Facts) -> Iterator[Left]:
-    for each in facts.volumes:
-        if "slipway" in each.tags and not each.attached and facts.old(each.created_at):
-            place = "volumes" if each.kind == "volume" else "snapshots"
-            price = image_price(each.size) if each.kind == "snapshot" else None
-            yield Left(each.kind, each.id, each.name, "no droplet has it", f"{place}/{each.id}", each.created_at, price)
-
-
-def _tags(facts: Facts, dead: Sequence[Droplet]) -> Iterator[Left]:
-    for name, count in facts.tags.items():
-        run, carried = name.removeprefix(RUN), sum(name in each.tags for each in dead)
-        if name.startswith(RUN) and count <= carried and run not in facts.alive and (carried or _over(facts, run)):
-            yield Left("tag", name, name, "the tag of a bake that ended", f"tags/{name}")
-
-
-def _over(facts: Facts, run: str) -> bool:
-    """Whether a run without a droplet is over: one of this checkout by its lock, another by its age."""
-    start = bake_run.began(run)
-    return run in facts.ended or run not in facts.alive and start is not None and facts.now - start > facts.older_than
-
-
-def _finished(facts: Facts) -> list[Image]:
-    return [each for each in facts.images if image.finished(each)]
-
-
-def made_by_packer(name: str) -> datetime | None:
-    """When Packer made a temporary key, which its name begins with (`packer-` and a time-ordered UUID); else None."""
-    head, _, rest = name.partition("-")
-    try:
-        return datetime.fromtimestamp(int(rest[:8], 16), UTC) if head == "packer" and len(rest) == 36 else None
-    except ValueError:
-        return None
-
-
-def _droplet(each: Droplet, why: str) -> Left:
-    return Left("droplet", str(each.id), each.name, why, f"droplets/{each.id}", each.created_at, each.monthly)
-
-
-def _image(each: Image, why: str) -> Left:
-    return Left("image", str(each.id), each.name, why, f"images/{each.id}", each.created_at, image_price(each.size))
-
-
 def reap(session: Session, *, apply: bool, older_than: timedelta | None = None) -> Reaped:
     """Find what no release needs, and with ``apply`` remove it."""
     with _alone(session, "reap", apply=apply):
         facts, notes = gather(session, older_than)
-        reaped = Reaped(apply, find(facts), notes)
+        reaped = Reaped(apply, remains.find(facts), notes)
         if apply:
             reaped = replace(reaped, found=remove(session, reaped.found))
             _forget(session, facts, reaped)
@@ -244,7 +60,7 @@ def prune(session: Session, *, keep: int | None, apply: bool) -> Reaped:
             images=session.api.images(),
             named=retention.named(session.git, project.root, keep),
         )
-        found = list(beyond(facts))
+        found = list(remains.beyond(facts))
         return Reaped(apply, remove(session, found) if apply else found, [])
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import reap
+from pipeline import reap, remains
 from pipeline.errors import PipelineError
 from pipeline.image import Inputs
 from pipeline.progress import Progress
-from pipeline.reap import Facts, Left
+from pipeline.remains import Facts, Left
 from pipeline.remote_lock import Holder
 from pipeline.tools.digitalocean import Cluster, Droplet, Image, Volume
 
@@ -47,7 +47,7 @@ def kinds(found: Sequence[Left]) -> list[tuple[str, str]]:
 
 
 def found(**facts: Any) -> list[tuple[str, str]]:
-    return kinds(reap.find(replace(NOTHING, **facts)))
+    return kinds(remains.find(replace(NOTHING, **facts)))
 
 
 def build(id: int = 1, age: float = 2) -> Droplet:
@@ -55,11 +55,11 @@ def build(id: int = 1, age: float = 2) -> Droplet:
 
 
 def test_an_empty_account_has_nothing_left_over() -> None:
-    assert reap.find(NOTHING) == []
+    assert remains.find(NOTHING) == []
 
 
 def test_a_dead_run_of_this_checkout_leaves_its_droplet_its_key_and_its_tag_however_young() -> None:
-    left = reap.find(
+    left = remains.find(
         replace(NOTHING, ended=frozenset({RUN}), droplets=[build(age=0)], keys=[(5, KEY)], tags={KEY: 1, "other": 0})
     )
     assert kinds(left) == [("droplet", "1"), ("key", "5"), ("tag", KEY)]
@@ -111,8 +111,8 @@ def test_a_temporary_key_of_packers_tells_its_age_and_whose_it_is() -> None:
         seconds = int((NOW - timedelta(**age)).timestamp())
         return f"packer-{seconds:08x}-7a3c-1f2e-9b1d-5c1a2b3c4d5e"
 
-    assert reap.made_by_packer(key(hours=3)) == NOW - timedelta(hours=3)
-    assert reap.made_by_packer("packer-me") is None and reap.made_by_packer("laptop") is None
+    assert remains.made_by_packer(key(hours=3)) == NOW - timedelta(hours=3)
+    assert remains.made_by_packer("packer-me") is None and remains.made_by_packer("laptop") is None
     assert not found(keys=[(5, key(hours=20))])
     assert found(keys=[(5, key(hours=25))]) == [("key", "5")]
     # Made just before the droplet of a run that is over: it is that one's.
@@ -161,7 +161,7 @@ def test_the_clusters_of_old_drills_go_and_the_database_stays() -> None:
         return Cluster(name, name, "online", *numbers, "doadmin", "secret", created_at=ago(hours=age))
 
     clusters = [cluster("slipway-local", 900), cluster("slipway-local-drill-a", 4), cluster("slipway-local-drill-b", 1)]
-    left = reap.find(replace(NOTHING, clusters=clusters))
+    left = remains.find(replace(NOTHING, clusters=clusters))
     assert kinds(left) == [("cluster", "slipway-local-drill-a")] and left[0].monthly is None
 
 
