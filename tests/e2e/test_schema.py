@@ -93,10 +93,13 @@ def test_the_first_release_brings_up_the_database(checkout: Checkout, watched: P
     assert users(checkout) == {"app_1"}
 
 
-def test_deploying_what_is_live_again_takes_seconds(checkout: Checkout, watched: Prober) -> None:
+def test_deploying_what_is_live_again_does_nothing(checkout: Checkout, watched: Prober) -> None:
     start = time.monotonic()
-    checkout.invoke("deploy")
-    assert time.monotonic() - start < 20
+    result = checkout.call("deploy")
+    assert result.returncode == 0, result.stderr
+    for step in ("the database", "create", "migrate", "verify", "move", "remove"):
+        assert f"▸ {step}" not in result.stderr
+    assert time.monotonic() - start < 60  # seconds, on a machine with nothing else to do
     assert "The schema is at 1" in checkout.invoke("migrate")
 
 
