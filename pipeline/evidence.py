@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def _collect(session: Session, folder: Path, release: Release, address: str) -> 
                 (folder / name).write_text(redact(text))
     except PipelineError as error:
         (folder / "ssh.txt").write_text(f"{error.message}\n")
-    (folder / "responses.txt").write_text(redact("\n".join(_response(base + path) for path in FROM_OUTSIDE)))
+    (folder / "responses.txt").write_text(redact("\n".join(_responses(base))))
     return redact
 
 
@@ -104,10 +105,14 @@ def _json(text: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _response(url: str) -> str:
-    try:
-        answer = requests.get(url, timeout=5)
-    except requests.RequestException as error:
-        return f"GET {url}\n{error}\n"
-    headers = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
-    return f"GET {url}\n{answer.status_code} {answer.reason}\n{headers}\n{answer.text[:4000]}\n"
+def _responses(base: str) -> Iterator[str]:
+    """What it answers; who does not answer at all is asked but once, as traffic may be waiting for the way back."""
+    for path in FROM_OUTSIDE:
+        url = base + path
+        try:
+            answer = requests.get(url, timeout=5)
+        except requests.RequestException as error:
+            yield f"GET {url}\n{error}\n"
+            return
+        headers = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
+        yield f"GET {url}\n{answer.status_code} {answer.reason}\n{headers}\n{answer.text[:4000]}\n"

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from pipeline import database, reference, release, runs, verify
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
@@ -68,7 +66,7 @@ class _Healing:
         """Live first; what stands beside it can wait."""
         current, seconds, target = self._current, 0.0, self._current
         live = current.releases[current.live or ""]
-        if not self._answers(live, self._address, _ASKED):
+        if not verify.answers(live, self._address, _ASKED):
             target = self._live(live)
             seconds = time.monotonic() - self._start
         if target.standby and target == current:
@@ -78,7 +76,7 @@ class _Healing:
             target = release.carry_out(self._session, self._run, current, target, self._how)
             self._done = self._done or ["the world was made what the reference file says"]
             seconds = seconds or time.monotonic() - self._start
-        if target.live is None or not self._answers(target.releases[target.live], self._address, _ASKED):
+        if target.live is None or not verify.answers(target.releases[target.live], self._address, _ASKED):
             raise PipelineError(f"{target.live} does not answer at {self._address}.", "./invoke status says more.")
         return Healed(target.live, self._done, round(seconds, 1))
 
@@ -160,20 +158,6 @@ class _Healing:
         agreed = Reference.from_state(self._outputs.get("reference")) == current
         standing = all(self._droplet(current.releases[key]) for key in current.running)
         return agreed and standing and droplet is not None and self._points_at(droplet)
-
-    def _answers(self, of: Release, address: str, times: int) -> bool:
-        """Whether a release says at an address that it is ready, within so many questions."""
-        url = f"http://{address}:{reference.port(of.config)}/version"
-        for attempt in range(times):
-            try:
-                answer = requests.get(url, timeout=2)
-                if answer.ok and answer.json().get("release") == of.key:
-                    return True
-            except (requests.RequestException, ValueError):
-                pass
-            if attempt + 1 < times:
-                time.sleep(1)
-        return False
 
     def _wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds

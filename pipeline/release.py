@@ -10,7 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import backup, database, evidence, image, lease, leftovers, manifest, reference, runs, secrets, watch
+from pipeline import (
+    backup,
+    database,
+    evidence,
+    image,
+    lease,
+    leftovers,
+    manifest,
+    reference,
+    runs,
+    secrets,
+    verify,
+    watch,
+)
 from pipeline import plan as planning
 from pipeline.config import OURS, CutoverSettings
 from pipeline.errors import PipelineError
@@ -24,6 +37,9 @@ from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.process import environment
 from pipeline.watch import Unfit
+
+_ASKED = 2
+"""Times that a droplet is asked before traffic moves to it."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +281,7 @@ def _make_it_so(
     target = _check_images(session, target)
     before = session.outputs()
     leftovers.remove_strays(session, before)
+    _refuse_the_dead(before, target)
     variables = _variables(session, before, target, passwords or {})
     confirmed = Reference.from_state(before.get("reference"))
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -311,6 +328,19 @@ def _variables(
         "TF_VAR_secrets": json.dumps(_values(session, made)),
         "TF_VAR_database_passwords": json.dumps({user: each.reveal() for user, each in passwords.items()}),
     }
+
+
+def _refuse_the_dead(outputs: Mapping[str, Any], target: Reference) -> None:
+    """Raise PipelineError when traffic would move to a droplet that passed long ago and does not answer any more."""
+    confirmed = Reference.from_state(outputs.get("reference"))
+    droplet = (outputs.get("droplets") or {}).get(target.live or "")
+    if not target.live or not droplet or confirmed.live in (None, target.live):
+        return
+    if not verify.answers(target.releases[target.live], droplet["address"], _ASKED):
+        raise PipelineError(
+            f"The droplet of {target.live} does not answer, so nothing is moved to it.",
+            "./invoke heal starts it again, or makes another one.",
+        )
 
 
 def _standing(session: Session, outputs: Mapping[str, Any]) -> set[str]:

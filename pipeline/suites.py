@@ -49,10 +49,11 @@ SUITES: dict[str, Suite] = {
     "contract": _pytest("contract", as_root=True, packages=["openssh-client"]),
     "data": _pytest("data", as_root=True, tools=VAULT_TOOLS),
     "e2e": _pytest("e2e"),
+    "chaos": _pytest("chaos", as_root=True),
 }
 
 
-SIDE_BY_SIDE = (("machines", "contract"), ("data",), ("e2e",))
+SIDE_BY_SIDE = (("machines", "contract"), ("data",), ("e2e",), ("chaos",))
 """The suites with machines: lanes that run at once, each from left to right."""
 
 

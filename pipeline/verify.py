@@ -6,11 +6,14 @@ import json
 import re
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from pipeline import evidence, reference
 from pipeline.config import Settings
@@ -22,6 +25,8 @@ from pipeline.tools.process import call
 
 FROM_OUTSIDE = ("test_http.py",)
 FROM_INSIDE = ("test_release.py",)
+_CONFIRMED = 15
+"""Seconds that a release which passed has to answer at the public address: until then nobody may be answering there."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,21 @@ def verify(session: Session, subject: Subject) -> Verified:
         raise evidence.failure(kept) or error
 
 
+def answers(release: Release, address: str, times: int) -> bool:
+    """Whether a release says at an address that it is there, within so many questions, once a second."""
+    url = f"http://{address}:{reference.port(release.config)}/version"
+    for attempt in range(times):
+        try:
+            answer = requests.get(url, timeout=2)
+            if answer.ok and answer.json().get("release") == release.key:
+                return True
+        except (requests.RequestException, ValueError):
+            pass
+        if attempt + 1 < times:
+            time.sleep(1)
+    return False
+
+
 def find_subject(
     session: Session, key: str | None, droplet: str | None, address: str | None, *, through_floating_ip: bool
 ) -> Subject:
@@ -124,6 +144,7 @@ def expectations(subject: Subject) -> dict[str, object]:
 
 def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, report: Path) -> list[str]:
     tests = settings.project.root / "tests" / "droplet"
+    wait = settings.project.deadline
     files = FROM_OUTSIDE if subject.through_floating_ip else FROM_INSIDE + FROM_OUTSIDE
     return [
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
@@ -132,7 +153,7 @@ def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, re
         f"--identity={key.identity}",
         f"--host-key={key.host_key(subject.release.key).public}",
         f"--expect={expect}",
-        f"--wait={settings.project.deadline}",
+        f"--wait={min(wait, _CONFIRMED) if subject.through_floating_ip else wait}",
         f"--junitxml={report}",
     ]
 
