@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import evidence, record, reference, release
+from pipeline import evidence, leftovers, record, reference, release, verify
 from pipeline.config import CutoverSettings
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
@@ -48,6 +48,7 @@ class World:
         )
         monkeypatch.setattr(release, "_check_images", lambda session, target: target)
         monkeypatch.setattr(release, "_variables", lambda *_: {})
+        monkeypatch.setattr(leftovers, "remove_strays", lambda *_: None)
         monkeypatch.setattr(release, "_now", lambda *_: None)
         monkeypatch.setattr(release, "_apply", self._apply)
         monkeypatch.setattr(release, "_go_back", lambda *_: self.applied.append(CURRENT))
@@ -121,3 +122,18 @@ def test_with_limits_the_way_back_stays_until_they_are_kept(world: World, monkey
     world.applied.clear()
     world.release(How(standby=False), lean)
     assert [each.standby for each in world.applied] == [None]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_no_traffic_moves_to_a_standby_that_does_not_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    monkeypatch.setattr(verify, "answers", lambda *_: answers)
+    confirmed = {"live": V1.key, "standby": V2.key, "releases": {each.key: vars(each) for each in (V1, V2)}}
+    world.session.outputs = lambda: {"reference": confirmed, "droplets": {V2.key: {"id": 2, "address": "192.0.2.1"}}}
+    if answers:
+        assert world.release() == TARGET
+        return
+    with pytest.raises(PipelineError, match=f"The droplet of {V2.key} does not answer"):
+        world.release()
+    assert world.applied == []
