@@ -54,8 +54,8 @@ class Release:
 
     @property
     def mark(self) -> str:
-        """What stays the same when only credentials or the template do not: by this a bad release is known again."""
-        return replace(self, template="", commit="", database_user="", secrets={}, database_expires="").key
+        """What stays the same when only credentials do not: by this a bad release is known again."""
+        return replace(self, commit="", database_user="", secrets={}, database_expires="").key
 
     @classmethod
     def parse(cls, data: Any) -> Release:
