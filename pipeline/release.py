@@ -474,6 +474,7 @@ def _go_back(session: Session, run: Run, before: Mapping[str, Any], evidence: Pa
     session.progress.warn("the release failed: going back to what was confirmed before")
     try:
         _apply(session, run, confirmed, _now(session, before), evidence)
+        leftovers.remove_strays(session, session.outputs())
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())

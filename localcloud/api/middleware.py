@@ -12,12 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localcloud.api import errors, faults
 from localcloud.api.http import render
-from localcloud.engine.faults import Fault, Faults
+from localcloud.engine.faults import LATE, Fault, Faults
 from localcloud.engine.rates import Rates
 
 OPEN_PATHS = {"/_localcloud/health"}
 
 log = logging.getLogger("localcloud.requests")
+
+
+async def _nobody(message: Message) -> None:
+    """An answer that is lost on its way."""
 
 
 class Gate:
@@ -56,6 +60,8 @@ class Gate:
                 refusal = errors.body("too_many_requests", "API Rate limit exceeded.", request_id)
                 await render(429, refusal)(scope, receive, answer)
             elif fault := self._fault(scope):
+                if fault.effect == LATE:
+                    await self.app(scope, receive, _nobody)
                 await faults.answer(fault, request_id)(scope, receive, answer)
             else:
                 await self.app(scope, receive, answer)

@@ -16,11 +16,11 @@ from typing import Any
 from localcloud.engine.errors import NotFound, Unprocessable
 
 RESPONSE, ACTION, BOOT, NETWORK, MOVE = "response", "action", "boot", "network", "move"
-HANG, ERROR, NEVER, SLOW, LOST = "hang", "error", "never", "slow", "lost"
+HANG, ERROR, NEVER, SLOW, LOST, LATE = "hang", "error", "never", "slow", "lost", "late"
 STATUSES = (422, 429, 500, 503, 504)
 # Per kind: which effects there are, and which other fields it takes.
 KINDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
-    RESPONSE: ((), frozenset({"method", "path", "status", "retry_after"})),
+    RESPONSE: (("", LATE), frozenset({"method", "path", "status", "retry_after"})),
     ACTION: ((HANG, ERROR), frozenset({"type", "reason"})),
     BOOT: ((NEVER, SLOW, LOST), frozenset({"name", "seconds"})),
     NETWORK: ((LOST,), frozenset({"droplet_id", "database_id"})),
@@ -132,7 +132,7 @@ def _checked(values: Mapping[str, Any]) -> Fault:
             raise Unprocessable(f"{key} must be a number, and not negative.")
     fault = Fault(**fields)
     if effects and fault.effect not in effects:
-        raise Unprocessable(f"effect must be one of {_listed(effects)}.")
+        raise Unprocessable(f"effect must be one of {_listed(filter(None, effects))}.")
     if fault.kind == RESPONSE and fault.status not in STATUSES:
         raise Unprocessable(f"status must be one of {_listed(map(str, STATUSES))}.")
     if fault.count == 0:

@@ -42,3 +42,8 @@ def draw(seed: int, number: int, only: Sequence[str] = ()) -> Round:
     step = "" if failure.at_once else dice.choice(steps or [""])
     delay = 0.0 if failure.at_once else dice.uniform(0, operation.steps.get(step, 3.0))
     return Round(number, operation, failure, step, round(delay, 2), dice.random())
+
+
+def chosen(number: int, operation: str, failure: str) -> Round:
+    """A round of which only the moment is drawn, by its number."""
+    return draw(0, number, [operation, failure])

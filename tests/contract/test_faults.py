@@ -65,6 +65,13 @@ def test_a_refused_call_has_done_nothing(api: Api) -> None:
     assert api.send("GET", "/v2/tags/refused").status_code == 404
 
 
+def test_a_call_whose_answer_is_lost_has_done_what_it_should(api: Api) -> None:
+    ask(api, kind="response", method="POST", path="/v2/tags", status=504, effect="late")
+    assert api.send("POST", "/v2/tags", json={"name": "late"}).status_code == 504
+    assert api.send("GET", "/v2/tags/late").status_code == 200
+    api.call("DELETE", "/v2/tags/late", status=204)
+
+
 def test_faults_are_listed_and_cleared(api: Api) -> None:
     lasting = ask(api, kind="response", path="/v2/account", status=500, count=None)
     other = ask(api, kind="move", effect="lost")
