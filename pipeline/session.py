@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 from collections.abc import Mapping
@@ -31,7 +32,6 @@ class Session:
     def __init__(self, root: Path, environ: Mapping[str, str], environment: str | None = None) -> None:
         self.environ = environ
         self.progress = Progress()
-        self._read: tuple[object, dict[str, Any]] = None, {}  # the outputs, and of which state they are
         if started_by := environ.get(CONTINUED):
             self.progress.listeners.append(Run(Path(started_by)))
         project = Project.load(root)
@@ -150,16 +150,23 @@ class Session:
     def outputs(self) -> dict[str, Any]:
         """The outputs in the state; empty, and without any tool, where nothing was ever applied from here.
 
-        A state that has not been written since is not read again: each time takes its decryption.
+        Those of a state that lies here are kept beside it, and read again when another one lies there or the key is
+        another: each reading takes a decryption. Nothing in them is secret: git and the cloud say the same.
         """
         root = self.roots[0]
-        if not root.has_state:
-            return {}
-        written = None if root.elsewhere else root.state.stat()
-        stamp = written and (written.st_ino, written.st_size, written.st_mtime_ns)
-        if stamp is None or stamp != self._read[0]:
-            self._read = stamp, self.terraform.outputs()
-        return self._read[1]
+        if not root.has_state or root.elsewhere:
+            return self.terraform.outputs() if root.has_state else {}
+        kept, key = root.folder / "outputs.json", self.state_key if self.settings.project.encrypt_state else ""
+        state = hmac.digest(key.encode(), root.state.read_bytes(), "sha256").hex()
+        try:
+            found = json.loads(kept.read_text())
+        except (FileNotFoundError, ValueError):
+            found = {}
+        if found.get("state") != state:
+            found = {"state": state, "outputs": self.terraform.outputs()}
+            kept.write_text(json.dumps(found))
+        outputs: dict[str, Any] = found["outputs"]
+        return outputs
 
     def host_keys(self, reference: Reference) -> dict[str, str]:
         """The variable that gives Terraform the host keys of a reference's releases."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def session(tmp_path: Path) -> Session:
     environments.mkdir(parents=True)
     shutil.copy(ROOT / "terraform/environments/production.tfvars.json", environments)
     made = Session(tmp_path, {"DIGITALOCEAN_TOKEN": "a-token"}, "production")
-    vars(made)["terraform"] = Engine()
+    vars(made).update(terraform=Engine(), state_key="a-key")
     return made
 
 
@@ -54,6 +55,23 @@ def test_outputs_are_read_once_for_each_state(session: Session) -> None:
     assert session.outputs() == session.outputs() == {"floating_ip": "192.0.2.1"}
     written(session, "another")
     assert session.outputs() == {"floating_ip": "192.0.2.2"}
+
+
+def test_outputs_are_kept_for_the_next_session_unless_what_is_kept_is_torn(session: Session) -> None:
+    written(session, "one")
+    before = session.outputs()
+    kept = session.roots[0].folder / "outputs.json"
+    text = kept.read_text()
+    assert json.loads(text)["outputs"] == before
+    kept.write_text(text[:10])
+    assert session.outputs() == {"floating_ip": "192.0.2.2"}
+
+
+def test_outputs_that_were_read_with_another_key_are_not_taken(session: Session) -> None:
+    written(session, "one")
+    before = session.outputs()
+    vars(session)["state_key"] = "another key"
+    assert session.outputs() != before
 
 
 def test_outputs_of_a_state_that_is_kept_elsewhere_are_read_each_time(session: Session) -> None:
