@@ -13,7 +13,7 @@ from typing import Protocol
 
 import requests
 
-from bench import api, app, boot, database, memory, migration, release, snapshot
+from bench import api, app, baseline, boot, database, memory, migration, release, sequence, snapshot
 from bench.login import LoginError
 from localcloud.config import ConfigError
 from localcloud.host.errors import HostError
@@ -40,6 +40,8 @@ BENCHES: dict[str, tuple[Bench, int]] = {
     "database": (database.compare, 5),
     "migration": (migration.compare, 2),
     "app": (app.compare, 3),
+    "baseline": (baseline.compare, 2),
+    "sequence": (sequence.measure, 10),
 }
 
 
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = compare(ROOT, arguments.rounds or rounds, _say)
     except (PipelineError, HostError, ConfigError) as error:
         return _fail(error.message, error.hint)
-    except (LoginError, requests.RequestException, subprocess.CalledProcessError) as error:
+    except (LoginError, requests.RequestException, subprocess.CalledProcessError, TimeoutError, ValueError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return _fail("Interrupted; nothing was measured.")
@@ -67,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds",
         type=_positive,
-        help="how often each side is timed (release, crowd, snapshot, app: 3, boot, database: 5, migration: 2, else 1)",
+        help="how often each side is timed (release, crowd, snapshot, app: 3, boot, database: 5, migration, baseline: 2"
+        ", sequence: 10, else 1)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
