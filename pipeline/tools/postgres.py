@@ -38,6 +38,7 @@ DO $$ DECLARE name text; BEGIN
   END LOOP;
 END $$;
 CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
 SET client_min_messages = warning
 """
 
