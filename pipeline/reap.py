@@ -85,7 +85,8 @@ def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts
         notes.append(f"volumes were not looked at: {error.message}")
     in_state = None
     if session.roots[0].has_state:
-        in_state = {key: int(each["id"]) for key, each in (session.outputs().get("droplets") or {}).items()}
+        resources = session.terraform.resources()
+        in_state = {str(each["name"]): int(each["id"]) for kind, each in resources if kind == "digitalocean_droplet"}
     else:
         notes.append(f"droplets of {settings.environment} were not looked at: its state is not here")
     keys, bake = api.keys(), timedelta(seconds=project.bake_deadline)

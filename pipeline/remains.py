@@ -45,7 +45,7 @@ class Facts:
     """All that is to be known. ``addressed`` are the droplets behind floating IPs, ``alive`` and ``ended`` the ids of
     this checkout's bakes, ``dead_locks`` the keys that were held by processes of this machine which are no more.
 
-    ``in_state`` are the ids of the droplets in the environment's state by release, and ``named`` the images in git's
+    ``in_state`` are the ids of the droplets in the environment's state by name, and ``named`` the images in git's
     reference files; each is None where it cannot be told, and then nothing of that kind is judged. ``wanted`` are the
     releases that the reference file gives droplets.
     """
@@ -109,8 +109,8 @@ def _builds(facts: Facts) -> Iterator[Left]:
 def _candidates(facts: Facts) -> Iterator[Left]:
     if facts.in_state is None:
         return
-    # A droplet that the reference file wants is known, unless the state has another one for it.
-    wanted = {f"app-{facts.environment}-{key}" for key in facts.wanted - facts.in_state.keys()}
+    # A droplet that the reference file wants is known, unless the state has another one of its name.
+    wanted = {f"app-{facts.environment}-{key}" for key in facts.wanted} - facts.in_state.keys()
     known = {*facts.in_state.values(), *facts.addressed}
     for each in facts.droplets:
         ours = f"slipway-environment:{facts.environment}" in each.tags

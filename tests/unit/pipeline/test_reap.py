@@ -92,14 +92,14 @@ def test_other_droplets_are_nobodys_business() -> None:
 
 def test_a_candidate_that_no_state_knows_is_left_over() -> None:
     droplets = [droplet(1, OURS), droplet(2, OURS), droplet(3, OURS, age=0.1)]
-    assert found(droplets=droplets, in_state={"v1-a": 1}) == [("droplet", "2")]
+    assert found(droplets=droplets, in_state={"d1": 1}) == [("droplet", "2")]
 
 
 def test_a_droplet_that_the_reference_wants_is_known_unless_the_state_has_another() -> None:
     standby = replace(droplet(1, OURS), name="app-local-v1-01234567")
     wanted = frozenset({"v1-01234567"})
     assert not found(droplets=[standby], in_state={}, wanted=wanted)
-    assert found(droplets=[standby], in_state={"v1-01234567": 2}, wanted=wanted) == [("droplet", "1")]
+    assert found(droplets=[standby], in_state={"app-local-v1-01234567": 2}, wanted=wanted) == [("droplet", "1")]
 
 
 def test_without_the_state_no_candidate_is_judged() -> None:
