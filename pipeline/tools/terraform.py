@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.tools import state as state_file
+from pipeline.tools import state_lock
 from pipeline.tools.encryption import UNREADABLE, Encryption
 from pipeline.tools.process import call, stream
 from pipeline.tools.process import environment as process_environment
@@ -200,8 +201,16 @@ class Terraform:
         if command == "apply":
             state_file.keep(self.folder)
         status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
+        if status != 0 and (lock := state_lock.found("\n".join([*map(_detail, errors), last_words]))):
+            if not (self._root.elsewhere and lock.is_dead_here(self.folder)):
+                raise lock.explained(self._binary.name)
+            self._plain(
+                "force-unlock -force", lock.id
+            )  # whoever runs this holds the environment, so nobody waits for it
+            errors.clear()
+            status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
         if status != 0 and not (status == _CHANGES and flags.get("detailed_exitcode")):
-            said = last_words + "".join(str((error.get("diagnostic") or {}).get("detail", "")) for error in errors)
+            said = last_words + "".join(map(_detail, errors))
             if any(words in said for words in UNREADABLE):
                 raise self._failed(command, said)
             raise PipelineError(*_explain(errors, last_words, self._binary.name))
@@ -230,6 +239,10 @@ def _event(line: str) -> Event:
     except ValueError:
         event = None
     return event if isinstance(event, dict) else {"type": "log", "@message": line.rstrip()}
+
+
+def _detail(error: Event) -> str:
+    return str((error.get("diagnostic") or {}).get("detail", ""))
 
 
 def _explain(errors: list[Event], last_words: str, name: str) -> tuple[str, str]:
