@@ -29,12 +29,12 @@ def _app(root: Path, toolchain: Toolchain, progress: Progress) -> None:
     show([str(toolchain.go()), "test", "./..."], cwd=root / "app", env=toolchain.environment("go"), say=progress.relay)
 
 
-def _pytest(folder: str, *, as_root: bool = False, packages: Sequence[str] = (), tools: Sequence[str] = ()) -> Suite:
+def _pytest(*places: str, as_root: bool = False, packages: Sequence[str] = (), tools: Sequence[str] = ()) -> Suite:
     def run(root: Path, toolchain: Toolchain, progress: Progress) -> None:
         host.ensure_packages(packages, progress.detail)
         toolchain.ensure(tools, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
-        tests = [*become, sys.executable, "-m", "pytest", str(root / "tests" / folder)]
+        tests = [*become, sys.executable, "-m", "pytest", *(str(root / "tests" / place) for place in places)]
         show(tests, cwd=root, env={"SLIPWAY_CACHE": str(toolchain.cache)}, say=progress.relay)
 
     return run
@@ -48,12 +48,14 @@ SUITES: dict[str, Suite] = {
     "machines": _pytest("machines", as_root=True),
     "contract": _pytest("contract", as_root=True, packages=["openssh-client"]),
     "data": _pytest("data", as_root=True, tools=VAULT_TOOLS),
-    "e2e": _pytest("e2e"),
+    "releases": _pytest("e2e/test_releases.py", "e2e/test_the_end.py"),
+    "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py"),
+    "schema": _pytest("e2e/test_schema.py"),
+    "secrets": _pytest("e2e/test_secrets.py", "e2e/test_vault.py", tools=VAULT_TOOLS),
     "chaos": _pytest("chaos", as_root=True),
 }
 
-
-SIDE_BY_SIDE = (("machines", "contract"), ("data",), ("e2e",), ("chaos",))
+SIDE_BY_SIDE = (("machines", "contract"), ("data", "secrets"), ("releases", "refusals"), ("schema",), ("chaos",))
 """The suites with machines: lanes that run at once, each from left to right."""
 
 

@@ -56,13 +56,19 @@ def test_every_suite_with_machines_has_a_lane() -> None:
     assert set(suites.SUITES) - set(beside) == {"check", "app", "unit", "fuzz"}
 
 
+def test_every_file_of_end_to_end_tests_is_in_a_suite() -> None:
+    root = Path(__file__).parents[3]
+    text = Path(suites.__file__).read_text()
+    assert [path.name for path in (root / "tests/e2e").glob("test_*.py") if f'"e2e/{path.name}"' not in text] == []
+
+
 def test_a_lane_says_whose_line_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = [sys.executable, "-c", "import sys; print('out'); sys.stdout.flush(); print('err', file=sys.stderr)"]
-    show(program, cwd=tmp_path, say=suites.Lane("e2e").relay)
-    assert sorted(capsys.readouterr().err.splitlines()) == ["     e2e │ err", "     e2e │ out"]
+    show(program, cwd=tmp_path, say=suites.Lane("schema").relay)
+    assert sorted(capsys.readouterr().err.splitlines()) == ["  schema │ err", "  schema │ out"]
 
 
 def test_a_program_that_fails_is_an_error_however_it_is_shown(tmp_path: Path) -> None:
-    for say in (None, suites.Lane("e2e").relay):
+    for say in (None, suites.Lane("schema").relay):
         with pytest.raises(PipelineError, match="exit status 3"):
             show([sys.executable, "-c", "raise SystemExit(3)"], cwd=tmp_path, say=say)
