@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.tools import checks, host
 from pipeline.tools.process import show
-from pipeline.tools.toolchain import VAULT_TOOLS, Toolchain
+from pipeline.tools.toolchain import RELEASE_TOOLS, VAULT_TOOLS, Toolchain
 
 Suite = Callable[[Path, Toolchain, Progress], None]
 
@@ -52,7 +52,7 @@ SUITES: dict[str, Suite] = {
     "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py"),
     "schema": _pytest("e2e/test_schema.py"),
     "secrets": _pytest("e2e/test_secrets.py", "e2e/test_vault.py", tools=VAULT_TOOLS),
-    "chaos": _pytest("chaos", as_root=True),
+    "chaos": _pytest("chaos", as_root=True, tools=RELEASE_TOOLS),
 }
 
 SIDE_BY_SIDE = (("machines", "contract"), ("data", "secrets"), ("releases", "refusals"), ("schema",), ("chaos",))
