@@ -316,6 +316,8 @@ def _tail(log: Path) -> str:
 def stage(folder: Path, cloud: dict[str, str], say: Callable[[str], None], *, keep: bool = False) -> Iterator[Harness]:
     """Two releases on a cloud, ready for rounds; with ``keep`` it is left, and found again by the next call."""
     folder.mkdir(parents=True, exist_ok=True)
+    # A shell that starts this in the background has Ctrl-C ignored, and so would all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     checkout = Checkout(folder / "project", cloud)
     fresh = not checkout.folder.exists()
     if fresh:
