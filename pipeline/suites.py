@@ -55,7 +55,7 @@ SUITES: dict[str, Suite] = {
     "chaos": _pytest("chaos", as_root=True, tools=RELEASE_TOOLS),
 }
 
-SIDE_BY_SIDE = (("machines", "contract"), ("data", "secrets"), ("releases", "refusals"), ("schema",), ("chaos",))
+SIDE_BY_SIDE = (("machines", "contract"), ("data", "secrets", "refusals"), ("releases",), ("schema",), ("chaos",))
 """The suites with machines: lanes that run at once, each from left to right."""
 
 
