@@ -58,14 +58,13 @@ class BareMachines:
                 stack.enter_context(_group(self._name(number)))
             with watch.time("systemd-nspawn to login"):
                 list(pool.map(lambda number: self._start(number, disks.root(number)), numbers))
-        self._wait_for_no_interface()
+        self._remove_interfaces()
         return watch.run
 
-    def _wait_for_no_interface(self) -> None:
-        """The kernel takes a killed machine's interface away a moment later; the next machine needs its name."""
-        deadline = time.monotonic() + SECONDS
-        while any(Path(f"/sys/class/net/{self.bridge}/brif").iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.02)
+    def _remove_interfaces(self) -> None:
+        """The kernel takes the interfaces of killed machines away in its own time; the next ones need the names now."""
+        for interface in Path(f"/sys/class/net/{self.bridge}/brif").iterdir():
+            run(["ip", "link", "del", interface.name], check=False)
 
     def _start(self, number: int, root: Path) -> None:
         _start(self._name(number), self._command(self._name(number), root), root.with_name("console"))
