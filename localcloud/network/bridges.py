@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Lock
 
 from localcloud.config import Config
 from localcloud.host.run import run
@@ -11,6 +12,9 @@ from localcloud.host.run import run
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 MOST = 1 + len(DIGITS) ** 2
 LINKS = Path("/sys/class/net")
+
+_making = Lock()
+"""The first droplets of a VPC may come at once, and each wants its bridge."""
 
 
 def name(config: Config, number: int) -> str:
@@ -21,8 +25,9 @@ def name(config: Config, number: int) -> str:
 
 def make(bridge: str) -> None:
     """Have a bridge, up."""
-    if not (LINKS / bridge).exists():
-        run(["ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0"])
+    with _making:
+        if not (LINKS / bridge).exists():
+            run(["ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0"])
     without_ipv6 = Path(f"/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6")
     if without_ipv6.exists():
         without_ipv6.write_text("1")

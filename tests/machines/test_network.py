@@ -6,11 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 
 import pytest
 
 from localcloud.host.machines import MachineSpec
+from localcloud.network import bridges
 
 from .conftest import BOOT, Cloud
 
@@ -172,3 +174,13 @@ def test_droplets_reach_the_package_archives(cloud: Cloud, pair: tuple[MachineSp
     status, said = cloud.sh(pair[0].public_address, "apt-get update 2>&1")
     assert status == 0
     assert "Err:" not in said
+
+
+def test_many_may_want_the_bridge_of_a_vpc_at_once(cloud: Cloud) -> None:
+    bridge = bridges.name(cloud.config, 7)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(cloud.network.make_vpc, [bridge] * 8))
+        assert bridge in bridges.private(cloud.config)
+    finally:
+        cloud.network.remove_vpc(bridge)
