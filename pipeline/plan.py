@@ -5,7 +5,7 @@ The data are the changes of `tofu plan -json`: https://opentofu.org/docs/interna
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,12 +145,14 @@ def _refusals(changes: Sequence[Change], target: Reference, now: Now) -> Iterato
 
 def _sentence(changes: Sequence[Change], target: Reference, now: Now) -> str:
     """One sentence without a subject and a full stop."""
+    made = [_image_of(each, target) for each in changes if each.kind == DROPLET and each.creates]
+    gone = [*(each.key for each in changes if each.kind == DROPLET and each.deletes), *target.retiring]
     said = [
-        *_counted(changes, DROPLET, "create", _image_of(target)),
+        *_droplets("create", made),
         *_others(changes, "create"),
         *_others(changes, "update"),
         *_moves(changes, target, now),
-        *_counted(changes, DROPLET, "delete", lambda each: each.key),
+        *_droplets("destroy", gone),
         *_others(changes, "delete"),
     ]
     if any(each.kind == DROPLET and "update" in each.actions for each in changes):
@@ -158,16 +160,13 @@ def _sentence(changes: Sequence[Change], target: Reference, now: Now) -> str:
     return ", ".join(said) or "write down anew what was confirmed"
 
 
-def _counted(changes: Sequence[Change], kind: str, action: str, name: Callable[[Change], str]) -> Iterator[str]:
-    found = [each for each in changes if each.kind == kind and action in each.actions]
-    if found:
-        verb = "destroy" if action == "delete" else "create"
-        plural = "s" if len(found) > 1 else ""
-        yield f"{verb} {len(found)} droplet{plural} of {' and '.join(sorted(map(name, found)))}"
+def _droplets(verb: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"{verb} {len(names)} droplet{'s' if len(names) > 1 else ''} of {' and '.join(sorted(names))}"
 
 
-def _image_of(target: Reference) -> Callable[[Change], str]:
-    return lambda each: target.releases[each.key].image if each.key in target.releases else each.key
+def _image_of(droplet: Change, target: Reference) -> str:
+    return target.releases[droplet.key].image if droplet.key in target.releases else droplet.key
 
 
 def _moves(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:

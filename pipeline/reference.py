@@ -78,18 +78,20 @@ class Reference:
     """Which releases there are, which is live, and which droplet is kept warm as the way back.
 
     ``rejected`` says by their marks which were gone back from, and why. It is git's alone, so that a revert takes it
-    back: two references are equal whatever they reject.
+    back: two references are equal whatever they reject. ``retiring`` are releases whose droplets stay until a new one
+    has proved itself: they are in what is applied then, and in no file.
     """
 
     releases: Mapping[str, Release] = field(default_factory=dict)
     live: str | None = None
     standby: str | None = None
     rejected: Mapping[str, str] = field(default_factory=dict, compare=False)
+    retiring: tuple[str, ...] = ()
 
     @property
     def running(self) -> list[str]:
         """The keys of the releases that have droplets."""
-        return [key for key in (self.live, self.standby) if key is not None]
+        return [key for key in (self.live, self.standby, *self.retiring) if key is not None]
 
     @property
     def previous(self) -> str | None:
@@ -104,6 +106,11 @@ class Reference:
         kept = {self.live: self.releases[self.live]} if self.live else {}
         rejected = {mark: why for mark, why in self.rejected.items() if mark != release.mark}
         return Reference({**kept, release.key: release}, release.key, self.live if standby else None, rejected)
+
+    def beside(self, standing: Mapping[str, Release]) -> Reference:
+        """The reference while releases that stand already stay beside its own."""
+        more = {key: release for key, release in standing.items() if key not in self.running}
+        return replace(self, releases={**more, **self.releases}, retiring=tuple(more))
 
     def replacing(self, release: Release, other: Release) -> Reference:
         """The reference with another release in the place of one of its own."""
@@ -160,6 +167,7 @@ class Reference:
             "releases": {k: asdict(r) for k, r in self.releases.items()},
             "standby": self.standby,
             **({"rejected": dict(self.rejected)} if self.rejected else {}),
+            **({"retiring": list(self.retiring)} if self.retiring else {}),
         }
         return json.dumps(data, indent=2) + "\n"
 

@@ -19,6 +19,7 @@ from pipeline import (
     leftovers,
     manifest,
     reference,
+    retirement,
     runs,
     secrets,
     verify,
@@ -149,7 +150,7 @@ def carry_out(session: Session, run: Run, current: Reference, target: Reference,
     Raises PipelineError as `deploy` does.
     """
     release = target.releases[target.live or ""]
-    if release.key in _standing(session, session.outputs()):
+    if release.key in retirement.standing(session, session.outputs()):
         return _make_it_so(session, run, current, target, how)
     today = replace(release, template=template_digest(session.settings.project.root), secrets=_fingerprints(session))
     with lease.user_for(session, current, today, anew=False, keep=how.keep_failed) as leased:
@@ -283,17 +284,13 @@ def _make_it_so(
     leftovers.remove_strays(session, before)
     _refuse_the_dead(before, target)
     variables = _variables(session, before, target, passwords or {})
-    confirmed = Reference.from_state(before.get("reference"))
+    confirmed, trial = Reference.from_state(before.get("reference")), retirement.beside(session, target, before)
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run.write("target", release=target.live)
     with watch.over(session, run, before, target) as watched:
         try:
-            trial = _with_a_way_back(session, confirmed, target, how)
             _apply(session, run, trial, _now(session, before), folder, variables)
             _look_after(session, watched, target, how)
-            if trial != target:
-                now = Now(trial, before["floating_ip"], trial.live or "")
-                _apply(session, run, target, now, folder, variables)
         except (LockLost, Refused):
             raise  # the world is somebody else's by now, or as it was
         except Unfit as error:
@@ -307,8 +304,10 @@ def _make_it_so(
             if not how.keep_failed:
                 _go_back(session, run, before, folder)
             raise evidence.failure(folder) or error from error
-    if target != current or target.rejected != current.rejected:
-        reference.write(session.settings.reference_path, target)
+        if target != current or target.rejected != current.rejected:
+            reference.write(session.settings.reference_path, target)
+        if trial.retiring:
+            _retire(session, run, trial, target, before, folder, moved=target.live != confirmed.live)
     _record(session, f"Release {target.live} to {session.settings.environment}", commit=how.commit)
     return target
 
@@ -320,7 +319,7 @@ def _variables(
 
     Raises PipelineError for a droplet that would not be what its release says.
     """
-    made = {key: target.releases[key] for key in target.running if key not in _standing(session, before)}
+    made = {key: target.releases[key] for key in target.running if key not in retirement.standing(session, before)}
     for release in made.values():
         check_template(session.settings.project.root, release)
     lease.refuse_lost(made, passwords)
@@ -343,22 +342,8 @@ def _refuse_the_dead(outputs: Mapping[str, Any], target: Reference) -> None:
         )
 
 
-def _standing(session: Session, outputs: Mapping[str, Any]) -> set[str]:
-    """The releases whose droplets are in the state and in the world."""
-    there = {each.id for each in session.api.droplets(session.settings.tag)}
-    return {key for key, each in (outputs.get("droplets") or {}).items() if each["id"] in there}
-
-
 def _limits(session: Session, how: How) -> CutoverSettings:
     return how.limits or session.settings.project.cutover
-
-
-def _with_a_way_back(session: Session, confirmed: Reference, target: Reference, how: How) -> Reference:
-    """What is applied first: a release that may still be gone back from keeps the one before it warm until then."""
-    asked = _limits(session, how) != CutoverSettings()
-    if not asked or target.standby or confirmed.live not in target.releases or confirmed.live == target.live:
-        return target
-    return replace(target, standby=confirmed.live)
 
 
 def _look_after(session: Session, watched: watch.Watch, target: Reference, how: How) -> None:
@@ -379,6 +364,30 @@ def _look_after(session: Session, watched: watch.Watch, target: Reference, how: 
             except PipelineError as error:
                 raise Unfit(release, f"it could not be looked after ({error.message.rstrip('.')})") from error
         watched.judge(release, limits)
+
+
+def _retire(
+    session: Session,
+    run: Run,
+    trial: Reference,
+    target: Reference,
+    before: Mapping[str, Any],
+    folder: Path,
+    *,
+    moved: bool,
+) -> None:
+    """Leave of what is applied what the reference says. A release that is live does not fail for what it replaced.
+
+    Raises PipelineError when nothing else was asked for than that something retires, and it does not.
+    """
+    try:
+        retirement.remove(session, trial, before)
+        _apply(session, run, target, Now(trial, before["floating_ip"], trial.live or ""), folder)
+    except PipelineError as error:
+        if not moved:
+            raise
+        session.progress.warn(f"{target.live} is live, but not all that it replaced is gone: {error.message}")
+        session.progress.warn("./invoke deploy removes what is left")
 
 
 def _keep_evidence(session: Session, run: Run, target: Reference, error: PipelineError) -> Path:

@@ -5,7 +5,10 @@
 # as in the world.
 
 locals {
-  running = { for key, release in var.releases : key => release if key == var.live || key == var.standby }
+  running = {
+    for key, release in var.releases : key => release
+    if key == var.live || key == var.standby || contains(var.retiring, key)
+  }
 
   # What the app is told at boot. The URL and the secrets are here, in the state, and on the droplet; nowhere else.
   settings = {

@@ -3,7 +3,7 @@
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "releases" {
-  description = "Known releases by key (version and digest of the rest of the entry). Only the live one and the standby have droplets."
+  description = "Known releases by key (version and digest of the rest of the entry). Only the live one, the standby and those that retire have droplets."
   type = map(object({
     version          = string
     commit           = string
@@ -67,6 +67,12 @@ variable "standby" {
     condition     = var.standby == null ? true : length(var.standby) > 0
     error_message = "The standby must be the key of a release, or null."
   }
+}
+
+variable "retiring" {
+  description = "Keys of releases whose droplets stay until the live one has proved itself. The pipeline's alone: no file has it."
+  type        = set(string)
+  default     = []
 }
 
 variable "rejected" {

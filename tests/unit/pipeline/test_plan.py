@@ -50,6 +50,11 @@ def test_a_release_is_one_sentence() -> None:
     found.refuse()
 
 
+def test_what_retires_once_the_release_has_proved_itself_is_said_with_it() -> None:
+    target = AFTER.beside({"v0-01234567": V1})
+    assert read(move(), target=target).sentence == f"move {ADDRESS} to {V2.key}, destroy 1 droplet of v0-01234567"
+
+
 def test_a_release_without_standby_destroys_what_was_live_after_the_move() -> None:
     target = BEFORE.deploying(V2, standby=False)
     changes = droplet("create", V2.key), move(), droplet("delete", V1.key)

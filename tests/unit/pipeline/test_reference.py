@@ -66,6 +66,15 @@ def test_going_back_makes_the_live_one_the_standby() -> None:
     assert (back.live, back.standby, back.previous) == (V1.key, V2.key, V2.key)
 
 
+def test_what_retires_runs_beside_a_reference_and_is_in_no_file() -> None:
+    second = after(V1, V2)
+    trial = second.beside({V1.key: V1, V3.key: V3})
+    assert (trial.running, trial.retiring) == ([V2.key, V1.key, V3.key], (V3.key,))
+    assert second.beside({V1.key: V1}) == second and json.loads(trial.dump())["retiring"] == [V3.key]
+    with pytest.raises(ValueError, match="exactly the entries"):
+        Reference.parse(trial.dump())
+
+
 def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "local.tfvars.json"
     second = after(V1, release("v2", APP_MESSAGE='a "quoted" \\ text'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.release import How
 from pipeline.remote_lock import LockLost
 from pipeline.watch import Unfit
 
+V0 = Release("v0", "c0ffee", "app-v0-0123456789ab", "s-1vcpu-1gb", "feed")
 V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", "feed")
 V2 = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed")
 CURRENT = Reference().deploying(V1)
@@ -31,7 +33,13 @@ class World:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failure: PipelineError | None = None
         self.unfit: Unfit | None = None
+        self.refusal: PipelineError | None = None
+        self.late: PipelineError | None = None
         self.applied: list[Reference] = []
+        self.warned: list[str] = []
+        self.droplets: set[int] = set()
+        self.images = [each.image for each in (V0, V1, V2)]
+        self.addressed = 1
         self.path = folder / "local.tfvars.json"
         reference.write(self.path, CURRENT)
         self.run = Run.begin(folder / "runs", {})
@@ -41,8 +49,15 @@ class World:
                 work=folder / "work",
                 reference_path=self.path,
                 environment="local",
+                tag="slipway",
             ),
-            progress=SimpleNamespace(say=lambda text: None, warn=lambda text: None),
+            progress=SimpleNamespace(say=lambda text: None, warn=self.warned.append, step=lambda title: nullcontext()),
+            api=SimpleNamespace(
+                images=lambda: [SimpleNamespace(name=name) for name in self.images],
+                droplets=lambda tag: [SimpleNamespace(id=each) for each in self.droplets],
+                floating_ip_targets=lambda: {self.addressed},
+                remove=self._remove,
+            ),
             git=SimpleNamespace(changed=lambda names: []),
             outputs=lambda: {"reference": None, "droplets": {V2.key: {"address": "192.0.2.1"}}},
         )
@@ -58,7 +73,14 @@ class World:
     def _apply(self, session: Any, run: Run, target: Reference, *_: object) -> None:
         if self.failure:
             raise self.failure
+        if self.late and not target.retiring:
+            raise self.late
         self.applied.append(target)
+
+    def _remove(self, path: str) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.droplets.discard(int(path.removeprefix("droplets/")))
 
     def _look_after(self, *_: object) -> None:
         if self.unfit:
@@ -113,15 +135,63 @@ def test_a_release_that_is_not_fit_is_gone_back_from_and_marked(world: World, ho
     assert [note.kind for note in record.parse(world.run.path.read_text()).notes] == ["evidence"]
 
 
-def test_with_limits_the_way_back_stays_until_they_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs = {"reference": {"live": V1.key, "standby": None, "releases": {V1.key: vars(V1)}}, "floating_ip": ""}
-    world.session.outputs = lambda: outputs
-    lean = CURRENT.deploying(V2, standby=False)
-    world.release(How(standby=False, limits=CutoverSettings(max_lost=0)), lean)
-    assert [each.standby for each in world.applied] == [V1.key, None]
-    world.applied.clear()
-    world.release(How(standby=False), lean)
-    assert [each.standby for each in world.applied] == [None]
+def standing(world: World, *releases: Release) -> None:
+    """Droplets 1, 2, … of releases that were confirmed, the first of them live."""
+    confirmed = {"live": releases[0].key, "standby": None, "releases": {each.key: vars(each) for each in releases}}
+    droplets = {each.key: {"id": id, "address": f"192.0.2.{id}"} for id, each in enumerate(releases, 1)}
+    world.session.outputs = lambda: {"reference": confirmed, "droplets": droplets, "floating_ip": ""}
+    world.droplets.update(range(1, len(releases) + 1))
+
+
+def test_what_stands_stays_until_a_release_has_proved_itself_and_goes_then(world: World) -> None:
+    standing(world, V1, V0)
+    assert world.release() == TARGET
+    assert [each.retiring for each in world.applied] == [(V0.key,), ()]
+    assert world.applied[0].running == [V2.key, V1.key, V0.key] and world.droplets == {1}
+    assert reference.read(world.path) == TARGET
+
+
+def test_a_release_that_is_not_fit_leaves_everything_that_stood(world: World) -> None:
+    standing(world, V1, V0, V2)
+    world.unfit = Unfit(V2, "its app restarted 2 times")
+    with pytest.raises(PipelineError):
+        world.release()
+    assert world.droplets == {1, 2, 3}
+
+
+def test_a_droplet_that_the_cloud_does_not_remove_is_left_to_terraform(world: World) -> None:
+    standing(world, V1, V0)
+    world.refusal = PipelineError("The droplet has a pending event.")
+    assert world.release() == TARGET
+    assert world.droplets == {1, 2} and world.applied[-1] == TARGET
+    assert world.warned == ["The droplet has a pending event. Terraform removes it instead."]
+
+
+def test_a_droplet_with_traffic_is_not_removed_behind_the_guard_of_plans(world: World) -> None:
+    standing(world, V1, V0)
+    world.addressed = 2
+    world.release()
+    assert world.droplets == {1, 2}
+
+
+def test_a_release_is_live_even_if_what_it_replaced_stays(world: World) -> None:
+    standing(world, V1, V0)
+    world.late = PipelineError("OpenTofu failed.")
+    assert world.release() == TARGET == reference.read(world.path)
+    assert world.warned[0].endswith("is live, but not all that it replaced is gone: OpenTofu failed.")
+    with pytest.raises(PipelineError, match="OpenTofu failed"):
+        world.release(target=CURRENT)  # which only retires
+
+
+def test_what_vanished_or_has_no_image_is_not_kept(world: World) -> None:
+    standing(world, V1, V0)
+    world.droplets.discard(2)
+    world.release()
+    assert world.applied == [TARGET]
+    world.droplets.add(2)
+    world.images.remove(V0.image)
+    world.release()
+    assert world.applied == [TARGET, TARGET]
 
 
 @pytest.mark.parametrize("answers", [True, False])

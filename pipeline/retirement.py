@@ -1,0 +1,64 @@
+"""live -> retired: what stood before a release stays beside it until it has proved itself, and goes then.
+
+Terraform's provider waits twenty seconds for the end of a droplet that takes one. So the cloud is asked directly, and
+the apply that follows finds the droplet gone; where the cloud refused, that apply removes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.reference import Reference
+from pipeline.session import Session
+
+_GONE = 30.0
+"""Seconds that a droplet may take to go."""
+
+
+def beside(session: Session, target: Reference, outputs: Mapping[str, Any]) -> Reference:
+    """A reference with everything that stands now, by the outputs of the last apply, and can be kept as it is."""
+    confirmed = Reference.from_state(outputs.get("reference"))
+    others = {key: confirmed.releases[key] for key in _keys(outputs) & confirmed.releases.keys() - {*target.running}}
+    if not others:
+        return target
+    there, images = standing(session, outputs), [found.name for found in session.api.images()]
+    return target.beside({key: each for key, each in others.items() if key in there and images.count(each.image) == 1})
+
+
+def standing(session: Session, outputs: Mapping[str, Any]) -> set[str]:
+    """The releases whose droplets are in the state and in the world."""
+    there = {each.id for each in session.api.droplets(session.settings.tag)}
+    return {key for key, each in (outputs.get("droplets") or {}).items() if each["id"] in there}
+
+
+def remove(session: Session, trial: Reference, outputs: Mapping[str, Any]) -> None:
+    """Remove the droplets of the releases that retire; one that an address points at is left to the plan's guard.
+
+    Raises LockLost when the environment is somebody else's by now.
+    """
+    addressed = session.api.floating_ip_targets()
+    for key in trial.retiring:
+        number = outputs["droplets"][key]["id"]
+        if number in addressed:
+            continue
+        with session.progress.step(f"remove the droplet of {key}"):
+            try:
+                session.api.remove(f"droplets/{number}")
+                _wait_until_gone(session, number)
+            except PipelineError as error:
+                session.progress.warn(f"{error.message} Terraform removes it instead.")
+
+
+def _keys(outputs: Mapping[str, Any]) -> set[str]:
+    return {*(outputs.get("droplets") or {})}
+
+
+def _wait_until_gone(session: Session, number: int) -> None:
+    deadline = time.monotonic() + _GONE
+    while any(each.id == number for each in session.api.droplets(session.settings.tag)):
+        if time.monotonic() > deadline:
+            raise PipelineError(f"Droplet {number} is still there after {_GONE:.0f} s.")
+        time.sleep(0.25)
