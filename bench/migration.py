@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-import http.client
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import ClassVar, Self
 
 from bench.figures import Comparison, Run, Side, in_turn
 from bench.release import parts_of
 from pipeline.errors import PipelineError
 from tests.e2e.checkout import Checkout, ask_for_notes, clone
-from tests.support import own_cloud
+from tests.support import UNANSWERED, Repeating, own_cloud
 
 MIGRATIONS = "app/internal/schema/migrations"
 
 
 @dataclass
-class Users:
+class Users(Repeating):
     """What users saw of the releases of one side: requests, those lost, and the longest time without an answer."""
 
+    interval: ClassVar[float] = 0.02
+    address: str
     requests: int = 0
     lost: int = 0
     gap: float = 0.0
-    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
 
-    @contextmanager
-    def watching(self, address: str) -> Iterator[None]:
-        """Ask for the notes every 20 ms, a new connection each time."""
-        self._stop.clear()
-        thread = threading.Thread(target=self._run, args=(address,), daemon=True)
-        thread.start()
+    def __enter__(self) -> Self:
+        self._answered = time.monotonic()
+        return super().__enter__()
+
+    def once(self) -> None:
+        """Ask for the notes."""
+        self.requests += 1
         try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join(timeout=10)
-
-    def _run(self, address: str) -> None:
-        answered = time.monotonic()
-        while not self._stop.is_set():
-            self.requests += 1
-            try:
-                ask_for_notes(address)
-                self.gap, answered = max(self.gap, time.monotonic() - answered), time.monotonic()
-            except (OSError, http.client.HTTPException, ValueError):
-                self.lost += 1
-            self._stop.wait(0.02)
+            ask_for_notes(self.address)
+            self.gap, self._answered = max(self.gap, time.monotonic() - self._answered), time.monotonic()
+        except UNANSWERED:
+            self.lost += 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +73,6 @@ class Migration:
 
 def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Migration:
     """Time deploys of images that were built before, on a clone and a cloud of its own."""
-    migrating, plain = Users(), Users()
     with tempfile.TemporaryDirectory(prefix="bench-migration-") as folder, own_cloud("bench") as settings:
         checkout = Checkout(Path(folder) / "project", settings)
         clone(checkout.folder)
@@ -92,10 +80,11 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Migration:
             say(f"release {name}, not counted")
             checkout.invoke("build", "deploy", "--version", name)
         address = checkout.status()["floating_ip"]
+        migrating, plain = Users(address), Users(address)
         versions = iter(range(1, 2 * rounds + 1))
 
         def released(users: Users, *, migrates: bool) -> Callable[[], Run]:
-            return lambda: _release(checkout, f"v{next(versions)}", address, users, migrates=migrates)
+            return lambda: _release(checkout, f"v{next(versions)}", users, migrates=migrates)
 
         ours, yardstick = in_turn(rounds, released(migrating, migrates=True), released(plain, migrates=False), say)
     comparison = Comparison(
@@ -107,7 +96,7 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Migration:
     return Migration(comparison, migrating, plain)
 
 
-def _release(checkout: Checkout, name: str, address: str, users: Users, *, migrates: bool) -> Run:
+def _release(checkout: Checkout, name: str, users: Users, *, migrates: bool) -> Run:
     if migrates:
         folder = checkout.folder / MIGRATIONS
         number = len(list(folder.glob("*.sql"))) + 1
@@ -115,7 +104,7 @@ def _release(checkout: Checkout, name: str, address: str, users: Users, *, migra
         checkout.git("add", MIGRATIONS)
         checkout.git("commit", "--quiet", "--message", f"Add migration {number}")
     checkout.invoke("build", "--version", name)
-    with users.watching(address):
+    with users:
         start = time.monotonic()
         result = checkout.call("deploy", "--version", name)
         seconds = time.monotonic() - start

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import ClassVar
 
-INTERVAL = 0.05
-"""Seconds between two requests."""
-PATIENCE = 2.0
-"""Seconds that an answer may take."""
+from tests.support import UNANSWERED, Repeating, get
 
 
 @dataclass(frozen=True)
@@ -26,12 +21,12 @@ class Answer:
 
 
 @dataclass
-class Users:
+class Users(Repeating):
     """Everything that the users of one address got while they were watched."""
 
+    interval: ClassVar[float] = 0.05
     address: str
     answers: list[Answer] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
     def lost(self) -> int:
@@ -55,30 +50,18 @@ class Users:
         """Seconds in which the last answer was not the right version's."""
         return sum(b.at - a.at for a, b in pairwise(self.answers) if a.version != right)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Ask for as long as the context is open."""
-        thread = threading.Thread(target=self._run, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join(timeout=PATIENCE + 1)
-
     def wait_for(self, version: str, seconds: float = 60) -> None:
         """Wait until a version answers; raises TimeoutError when it does not."""
         deadline = time.monotonic() + seconds
         while not _ends_with(self.answers, version):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{version} does not answer at {self.address}")
-            time.sleep(INTERVAL)
+            time.sleep(self.interval)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            version = ask(self.address)
-            self.answers.append(Answer(time.monotonic(), version))
-            self._stop.wait(INTERVAL)
+    def once(self) -> None:
+        """One request, or two."""
+        version = ask(self.address)
+        self.answers.append(Answer(time.monotonic(), version))
 
 
 def _ends_with(answers: Sequence[Answer], version: str) -> bool:
@@ -88,19 +71,6 @@ def _ends_with(answers: Sequence[Answer], version: str) -> bool:
 def ask(address: str) -> str:
     """The version that answers and is ready; empty when there is none."""
     try:
-        return str(json.loads(_get(address, "/version"))["version"]) if _get(address, "/health/ready") else ""
-    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return str(json.loads(get(address, "/version"))["version"]) if get(address, "/health/ready") else ""
+    except (*UNANSWERED, KeyError):
         return ""
-
-
-def _get(address: str, path: str) -> bytes:
-    connection = http.client.HTTPConnection(address, 80, timeout=PATIENCE)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise http.client.HTTPException(f"status {answer.status}")
-        return body
-    finally:
-        connection.close()

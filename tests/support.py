@@ -1,17 +1,21 @@
-"""A local cloud for one test session: its own state, port, bridge and ranges, and nothing left of it afterwards."""
+"""What suites and benchmarks share: a local cloud for one session, and what is watched while something else goes on."""
 
 from __future__ import annotations
 
 import fcntl
+import http.client
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar, Self
 
 # 198.18.0.0/15 (RFC 2544) holds 32 ranges of 4,096 addresses; the first belongs to the user's own cloud.
 _SLOTS = range(1, 32)
@@ -67,6 +71,50 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+class Repeating(ABC):
+    """Something that a thread does again and again, for as long as the context is open."""
+
+    interval: ClassVar[float]
+    """Seconds from the end of one time to the beginning of the next."""
+
+    def __enter__(self) -> Self:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._repeat, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(timeout=10)
+
+    def _repeat(self) -> None:
+        while not self._over.is_set():
+            self.once()
+            self._over.wait(self.interval)
+
+    @abstractmethod
+    def once(self) -> None:
+        """One time of it."""
+
+
+UNANSWERED = (OSError, http.client.HTTPException, ValueError)
+"""What a request to an app raises that is not answered, or not answered well."""
+
+
+def get(address: str, path: str) -> bytes:
+    """What port 80 of an address answers, over a connection of its own; raises OSError or HTTPException."""
+    connection = http.client.HTTPConnection(address, 80, timeout=2)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise http.client.HTTPException(f"status {answer.status}")
+        return body
+    finally:
+        connection.close()
 
 
 def _remove(folder: Path) -> None:

@@ -132,7 +132,7 @@ class _Ours:
 
     def release(self, version: str, before: str) -> None:
         """Release a version, release it again, go back, and forward again."""
-        with _watched(self._address) as users:
+        with Users(self._address) as users:
             start = time.monotonic()
             _ours(self._checkout, "build", "deploy", "--version", version)
             _good(self._side, users, version, start, time.monotonic() - start)
@@ -142,7 +142,7 @@ class _Ours:
         self._side.again.append(time.monotonic() - start)
         if _world(self._checkout) != world:
             raise PipelineError("A release of what is live changed something.")
-        with _watched(self._address) as users:
+        with Users(self._address) as users:
             start = time.monotonic()
             _ours(self._checkout, "rollback")
             users.wait_for(before)
@@ -152,7 +152,7 @@ class _Ours:
 
     def bad(self, kind: str, live: str, version: str) -> None:
         """Try to release what is broken; it has to be refused."""
-        with _watched(self._address) as users:
+        with Users(self._address) as users:
             verbs = ["deploy", "--set", f"APP_DEPENDS_ON={_NOWHERE}"]
             if kind != UNREADY:
                 verbs = ["build", "deploy", "--version", version]
@@ -174,13 +174,13 @@ class _Usual:
 
     def release(self, version: str, before: str) -> None:
         """Release a version, release it again, go back, and forward again."""
-        with _watched(self._address) as users:
+        with Users(self._address) as users:
             start = time.monotonic()
             self._usual.bake(version)
             self._usual.apply(version)
             _good(self._side, users, version, start, time.monotonic() - start)
         self._side.again.append(self._usual.apply(version).seconds)
-        with _watched(self._address) as users:
+        with Users(self._address) as users:
             start = time.monotonic()
             self._usual.apply(before)
             users.wait_for(before)
@@ -190,7 +190,7 @@ class _Usual:
 
     def bad(self, kind: str, live: str, version: str) -> None:
         """Release what is broken, and go back as soon as the command has ended."""
-        with _watched(self._address) as users:
+        with Users(self._address) as users:
             if kind == UNREADY:
                 self._usual.apply(live, _NOWHERE)
             else:
@@ -205,13 +205,6 @@ class _Usual:
 def _good(side: Side, users: Users, version: str, start: float, total: float) -> None:
     first = users.first(version, start)
     side.good.append({FIRST: first, TOTAL: total, LOST: users.lost, GAP: users.longest_gap})
-
-
-@contextmanager
-def _watched(address: str) -> Iterator[Users]:
-    users = Users(address)
-    with users.watching():
-        yield users
 
 
 def _ours(checkout: Checkout, *verbs: str) -> None:

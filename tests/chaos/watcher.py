@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
 import time
 from dataclasses import dataclass
 
 from tests.e2e.checkout import ask
+from tests.support import UNANSWERED, Repeating
 
 
 @dataclass(frozen=True)
@@ -19,22 +18,14 @@ class Answer:
     error: str = ""
 
 
-class Watcher:
+class Watcher(Repeating):
     """Asks by a new connection ten times a second."""
+
+    interval = 0.1
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._answers: list[Answer] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Watcher:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
 
     def since(self, start: float) -> list[Answer]:
         """What was seen from a time on."""
@@ -44,11 +35,11 @@ class Watcher:
         """Begin anew."""
         self._answers = []
 
-    def _run(self) -> None:
-        while not self._stop.wait(0.1):
-            at = time.monotonic()
-            try:
-                answer = Answer(at, ask(self._address)["release"])
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                answer = Answer(at, "", repr(error))
-            self._answers.append(answer)
+    def once(self) -> None:
+        """One request."""
+        at = time.monotonic()
+        try:
+            answer = Answer(at, ask(self._address)["release"])
+        except UNANSWERED as error:
+            answer = Answer(at, "", repr(error))
+        self._answers.append(answer)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shutil
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
+
+from tests.support import UNANSWERED, Repeating, get
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,55 +105,32 @@ class Checkout:
 
 
 @dataclass
-class Prober:
-    """Asks an address which release answers, a new connection each time, for as long as it is open."""
+class Prober(Repeating):
+    """Asks an address which release answers, a new connection each time."""
 
+    interval: ClassVar[float] = 0.02
     address: str
     ask: Callable[[str], Mapping[str, str]] = field(default_factory=lambda: ask)
     answers: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> Prober:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.answers[self.ask(self.address)["release"]] += 1
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
-            self._stop.wait(0.02)
+    def once(self) -> None:
+        """One request."""
+        try:
+            self.answers[self.ask(self.address)["release"]] += 1
+        except UNANSWERED as error:
+            self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
 
 
 def ask(address: str) -> dict[str, str]:
     """What `/version` says over a connection of its own."""
-    data: dict[str, str] = _get(address, "/version")
+    data: dict[str, str] = json.loads(get(address, "/version"))
     return data
 
 
 def ask_for_notes(address: str) -> dict[str, str]:
     """The notes, which come from the database, over a connection of its own; who answers is not among them."""
-    return {"release": f"{len(_get(address, '/api/notes')['notes'])} notes"}
-
-
-def _get(address: str, path: str) -> Any:
-    connection = http.client.HTTPConnection(address, 80, timeout=2)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise http.client.HTTPException(f"status {answer.status}")
-        return json.loads(body)
-    finally:
-        connection.close()
+    return {"release": f"{len(json.loads(get(address, '/api/notes'))['notes'])} notes"}
 
 
 def clone(folder: Path) -> None:

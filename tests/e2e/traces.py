@@ -8,11 +8,13 @@ import os
 import re
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
+
+from tests.support import Repeating
 
 _BECOME = [] if os.geteuid() == 0 else ["sudo"]
 
@@ -84,30 +86,20 @@ def _output(*command: str) -> str:
 
 
 @dataclass
-class CommandLines:
+class CommandLines(Repeating):
     """Everything that stood on a command line of this machine, its droplets included, while it is open."""
 
+    interval: ClassVar[float] = 0.02
     secrets: Secrets
     seen: set[str] = field(default_factory=set)
     looks: int = 0
-    _stop: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> CommandLines:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            for entry in os.scandir("/proc"):
-                if entry.name.isdecimal():
-                    self._look(Path(entry.path))
-            self.looks += 1
-            self._stop.wait(0.02)
+    def once(self) -> None:
+        """One look at every process."""
+        for entry in os.scandir("/proc"):
+            if entry.name.isdecimal():
+                self._look(Path(entry.path))
+        self.looks += 1
 
     def _look(self, process: Path) -> None:
         try:
