@@ -120,16 +120,13 @@ def _on_host(checkout: Checkout, network: str) -> Iterator[str]:
 
 def _as_another_user(checkout: Checkout, network: IPv4Network) -> str:
     """A new user's URL, with the rights of the app's; the cluster trusts the host from now on."""
-    endpoint, headers = checkout.api()
-    with requests.Session() as api:
-        api.headers.update(headers)
-        (cluster,) = api.get(f"{endpoint}/v2/databases", timeout=60).json()["databases"]
-        where = f"{endpoint}/v2/databases/{cluster['id']}"
-        rules = api.get(f"{where}/firewall", timeout=60).json()["rules"]
-        rules = [{"type": rule["type"], "value": rule["value"]} for rule in rules]
-        rules.append({"type": "ip_addr", "value": str(network[1])})
-        api.put(f"{where}/firewall", json={"rules": rules}, timeout=60).raise_for_status()
-        user = api.post(f"{where}/users", json={"name": "bench"}, timeout=60).json()["user"]
+    api = checkout.api()
+    (cluster,) = api.get("/v2/databases")["databases"]
+    where = f"/v2/databases/{cluster['id']}"
+    rules = [{"type": rule["type"], "value": rule["value"]} for rule in api.get(f"{where}/firewall")["rules"]]
+    rules.append({"type": "ip_addr", "value": str(network[1])})
+    api.call("PUT", f"{where}/firewall", {"rules": rules}, status=204)
+    user = api.call("POST", f"{where}/users", {"name": "bench"}, status=201)["user"]
     administrator = urlsplit(str(cluster["connection"]["uri"]))._replace(path="/app")
     with psycopg.connect(administrator.geturl(), connect_timeout=10) as connection:
         connection.execute("GRANT app_rw TO bench")

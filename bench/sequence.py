@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-import requests
-
 from bench.figures import Run
 from pipeline.errors import PipelineError
 from tests.e2e.checkout import Checkout, clone
@@ -94,19 +92,13 @@ def _release(checkout: Checkout, version: str) -> Run:
 
 
 def _left(checkout: Checkout, releases: int) -> Left:
-    endpoint, headers = checkout.api()
-
-    def count(path: str, name: str) -> int:
-        answer = requests.get(f"{endpoint}/v2/{path}", headers=headers, params={"per_page": "200"}, timeout=60)
-        answer.raise_for_status()
-        return len(answer.json()[name])
-
+    api = checkout.api()
     return Left(
         releases=releases,
-        droplets=count("droplets", "droplets"),
-        images=count("images?private=true", "images"),
-        keys=count("account/keys", "ssh_keys"),
-        clusters=count("databases", "databases"),
+        droplets=len(api.get("/v2/droplets?per_page=200")["droplets"]),
+        images=len(api.get("/v2/images?private=true&per_page=200")["images"]),
+        keys=len(api.get("/v2/account/keys?per_page=200")["ssh_keys"]),
+        clusters=len(api.get("/v2/databases")["databases"]),
         processes=sum(1 for _ in _processes(Path(checkout.cloud["LOCALCLOUD_STATE"]), checkout.folder)),
         cloud_mb=_megabytes(Path(checkout.cloud["LOCALCLOUD_STATE"])),
         work_mb=_megabytes(checkout.folder / ".slipway"),

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import requests
-
+from tests.contract.support import Api
 from tests.support import UNANSWERED, Repeating, get
 
 ROOT = Path(__file__).parents[2]
@@ -77,22 +76,17 @@ class Checkout:
         assert (result.returncode == 0) is data["in_sync"]
         return data
 
-    def api(self) -> tuple[str, dict[str, str]]:
-        """The cloud's address and the headers for it."""
+    def api(self) -> Api:
+        """Requests to the cloud."""
         exports = dict(line.removeprefix("export ").split("=", 1) for line in self.invoke("cloud.env").splitlines())
-        return exports["DIGITALOCEAN_API_URL"], {"Authorization": f"Bearer {exports['DIGITALOCEAN_TOKEN']}"}
+        return Api(exports["DIGITALOCEAN_API_URL"], exports["DIGITALOCEAN_TOKEN"])
 
-    def cluster(self, path: str = "", method: str = "GET", **options: Any) -> dict[str, Any]:
+    def cluster(self, path: str = "", method: str = "GET", body: object = None) -> dict[str, Any]:
         """What the API says of the environment's database cluster; its own record without a path."""
-        endpoint, headers = self.api()
-        found = requests.get(f"{endpoint}/v2/databases", headers=headers, timeout=30).json()["databases"]
+        api = self.api()
+        found = api.get("/v2/databases")["databases"]
         record: dict[str, Any] = next(each for each in found if each["name"] == "slipway-local")
-        if not path:
-            return record
-        url = f"{endpoint}/v2/databases/{record['id']}{path}"
-        answer = requests.request(method, url, headers=headers, timeout=60, **options)
-        assert answer.ok, answer.text
-        return dict(answer.json())
+        return dict(api.call(method, f"/v2/databases/{record['id']}{path}", body, status=200)) if path else record
 
     def databases(self) -> list[str]:
         """The names of the databases in the cluster."""

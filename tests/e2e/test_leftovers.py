@@ -25,8 +25,7 @@ BUILD = "slipway-build"
 @pytest.fixture(scope="module")
 def api(checkout: Checkout) -> Api:
     checkout.invoke("cloud.up")
-    endpoint, headers = checkout.api()
-    return Api(endpoint, headers["Authorization"].removeprefix("Bearer "))
+    return checkout.api()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
-from tests.contract.support import until
 from tests.e2e.checkout import Checkout
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
@@ -59,8 +57,7 @@ def test_production_without_a_token(checkout: Checkout) -> None:
 
 def test_a_wrong_token(checkout: Checkout) -> None:
     # The local cloud refuses a wrong token as DigitalOcean does, in its words.
-    endpoint, _ = checkout.api()
-    wrong = {"DIGITALOCEAN_TOKEN": "wrong", "DIGITALOCEAN_API_URL": endpoint}
+    wrong = {"DIGITALOCEAN_TOKEN": "wrong", "DIGITALOCEAN_API_URL": checkout.api().endpoint}
     message = checkout.refused("releases", "--environment", "production", **wrong)
     assert "Unable to authenticate you" in message and "DIGITALOCEAN_TOKEN" in message
 
@@ -149,29 +146,16 @@ def test_no_root_and_no_sudo(checkout: Checkout, tmp_path: Path) -> None:
 
 
 def test_two_images_of_one_name(checkout: Checkout) -> None:
-    endpoint, headers = checkout.api()
-    order = {"name": "twin", "region": "fra1", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
-    droplet = requests.post(f"{endpoint}/v2/droplets", json=order, headers=headers, timeout=60).json()["droplet"]["id"]
-    images = []
+    api = checkout.api()
+    droplet = api.droplet(name="twin")["id"]
+    snapshots = f"/v2/droplets/{droplet}/snapshots"
     try:
         for _ in range(2):
-            images.append(_snapshot(endpoint, headers, droplet, "app-twin-0123456789ab"))
+            api.act(droplet, "snapshot", name="app-twin-0123456789ab")
+        one, other = api.get(snapshots)["snapshots"]
         message = checkout.refused("deploy", "--version", "twin")
-        assert "two images" in message and all(str(image) in message for image in images)
+        assert "two images" in message and str(one["id"]) in message and str(other["id"]) in message
     finally:
-        for image in images:
-            requests.delete(f"{endpoint}/v2/images/{image}", headers=headers, timeout=60)
-        requests.delete(f"{endpoint}/v2/droplets/{droplet}", headers=headers, timeout=60)
-        until(lambda: requests.get(f"{endpoint}/v2/droplets/{droplet}", headers=headers, timeout=60).status_code == 404)
-
-
-def _snapshot(endpoint: str, headers: dict[str, str], droplet: int, name: str) -> int:
-    url = f"{endpoint}/v2/droplets/{droplet}"
-    until(lambda: requests.get(url, headers=headers, timeout=60).json()["droplet"]["locked"] is False)
-    known = {each["id"] for each in requests.get(f"{url}/snapshots", headers=headers, timeout=60).json()["snapshots"]}
-    answer = requests.post(f"{url}/actions", json={"type": "snapshot", "name": name}, headers=headers, timeout=60)
-    assert answer.status_code == 201, answer.text
-    action = f"{endpoint}/v2/actions/{answer.json()['action']['id']}"
-    until(lambda: requests.get(action, headers=headers, timeout=60).json()["action"]["status"] == "completed")
-    found = {each["id"] for each in requests.get(f"{url}/snapshots", headers=headers, timeout=60).json()["snapshots"]}
-    return int((found - known).pop())
+        for image in api.get(snapshots)["snapshots"]:
+            api.call("DELETE", f"/v2/images/{image['id']}", status=204)
+        api.delete_droplet(droplet)

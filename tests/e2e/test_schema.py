@@ -193,7 +193,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_made(checkout: C
 
 
 def test_a_password_that_was_changed_elsewhere_is_put_right_by_a_rotation(checkout: Checkout, watched: Prober) -> None:
-    checkout.cluster("/users/app_1/reset_auth", "POST", json={})
+    checkout.cluster("/users/app_1/reset_auth", "POST", {})
     checkout.invoke("rotate", "database", "--commit")
     now = live(checkout, "expanding", 2)
     assert (now["database"]["user"], users(checkout)) == ("app_2", {"app_1", "app_2"})
@@ -224,11 +224,9 @@ def test_no_request_was_lost_so_far(watched: Prober) -> None:
 
 def test_while_the_database_is_away_nothing_is_released_and_all_recovers(checkout: Checkout) -> None:
     now, reference = checkout.status(), checkout.reference
-    endpoint, headers = checkout.api()
-    cluster = checkout.cluster()["id"]
-    faults = f"{endpoint}/_localcloud/faults"
-    fault = {"kind": "network", "effect": "lost", "database_id": cluster}
-    requests.post(faults, json=fault, headers=headers, timeout=10).raise_for_status()
+    api = checkout.api()
+    fault = {"kind": "network", "effect": "lost", "database_id": checkout.cluster()["id"]}
+    api.call("POST", "/_localcloud/faults", fault, status=201)
     try:
         until(lambda: requests.get(f"{now['url']}health/ready", timeout=30).status_code == 503)
         assert requests.get(f"{now['url']}api/notes", timeout=30).status_code == 503
@@ -238,7 +236,7 @@ def test_while_the_database_is_away_nothing_is_released_and_all_recovers(checkou
         assert "The database does not answer" in message
         assert checkout.reference == reference
     finally:
-        requests.delete(faults, headers=headers, timeout=10).raise_for_status()
+        api.call("DELETE", "/_localcloud/faults", status=204)
     until(lambda: requests.get(f"{now['url']}health/ready", timeout=30).status_code == 200)
     assert checkout.status() == now
     assert NOTE in [note["body"] for note in notes(checkout)]

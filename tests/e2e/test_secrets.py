@@ -49,7 +49,7 @@ def secrets(checkout: Checkout, said: list[str]) -> Iterator[Secrets]:
             "write token": TOKEN,
             **_keys(checkout),
             **_passwords(checkout),
-            "API token": checkout.api()[1]["Authorization"].removeprefix("Bearer "),
+            "API token": checkout.api().token,
         }
     )
 
@@ -75,12 +75,7 @@ def _inner_line(key: Path) -> str:
 
 def _passwords(checkout: Checkout) -> dict[str, str]:
     """The passwords of the database's users, and of the live droplet's own."""
-    endpoint, headers = checkout.api()
-    clusters = requests.get(f"{endpoint}/v2/databases", headers=headers, timeout=30).json()["databases"]
-    cluster = next(each for each in clusters if each["name"] == "slipway-local")
-    url = f"{endpoint}/v2/databases/{cluster['id']}/users"
-    users = requests.get(url, headers=headers, timeout=30).json()["users"]
-    return {f"password of {user['name']}": user["password"] for user in users}
+    return {f"password of {user['name']}": user["password"] for user in checkout.cluster("/users")["users"]}
 
 
 def state(checkout: Checkout) -> Path:

@@ -41,12 +41,8 @@ def environ(checkout: Checkout, vault: VaultServer) -> dict[str, str]:
     checkout.git("commit", "--quiet", "--all", "--message", "Take database users from Vault")
     found = vault.approle("24h")
     assert checkout.call("deploy", **found).returncode == 0
-    endpoint, headers = checkout.api()
-    listed = requests.get(f"{endpoint}/v2/databases", headers=headers, timeout=30).json()["databases"]
-    cluster: dict[str, Any] = next(each for each in listed if each["name"] == "slipway-local")
-    answer = requests.get(f"{endpoint}/v2/databases/{cluster['id']}/ca", headers=headers, timeout=30)
-    ca = base64.b64decode(answer.json()["ca"]["certificate"]).decode()
-    admin = cluster["connection"]
+    ca = base64.b64decode(checkout.cluster("/ca")["ca"]["certificate"]).decode()
+    admin = checkout.cluster()["connection"]
     vault.use(admin["host"], ca, admin["user"], admin["password"], ttl="1h")
     return found
 
