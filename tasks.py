@@ -163,8 +163,8 @@ def deploy(
 
 @verb(
     environment=ENVIRONMENT_HELP,
-    keep_failed="leave the droplet of a release that fails",
-    commit="commit the file",
+    keep_failed="leave the droplet of a release that fails, to look at",
+    commit="commit the reference file",
     **LIMITS_HELP,
 )
 def rollback(
@@ -177,7 +177,7 @@ def rollback(
     soak: str | None = None,
     force: str = "",
 ) -> None:
-    """Go back to the standby, or to the release before the live one, which is marked and not deployed again."""
+    """Go back to the standby, or to the release before the live one; what was gone back from is marked and refused."""
     session = Session(ROOT, os.environ, environment)
     limits = _limits(session, max_lost, max_gap, soak)
     releasing.rollback(session, How(keep_failed=keep_failed, commit=commit, limits=limits, force=force))
@@ -475,7 +475,7 @@ def check(c: Context) -> None:
 
 @verb(only="one suite: " + ", ".join(suites.SUITES))
 def test(c: Context, only: str | None = None) -> None:
-    """Run every test: checks, unit, contract, machines, and releases from end to end."""
+    """Run every test, from linters to releases on real machines that are killed halfway; or one suite."""
     suites.run(ROOT, Toolchain.from_environment(ROOT, os.environ), Progress(), only)
 
 
@@ -573,7 +573,7 @@ def cloud_shell(c: Context, droplet: str, command: str | None = None) -> None:
     _localcloud("shell", droplet, *(["--", *shlex.split(command)] if command else []))
 
 
-@task(name="reset")
+@task(name="reset", help={"yes": "do not ask"})
 def cloud_reset(c: Context, yes: bool = False) -> None:
     """Remove everything in the local cloud."""
     _localcloud("reset", *(["--yes"] if yes else []))
@@ -598,7 +598,7 @@ CLOUD = (
 )
 
 
-@task(name="upstream")
+@task(name="upstream", help={"match": "a regular expression: only the tests whose names match it"})
 def test_upstream(c: Context, match: str = "") -> None:
     """Run the provider's own acceptance tests against a local cloud; write docs/fidelity.md."""
     if subprocess.run([sys.executable, "-m", "tests.upstream", *([match] if match else [])], cwd=ROOT).returncode != 0:
