@@ -5,21 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.contract.support import Api, Daemon
 from tests.support import own_cloud
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.host)
-            if os.geteuid() != 0:
-                item.add_marker(pytest.mark.skip(reason="a local cloud needs root"))
 
 
 @contextmanager

@@ -24,15 +24,6 @@ ROOT = Path(__file__).parents[2]
 RELEASE = "v1-01234567"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.host)
-            if os.geteuid() != 0:
-                item.add_marker(pytest.mark.skip(reason="a local cloud needs root"))
-
-
 @pytest.fixture(scope="session")
 def settings() -> Iterator[dict[str, str]]:
     """The variables that name the session's own cloud."""

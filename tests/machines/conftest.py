@@ -27,12 +27,6 @@ from tests.support import own_settings
 BOOT = 60.0
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.host)
-
-
 @dataclass(frozen=True)
 class Cloud:
     """The machine rooms of one cloud, and a way in to its droplets."""
