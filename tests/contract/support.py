@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 180.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,11 @@ class Api:
     def finish(self, action: dict[str, Any]) -> dict[str, Any]:
         """The action as it ended."""
 
-        def ended() -> Any:
-            found = self.get(f"/v2/actions/{action['id']}")["action"]
+        def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.get(f"/v2/actions/{action['id']}")["action"]
             return found if found["completed_at"] else None
 
-        found = until(ended)
-        assert isinstance(found, dict)
-        return found
+        return until(ended)
 
     def droplet(self, **fields: Any) -> dict[str, Any]:
         """A new droplet, active."""
@@ -87,16 +86,16 @@ class Api:
         made = self.call("POST", "/v2/databases", order | {"num_nodes": 1} | fields, status=201)["database"]
         return self.online(made["id"])
 
-    def online(self, cluster: str) -> dict[str, Any]:
-        """A database cluster as soon as it is online."""
+    def online(self, cluster: str, replica: str = "") -> dict[str, Any]:
+        """A database cluster, or a replica of it, as soon as it is online."""
+        path = f"/v2/databases/{cluster}" + (f"/replicas/{replica}" if replica else "")
 
-        def ready() -> Any:
-            found = self.get(f"/v2/databases/{cluster}")["database"]
+        def ready() -> dict[str, Any] | None:
+            found: dict[str, Any]
+            (found,) = self.get(path).values()
             return found if found["status"] == "online" else None
 
-        found = until(ready)
-        assert isinstance(found, dict)
-        return found
+        return until(ready)
 
     def reason(self, action: dict[str, Any]) -> str:
         """Why an action ended as errored."""
@@ -115,7 +114,7 @@ class Api:
         until(lambda: self.send("GET", f"/v2/droplets/{droplet_id}").status_code == 404)
 
 
-def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
+def until(condition: Callable[[], T | None], seconds: float = SECONDS) -> T:
     """The first truthy answer. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

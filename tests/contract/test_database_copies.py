@@ -34,16 +34,6 @@ def read(database: dict[str, Any], statement: str) -> list[Any]:
         return rows(session, statement)
 
 
-def replica_online(api: Api, path: str, name: str) -> dict[str, Any]:
-    def ready() -> Any:
-        found = api.get(f"{path}/replicas/{name}")["replica"]
-        return found if found["status"] == "online" else None
-
-    found = until(ready)
-    assert isinstance(found, dict)
-    return found
-
-
 def restored(api: Api, name: str, source: str, created_at: str | None = None) -> dict[str, Any]:
     wanted = {"database_name": source} | ({"backup_created_at": created_at} if created_at else {})
     return api.database(name=name, backup_restore=wanted)
@@ -102,7 +92,7 @@ def test_a_replica_follows_and_only_reads(daemon: Daemon, api: Api) -> None:
     write(database, "CREATE TABLE news AS SELECT 1 AS id")
     begun = api.call("POST", f"{path}/replicas", {"name": "reader", "tags": ["reading"]}, status=201)["replica"]
     assert begun["status"] == "forking"
-    replica = replica_online(api, path, "reader")
+    replica = api.online(database["id"], "reader")
     assert replica["connection"]["host"] != database["connection"]["host"]
     write(database, "INSERT INTO news VALUES (2)")
     until(lambda: read(replica, "SELECT id FROM news ORDER BY id") == [1, 2], 10)
@@ -142,7 +132,7 @@ def test_a_promoted_replica_is_a_cluster_of_its_own(api: Api) -> None:
     path = f"/v2/databases/{database['id']}"
     write(database, "CREATE TABLE news AS SELECT 1 AS id")
     api.call("POST", f"{path}/replicas", {"name": "heir"}, status=201)
-    replica = replica_online(api, path, "heir")
+    replica = api.online(database["id"], "heir")
     api.call("PUT", f"{path}/replicas/heir/promote", status=204)
     heir = api.get(f"/v2/databases/{replica['id']}")["database"]
     assert (heir["name"], heir["status"], heir["connection"]) == ("heir", "online", replica["connection"])
@@ -239,7 +229,7 @@ def test_copies_that_a_killed_server_was_making_are_finished(other_daemon: Daemo
         time.sleep(pause)
         os.kill(started["pid"], signal.SIGKILL)
         started = other_daemon.up()
-        assert read(replica_online(api, path, name), "SELECT count(*) FROM orders") == [1000]
+        assert read(api.online(database["id"], name), "SELECT count(*) FROM orders") == [1000]
         assert read(api.online(copy["id"]), "SELECT count(*) FROM orders") == [1000]
     files = {file.name for file in (other_daemon.state / "databases/backups").glob("*/*")}
     assert all(name.endswith(".tar.gz") and not name.startswith(".") for name in files)
