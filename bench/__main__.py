@@ -1,4 +1,4 @@
-"""`python -m bench release|boot`: measure, and print what was found."""
+"""`python -m bench NAME`: measure, and print what was found."""
 
 from __future__ import annotations
 
@@ -64,14 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    usual = ", ".join(f"{name}: {rounds}" for name, (_, rounds) in BENCHES.items())
     parser = argparse.ArgumentParser(prog="bench", description="Figures beside their yardsticks, in one run.")
     parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument(
-        "--rounds",
-        type=_positive,
-        help="how often each side is timed (release, crowd, snapshot, app: 3, boot, database: 5, migration, baseline: 2"
-        ", sequence: 10, else 1)",
-    )
+    parser.add_argument("--rounds", type=_positive, help=f"how often each side is timed ({usual})")
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from bench import moto
 from bench.calls import Pace, Request, pace, wait_for
 from bench.served import TOKEN
+from tests.support import free_port
 
 COUNTS = (10, 1_000, 10_000)
 SECONDS = 3.0
@@ -104,7 +104,7 @@ def _moto_calls(ids: Sequence[str]) -> dict[str, Callable[[int], Request]]:
 
 @contextmanager
 def _ours(root: Path, state: Path, count: int) -> Iterator[int]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "bench.served", str(state), str(port), str(count)]
     with _running(command, root):
         wait_for(port, Request("GET", "/v2/account", {"Authorization": f"Bearer {TOKEN}"}))
@@ -113,7 +113,7 @@ def _ours(root: Path, state: Path, count: int) -> Iterator[int]:
 
 @contextmanager
 def _moto(program: Path) -> Iterator[int]:
-    port = _free_port()
+    port = free_port()
     with _running([str(program), "--port", str(port)], program.parent):
         wait_for(port, moto.call("DescribeRegions"))
         yield port
@@ -129,9 +129,3 @@ def _running(command: Sequence[str], folder: Path) -> Iterator[None]:
     finally:
         server.kill()
         server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, TypeVar
 
 import paramiko
-import requests
 from cryptography.hazmat.primitives import serialization as to
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.bare import BareMachines
+from bench.cloud import call, until
 from bench.figures import Comparison, Run, Side, Stopwatch, in_turn
-from bench.login import PAUSE, LoginError, wait_for_login
+from bench.login import wait_for_login
 from localcloud.config import Config
 from localcloud.storage.bases import BaseImages
 from pipeline.config import Cloud, Project
@@ -34,8 +32,6 @@ AT_ONCE = 10
 """Droplets that one call creates at most."""
 
 SECONDS = 180
-
-T = TypeVar("T")
 
 
 def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
@@ -94,33 +90,16 @@ class Droplets:
             list(pool.map(self._log_in, made))
         for droplet in made:
             call(self.cloud, "DELETE", f"droplets/{droplet}")
-        _until(lambda: not call(self.cloud, "GET", "droplets")["droplets"], "the droplets are still there")
+        until(lambda: not call(self.cloud, "GET", "droplets")["droplets"], "the droplets are still there")
         return watch.run
 
     def _log_in(self, droplet: int) -> None:
-        wait_for_login(_until(lambda: self._address(droplet), "the droplet has no address"), self.key, SECONDS)
+        wait_for_login(until(lambda: self._address(droplet), "the droplet has no address"), self.key, SECONDS)
 
     def _address(self, droplet: int) -> str:
         """The public one; empty until the droplet is active, as at DigitalOcean."""
         networks = call(self.cloud, "GET", f"droplets/{droplet}")["droplet"]["networks"]["v4"]
         return next((str(each["ip_address"]) for each in networks if each["type"] == "public"), "")
-
-
-def call(cloud: Cloud, method: str, path: str, body: object = None) -> Any:
-    """What a request that has to succeed answers."""
-    headers = {"Authorization": f"Bearer {cloud.token}"}
-    answer = requests.request(method, f"{cloud.endpoint}/v2/{path}", json=body, headers=headers, timeout=30)
-    answer.raise_for_status()
-    return answer.json() if answer.content else None
-
-
-def _until(question: Callable[[], T], complaint: str) -> T:
-    deadline = time.monotonic() + SECONDS
-    while not (found := question()):
-        if time.monotonic() > deadline:
-            raise LoginError(f"After {SECONDS} seconds {complaint}.")
-        time.sleep(PAUSE)
-    return found
 
 
 def _beside(network: IPv4Network) -> IPv4Network:

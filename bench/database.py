@@ -7,17 +7,16 @@ of an overlay of it, without a machine that boots, and without network, certific
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from bench.boot import call
+from bench.cloud import call, until
 from bench.figures import Comparison, Run, Side, Stopwatch, in_turn
 from localcloud.config import Config
-from localcloud.host.errors import HostError
 from localcloud.host.postgres.layout import PROGRAMS
 from localcloud.host.run import run
 from localcloud.storage.bases import POSTGRES, BaseImages
@@ -31,7 +30,6 @@ from tests.support import own_cloud
 
 TARGET = 3.0
 SIZE = "db-s-1vcpu-1gb"
-PAUSE = 0.02
 SECONDS = 300
 MACHINE = 1
 
@@ -88,17 +86,16 @@ class Clusters:
         with watch.time("create call to online"):
             made = call(self.cloud, "POST", "databases", order)["database"]
             where = f"databases/{made['id']}"
-            deadline = time.monotonic() + SECONDS
-            while (found := call(self.cloud, "GET", where)["database"])["status"] != "online":
-                if time.monotonic() > deadline:
-                    raise HostError(f"The cluster is not online within {SECONDS} seconds.")
-                time.sleep(PAUSE)
+            found = until(lambda: self._online(where), "the cluster is not online")
         with watch.time("connect and ask"), psycopg.connect(found["connection"]["uri"]) as connection:
             connection.execute("SELECT 1")
         call(self.cloud, "DELETE", where)
-        while Disks(self.config).known():
-            time.sleep(PAUSE)
+        until(lambda: not Disks(self.config).known(), "the cluster's disk is still there")
         return watch.run
+
+    def _online(self, where: str) -> dict[str, Any] | None:
+        found: dict[str, Any] = call(self.cloud, "GET", where)["database"]
+        return found if found["status"] == "online" else None
 
 
 @dataclass(frozen=True)

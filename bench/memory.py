@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.boot import call
-from bench.snapshot import finish
+from bench.cloud import call, finish
 from localcloud import client
 from localcloud.config import Config
 from localcloud.host import cgroups

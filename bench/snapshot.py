@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.boot import call
+from bench.cloud import call, finish
 from bench.figures import Comparison, Run, Side, in_turn
 from localcloud.config import Config
-from localcloud.host.errors import HostError
 from localcloud.host.run import run
 from localcloud.storage.disks import Disks
 from pipeline.config import Cloud, Project
@@ -26,7 +25,6 @@ SIZES = (10, 100, 1000)
 
 FILE = 1_000_000
 TARGET = 1.5
-PAUSE = 0.005
 SECONDS = 300
 
 
@@ -98,13 +96,3 @@ def _copy(upper: Path, copy: Path) -> Run:
 
 def _act(cloud: Cloud, droplet: int, type: str) -> None:
     finish(cloud, call(cloud, "POST", f"droplets/{droplet}/actions", {"type": type})["action"]["id"])
-
-
-def finish(cloud: Cloud, action: int) -> None:
-    deadline = time.monotonic() + SECONDS
-    while (status := call(cloud, "GET", f"actions/{action}")["action"]["status"]) == "in-progress":
-        if time.monotonic() > deadline:
-            raise HostError(f"Action {action} does not end within {SECONDS} seconds.")
-        time.sleep(PAUSE)
-    if status != "completed":
-        raise HostError(f"Action {action} is {status}.", "localcloud status tells why.")
