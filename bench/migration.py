@@ -11,8 +11,7 @@ from statistics import median
 from typing import ClassVar, Self
 
 from bench.figures import Comparison, Run, Side, in_turn
-from bench.release import parts_of
-from pipeline.errors import PipelineError
+from bench.release import timed
 from tests.e2e.checkout import Checkout, ask_for_notes, clone
 from tests.support import UNANSWERED, Repeating, own_cloud
 
@@ -105,9 +104,4 @@ def _release(checkout: Checkout, name: str, users: Users, *, migrates: bool) -> 
         checkout.git("commit", "--quiet", "--message", f"Add migration {number}")
     checkout.invoke("build", "--version", name)
     with users:
-        start = time.monotonic()
-        result = checkout.call("deploy", "--version", name)
-        seconds = time.monotonic() - start
-    if result.returncode != 0:
-        raise PipelineError(f"./invoke deploy --version {name} failed.", result.stderr[-2000:])
-    return Run(seconds, parts_of(result.stderr))
+        return timed(checkout, "deploy", "--version", name)

@@ -6,6 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from bench.by_hand import ByHand
@@ -25,9 +26,10 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
     with tempfile.TemporaryDirectory(prefix="bench-release-") as folder, own_cloud("bench") as settings:
         checkout = Checkout(Path(folder) / "project", settings)
         clone(checkout.folder)
+        by_pipeline = partial(timed, checkout, "build", "deploy", "--version")
         for name in ("w1", "w2"):  # from the third on, each release retires one, and the tools and Go's cache are there
             say(f"release {name}, not counted")
-            _by_pipeline(checkout, name)
+            by_pipeline(name)
         with environment(settings):
             hand = ByHand(Session(checkout.folder, settings))
             versions = iter(range(1, 2 * rounds + 1))
@@ -35,9 +37,7 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
             def watched(release: Callable[[str], Run]) -> Callable[[], Run]:
                 return lambda: _released(checkout, f"v{next(versions)}", release)
 
-            ours, yardstick = in_turn(
-                rounds, watched(lambda name: _by_pipeline(checkout, name)), watched(hand.release), say
-            )
+            ours, yardstick = in_turn(rounds, watched(by_pipeline), watched(hand.release), say)
     return Comparison(
         "A new version, from its sources to verified behind the floating IP",
         Side("./invoke build deploy", ours),
@@ -46,17 +46,18 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
     )
 
 
-def _by_pipeline(checkout: Checkout, name: str) -> Run:
+def timed(checkout: Checkout, *verbs: str) -> Run:
+    """`./invoke …`, which has to succeed, and the steps that it tells of."""
     start = time.monotonic()
-    result = checkout.call("build", "deploy", "--version", name)
+    result = checkout.call(*verbs)
     seconds = time.monotonic() - start
     if result.returncode != 0:
-        raise PipelineError(f"./invoke build deploy --version {name} failed.", result.stderr[-2000:])
-    return Run(seconds, parts_of(result.stderr))
+        raise PipelineError(f"./invoke {' '.join(verbs)} failed.", result.stderr[-2000:])
+    return Run(seconds, _parts_of(result.stderr))
 
 
-def parts_of(said: str) -> Mapping[str, float]:
-    """The steps that the pipeline tells of, with the names of all versions made one."""
+def _parts_of(said: str) -> Mapping[str, float]:
+    """The names of all versions are made one."""
     steps = ((step["title"], float(step["seconds"])) for step in _STEP.finditer(said))
     return {_without_version(title): seconds for title, seconds in steps}
 

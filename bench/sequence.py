@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from bench.figures import Run
-from pipeline.errors import PipelineError
+from bench.release import timed
 from tests.e2e.checkout import Checkout, clone
 from tests.support import own_cloud
 
@@ -72,23 +70,15 @@ def measure(root: Path, rounds: int, say: Callable[[str], None]) -> Sequence:
         clone(checkout.folder)
         for version in ("w1", "w2"):  # from the third on each retires one
             say(f"release {version}, not counted")
-            _release(checkout, version)
+            timed(checkout, "build", "deploy", "--version", version)
         for number in range(1, rounds + 1):
-            found.seconds.append(_release(checkout, f"v{number}").seconds)
+            found.seconds.append(timed(checkout, "build", "deploy", "--version", f"v{number}").seconds)
             say(f"  release {number} of {rounds}: {found.seconds[-1]:.1f} s")
             if number in SHOWN or number == rounds:
                 found.left.append(_left(checkout, number))
         checkout.invoke("prune", "--keep", "2", "--apply")
         found.pruned = _left(checkout, rounds)
     return found
-
-
-def _release(checkout: Checkout, version: str) -> Run:
-    start = time.monotonic()
-    result = checkout.call("build", "deploy", "--version", version)
-    if result.returncode != 0:
-        raise PipelineError(f"./invoke build deploy --version {version} failed.", result.stderr[-2000:])
-    return Run(time.monotonic() - start)
 
 
 def _left(checkout: Checkout, releases: int) -> Left:

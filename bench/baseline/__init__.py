@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.baseline.usual import Usual
+from bench.release import timed
 from bench.users import Users
 from pipeline.errors import PipelineError
 from pipeline.session import Session
@@ -101,7 +102,7 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Beside:
         _without_database(checkout)
         say("two releases each, not counted")
         for version in ("w1", "w2"):
-            _ours(checkout, "build", "deploy", "--version", version)
+            timed(checkout, "build", "deploy", "--version", version)
         with environment(settings):
             usual = Usual(Session(checkout.folder, settings), Path(folder) / "usual")
             for version in ("w1", "w2"):
@@ -134,20 +135,18 @@ class _Ours:
         """Release a version, release it again, go back, and forward again."""
         with Users(self._address) as users:
             start = time.monotonic()
-            _ours(self._checkout, "build", "deploy", "--version", version)
+            timed(self._checkout, "build", "deploy", "--version", version)
             _good(self._side, users, version, start, time.monotonic() - start)
         world = _world(self._checkout)
-        start = time.monotonic()
-        _ours(self._checkout, "deploy")
-        self._side.again.append(time.monotonic() - start)
+        self._side.again.append(timed(self._checkout, "deploy").seconds)
         if _world(self._checkout) != world:
             raise PipelineError("A release of what is live changed something.")
         with Users(self._address) as users:
             start = time.monotonic()
-            _ours(self._checkout, "rollback")
+            timed(self._checkout, "rollback")
             users.wait_for(before)
             self._side.back.append(users.first(before, start))
-        _ours(self._checkout, "rollback", "--force", "measured")
+        timed(self._checkout, "rollback", "--force", "measured")
         self._say(f"  ours, {version}: {self._side.good[-1]}, back {self._side.back[-1]:.2f} s")
 
     def bad(self, kind: str, live: str, version: str) -> None:
@@ -205,12 +204,6 @@ class _Usual:
 def _good(side: Side, users: Users, version: str, start: float, total: float) -> None:
     first = users.first(version, start)
     side.good.append({FIRST: first, TOTAL: total, LOST: users.lost, GAP: users.longest_gap})
-
-
-def _ours(checkout: Checkout, *verbs: str) -> None:
-    result = checkout.call(*verbs)
-    if result.returncode != 0:
-        raise PipelineError(f"./invoke {' '.join(verbs)} failed.", result.stderr[-2000:])
 
 
 def _world(checkout: Checkout) -> object:
