@@ -89,8 +89,10 @@ class Checkout:
         return dict(api.call(method, f"/v2/databases/{record['id']}{path}", body, status=200)) if path else record
 
     def databases(self) -> list[str]:
-        """The names of the databases in the cluster."""
-        return [each["name"] for each in self.cluster("/dbs")["dbs"]]
+        """The databases of the cluster by its server, since the API tells only of those that were made by it."""
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1"
+        psql = f"psql --no-psqlrc --tuples-only --no-align --username=postgres --port=25060 --command='{query}'"
+        return self.invoke("cloud.shell", "slipway-local", "--command", psql).split()
 
     @property
     def reference(self) -> str:
