@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_type_hints
 
 from localcloud.engine.records import (
     Action,
@@ -221,50 +221,8 @@ class Store:
             for table in self.tables():
                 table.delete("1")
 
-    def tables(self) -> tuple[Table[Any], ...]:
-        return (
-            self.droplets,
-            self.images,
-            self.actions,
-            self.keys,
-            self.floating_ips,
-            self.tags,
-            self.taggings,
-            self.layers,
-            self.vpcs,
-            self.projects,
-            self.memberships,
-            self.database_clusters,
-            self.database_nodes,
-            self.database_users,
-            self.database_names,
-            self.database_rules,
-            self.database_pools,
-            self.database_backups,
-        )
+    def tables(self) -> list[Table[Any]]:
+        return [table for table in vars(self).values() if isinstance(table, Table)]
 
     def close(self) -> None:
         self.database.close()
-
-
-if TYPE_CHECKING:  # the records satisfy the protocol: checked by mypy, free at run time
-    _: tuple[type[Record], ...] = (
-        Action,
-        DatabaseBackup,
-        DatabaseCluster,
-        DatabaseName,
-        DatabaseNode,
-        DatabasePool,
-        DatabaseRule,
-        DatabaseUser,
-        Droplet,
-        FloatingIP,
-        Image,
-        Key,
-        Layer,
-        Membership,
-        Project,
-        Tag,
-        Tagging,
-        Vpc,
-    )
