@@ -189,9 +189,8 @@ def users(call: Call) -> Reply:
 
 
 def create_user(call: Call) -> Reply:
-    for option in ("mysql_settings",):
-        if call.body.get(option):
-            raise Unprocessable(f"{option} is not for PostgreSQL")
+    if call.body.get("mysql_settings"):
+        raise Unprocessable("mysql_settings is not for PostgreSQL")
     made = call.cloud.database_users.create_user(call.params["cluster"], call.text("name") or "")
     return Reply(201, {"user": user(made)})
 

@@ -204,6 +204,10 @@ class Clusters:
                 for cluster in clusters
             ]
 
+    def begin(self, type: str, cluster: DatabaseCluster, **args: Any) -> Action:
+        """Record an action on a cluster, whatever else is under way there; as :meth:`Actions.begin` does."""
+        return self.actions.begin(type, DATABASE, cluster.id, cluster.region, args, force=True)
+
     def delete(self, identifier: str) -> None:
         """Begin the end; nobody sees the cluster any more. Raises NotFound."""
         with self.store.transaction():
@@ -213,7 +217,7 @@ class Clusters:
             self.store.database_clusters.update(cluster.id, doomed=True)
             self.tags.forget(DATABASE, cluster.uuid)
             self.store.memberships.delete("urn = ?", urn(cluster))
-            action = self.actions.begin("database_destroy", DATABASE, cluster.id, cluster.region, force=True)
+            action = self.begin("database_destroy", cluster)
         self.actions.submit(action)
 
     def resize(self, identifier: str, size: str, nodes: int, storage: int) -> None:
@@ -227,9 +231,8 @@ class Clusters:
                 raise Unprocessable("storage_size_mib cannot be less than it is")
             if SIZES[wanted].most_storage < cluster.storage_mib:
                 raise Unprocessable("size: the storage of the cluster is more than this size can have")
-            args = {"size": wanted, "storage_mib": max(storage, least)}
             self.store.database_clusters.update(cluster.id, status=RESIZING)
-            action = self.actions.begin("database_resize", DATABASE, cluster.id, cluster.region, args, force=True)
+            action = self.begin("database_resize", cluster, size=wanted, storage_mib=max(storage, least))
         self.actions.submit(action)
 
     def migrate(self, identifier: str, region: str, vpc: str | None) -> None:
@@ -238,18 +241,15 @@ class Clusters:
             cluster = self.online(identifier)
             _check_region(region)
             chosen = self.vpc(region, vpc)
-            args = {"region": region, "vpc": chosen.uuid}
             self.store.database_clusters.update(cluster.id, status=MIGRATING)
-            action = self.actions.begin("database_migrate", DATABASE, cluster.id, cluster.region, args, force=True)
+            action = self.begin("database_migrate", cluster, region=region, vpc=chosen.uuid)
         self.actions.submit(action)
 
     def configure(self, identifier: str, values: object) -> None:
         """Have the server follow options, now. Raises Unprocessable, Precondition, HostError."""
         checked = settings.config(values)
         with self.store.transaction():
-            cluster = self.online(identifier)
-            args = {"config": checked}
-            action = self.actions.begin("database_configure", DATABASE, cluster.id, cluster.region, args, force=True)
+            action = self.begin("database_configure", self.online(identifier), config=checked)
         self.actions.run(action)
 
     def upgrade(self, identifier: str, version: str) -> None:

@@ -13,7 +13,7 @@ from localcloud.engine.databases.clusters import Clusters
 from localcloud.engine.databases.jobs import Jobs
 from localcloud.engine.databases.nodes import Nodes
 from localcloud.engine.errors import NotFound, Unprocessable
-from localcloud.engine.records import DATABASE, Action, DatabaseCluster, DatabasePool, Listing, Page
+from localcloud.engine.records import Action, DatabaseCluster, DatabasePool, Listing, Page
 from localcloud.engine.store import Store
 from localcloud.host.postgres.pools import MODES, Pool, set_pools
 from localcloud.host.postgres.seed import KEPT_CONNECTIONS, connections
@@ -56,7 +56,7 @@ class Pools:
                 raise Unprocessable("pool name is not available")
             self._check(cluster, pool)
             pool = self.store.database_pools.add(pool)
-            action = self._begin(cluster, pool.id, None)
+            action = self.clusters.begin("database_pools", cluster, pool=pool.id, before=None)
         self.actions.run(action)
         return pool
 
@@ -66,7 +66,7 @@ class Pools:
             cluster, before = self.clusters.online(identifier), self.get(identifier, name)
             self.store.database_pools.update(before.id, **values)
             self._check(cluster, self.get(identifier, name))
-            action = self._begin(cluster, before.id, before)
+            action = self.clusters.begin("database_pools", cluster, pool=before.id, before=asdict(before))
         self.actions.run(action)
 
     def delete(self, identifier: str, name: str) -> None:
@@ -74,7 +74,7 @@ class Pools:
         with self.store.transaction():
             cluster, before = self.clusters.online(identifier), self.get(identifier, name)
             self.store.database_pools.delete("id = ?", before.id)
-            action = self._begin(cluster, before.id, before)
+            action = self.clusters.begin("database_pools", cluster, pool=before.id, before=asdict(before))
         self.actions.run(action)
 
     def _check(self, cluster: DatabaseCluster, pool: DatabasePool) -> None:
@@ -88,10 +88,6 @@ class Pools:
         most = connections(SIZES[cluster.size].memory) - KEPT_CONNECTIONS
         if pool.size < 1 or pool.size + sum(other.size for other in others) > most:
             raise Unprocessable(f"invalid size: all pools of a cluster of this size have {most} connections together")
-
-    def _begin(self, cluster: DatabaseCluster, pool_id: int, before: DatabasePool | None) -> Action:
-        args = {"pool": pool_id, "before": asdict(before) if before else None}
-        return self.actions.begin("database_pools", DATABASE, cluster.id, cluster.region, args, force=True)
 
     def _apply(self, action: Action) -> Settle:
         """Have PgBouncer offer what the records say, whichever change this is about."""

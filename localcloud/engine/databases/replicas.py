@@ -98,7 +98,7 @@ class Replicas:
             self.store.database_nodes.update(node.id, status=FORKING)
             begun = self.nodes.record(node.id)
             self.tags.label(tags, DATABASE, node.uuid)
-            action = self._begin("database_replica_create", cluster, node)
+            action = self.clusters.begin("database_replica_create", cluster, node=node.id)
         self.actions.submit(action)
         return begun
 
@@ -112,7 +112,7 @@ class Replicas:
                 raise NotFound
             self.store.database_nodes.update(node.id, status=DOOMED)
             self.tags.forget(DATABASE, node.uuid)
-            action = self._begin("database_replica_destroy", cluster, node)
+            action = self.clusters.begin("database_replica_destroy", cluster, node=node.id)
         self.actions.submit(action)
 
     def promote(self, identifier: str, name: str) -> None:
@@ -123,11 +123,8 @@ class Replicas:
                 raise Unprocessable(f"The replica is not ready: it is {node.status}.")
             if self.store.database_clusters.first(f"name = ? AND {SHOWN}", name):
                 raise Unprocessable("cluster name is not available")
-            action = self._begin("database_replica_promote", cluster, node)
+            action = self.clusters.begin("database_replica_promote", cluster, node=node.id)
         self.actions.run(action)
-
-    def _begin(self, type: str, cluster: DatabaseCluster, node: DatabaseNode) -> Action:
-        return self.actions.begin(type, DATABASE, cluster.id, cluster.region, {"node": node.id}, force=True)
 
     def _node(self, action: Action) -> DatabaseNode:
         node = self.nodes.record(action.args["node"])

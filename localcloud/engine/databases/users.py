@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from localcloud.engine.actions import Actions, Settle
 from localcloud.engine.databases.backups import Backups
@@ -13,10 +12,8 @@ from localcloud.engine.databases.nodes import Nodes
 from localcloud.engine.databases.settings import password
 from localcloud.engine.errors import NotFound, Unprocessable
 from localcloud.engine.records import (
-    DATABASE,
     PRIMARY,
     Action,
-    DatabaseCluster,
     DatabaseName,
     DatabaseUser,
     Listing,
@@ -71,7 +68,7 @@ class Users:
             if self.store.database_users.first("cluster = ? AND name = ?", cluster.id, name):
                 raise Unprocessable("user name is not available")
             user = self.store.database_users.add(DatabaseUser(cluster=cluster.id, name=name, password=password()))
-            action = self._begin(cluster, "database_user_create", id=user.id)
+            action = self.clusters.begin("database_user_create", cluster, id=user.id)
         self.actions.run(action)
         return user
 
@@ -82,14 +79,14 @@ class Users:
             if user.role == PRIMARY:
                 raise Unprocessable("cannot delete the primary user")
             self._refuse_if_pooled(user.cluster, "user", name)
-            action = self._begin(self.clusters.online(identifier), "database_user_delete", id=user.id)
+            action = self.clusters.begin("database_user_delete", self.clusters.online(identifier), id=user.id)
         self.actions.run(action)
 
     def reset_user(self, identifier: str, name: str) -> DatabaseUser:
         """Give a user another password. Raises NotFound, Precondition, HostError."""
         with self.store.transaction():
             user = self.user(identifier, name)
-            action = self._begin(self.clusters.online(identifier), "database_user_reset", id=user.id)
+            action = self.clusters.begin("database_user_reset", self.clusters.online(identifier), id=user.id)
         self.actions.run(action)
         return self.user(identifier, name)
 
@@ -111,7 +108,7 @@ class Users:
             if self.store.database_names.first("cluster = ? AND name = ?", cluster.id, name):
                 raise Unprocessable("database name is not available")
             record = self.store.database_names.add(DatabaseName(cluster=cluster.id, name=name))
-            action = self._begin(cluster, "database_name_create", id=record.id)
+            action = self.clusters.begin("database_name_create", cluster, id=record.id)
         self.actions.run(action)
         return record
 
@@ -120,15 +117,12 @@ class Users:
         with self.store.transaction():
             record = self.name(identifier, name)
             self._refuse_if_pooled(record.cluster, "database", name)
-            action = self._begin(self.clusters.online(identifier), "database_name_delete", id=record.id)
+            action = self.clusters.begin("database_name_delete", self.clusters.online(identifier), id=record.id)
         self.actions.run(action)
 
     def _refuse_if_pooled(self, cluster_id: int, field: str, name: str) -> None:
         if pool := self.store.database_pools.first(f"cluster = ? AND {field} = ?", cluster_id, name):
             raise Unprocessable(f"the {field} is in use by the connection pool {pool.name}")
-
-    def _begin(self, cluster: DatabaseCluster, type: str, **args: Any) -> Action:
-        return self.actions.begin(type, DATABASE, cluster.id, cluster.region, args, force=True)
 
     def _server(self, action: Action) -> Postgres:
         return self.nodes.server(self.nodes.primary(self.jobs.cluster(action).id))
