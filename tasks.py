@@ -46,7 +46,9 @@ from pipeline.tools.toolchain import Toolchain
 ROOT = Path(__file__).resolve().parent
 SHARED = ("version", "environment", "dirty")
 ENVIRONMENT_HELP = "the environment; by default local without a token and production with one"
-LIMITS_HELP = {
+RELEASE_HELP = {
+    "keep_failed": "leave the droplet of a release that fails, to look at",
+    "commit": "commit the reference file",
     "max_lost": "go back when more requests than this are lost while the address moves; by default as in slipway.toml",
     "max_gap": "go back when for longer than this nothing answers, such as 500ms",
     "soak": "look after the release for so long once it is live, such as 60s, and go back when it is not fit",
@@ -125,11 +127,9 @@ def build(c: Context, version: str | None = None, environment: str | None = None
     set="a setting of the app as KEY=VALUE; may be repeated, the others stay as they are",
     size="the slug of the droplet's size, such as s-2vcpu-2gb",
     no_standby="retire the release before at once",
-    keep_failed="leave the droplet of a release that fails, to look at",
-    commit="commit the reference file",
     plan="only say what would be done",
     json="with --plan: as JSON",
-    **LIMITS_HELP,
+    **RELEASE_HELP,
 )
 def deploy(
     c: Context,
@@ -163,9 +163,7 @@ def deploy(
 
 @verb(
     environment=ENVIRONMENT_HELP,
-    keep_failed="leave the droplet of a release that fails, to look at",
-    commit="commit the reference file",
-    **LIMITS_HELP,
+    **RELEASE_HELP,
 )
 def rollback(
     c: Context,
@@ -332,10 +330,9 @@ def destroy(
 ) -> None:
     """Remove an environment's droplets, address and key. Images stay, and so does the database unless asked for."""
     session = Session(ROOT, os.environ, environment)
-    name = session.settings.environment
-    what = "everything, its database included, of" if with_database else "everything but the database of"
-    if not yes and not _confirmed(f"Remove {what} {name} on {session.settings.cloud.endpoint}? Type {name}: ", name):
-        raise PipelineError("Nothing was removed.", "--yes does not ask.")
+    if not yes:
+        what = "everything, its database included, of" if with_database else "everything but the database of"
+        _confirm(session, f"Remove {what}", "Nothing was removed.")
     releasing.destroy(session, with_database=with_database, backup_first=not no_backup)
 
 
@@ -456,11 +453,8 @@ def backup_restore(
 ) -> None:
     """Put a backup in the place of the database's data, after a backup of that."""
     session = Session(ROOT, os.environ, environment)
-    name = session.settings.environment
-    if not yes and not _confirmed(
-        f"Replace the data of {name} on {session.settings.cloud.endpoint}? Type {name}: ", name
-    ):
-        raise PipelineError("Nothing was changed.", "--yes does not ask.")
+    if not yes:
+        _confirm(session, "Replace the data of", "Nothing was changed.")
     done = restoring.restore(session, folder=folder, dump=dump)
     _show(_json(asdict(done)) if json else restoring.render(done))
     if done.problems:
@@ -505,10 +499,13 @@ def _say_reaped(reaped: reaping.Reaped, *, json: bool) -> None:
         raise Exit(code=1)
 
 
-def _confirmed(question: str, answer: str) -> bool:
-    sys.stderr.write(question)
+def _confirm(session: Session, what: str, otherwise: str) -> None:
+    """Have whoever asked for it type the environment's name; raises PipelineError for anything else."""
+    name = session.settings.environment
+    sys.stderr.write(f"{what} {name} on {session.settings.cloud.endpoint}? Type {name}: ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip() == answer
+    if sys.stdin.readline().strip() != name:
+        raise PipelineError(otherwise, "--yes does not ask.")
 
 
 def _say_live(session: Session) -> None:
