@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -87,19 +88,31 @@ class Droplets:
             while len(made) < count:
                 order = {"names": names[len(made) :][:AT_ONCE], **place, "ssh_keys": [self.account_key]}
                 made += [each["id"] for each in call(self.cloud, "POST", "droplets", order)["droplets"]]
-            list(pool.map(self._log_in, made))
+            logins = [pool.submit(wait_for_login, address, self.key, SECONDS) for address in self._active(made)]
+            for login in logins:
+                login.result()
         for droplet in made:
             call(self.cloud, "DELETE", f"droplets/{droplet}")
         until(lambda: not call(self.cloud, "GET", "droplets")["droplets"], "the droplets are still there")
         return watch.run
 
-    def _log_in(self, droplet: int) -> None:
-        wait_for_login(until(lambda: self._address(droplet), "the droplet has no address"), self.key, SECONDS)
+    def _active(self, droplets: Collection[int]) -> Iterator[str]:
+        """The public address of each, as soon as it is active, as at DigitalOcean; one question is for all of them."""
+        waiting = {*droplets}
+        while waiting:
+            found = until(partial(self._addresses, waiting), f"{len(waiting)} droplets have no address")
+            waiting -= found.keys()
+            yield from found.values()
 
-    def _address(self, droplet: int) -> str:
-        """The public one; empty until the droplet is active, as at DigitalOcean."""
-        networks = call(self.cloud, "GET", f"droplets/{droplet}")["droplet"]["networks"]["v4"]
-        return next((str(each["ip_address"]) for each in networks if each["type"] == "public"), "")
+    def _addresses(self, droplets: Collection[int]) -> dict[int, str]:
+        found = call(self.cloud, "GET", "droplets?per_page=200")["droplets"]
+        public = {
+            droplet["id"]: str(each["ip_address"])
+            for droplet in found
+            for each in droplet["networks"]["v4"]
+            if each["type"] == "public"
+        }
+        return {id: address for id, address in public.items() if id in droplets}
 
 
 def _beside(network: IPv4Network) -> IPv4Network:
