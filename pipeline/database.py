@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+from pipeline import adoption
 from pipeline.config import DatabaseSettings
 from pipeline.errors import PipelineError
 from pipeline.narrator import Narrator
@@ -43,10 +44,20 @@ def ensure(session: Session) -> None:
         )
     known = stamp.exists() and stamp.read_text() == digest
     if cluster is None or not known or drift(session, wanted, cluster):
+        engine, before = session.database, [cluster.id] if cluster else []
+        if cluster is not None:
+            _adopt(session)
         with session.progress.step(f"the database {session.settings.cluster}"):
-            session.database.apply(None, Narrator(session.progress))
+            with adoption.ordering(session.roots[1], before):
+                engine.apply(None, Narrator(session.progress))
         stamp.write_text(digest)
     online(session)
+
+
+def _adopt(session: Session) -> None:
+    """A run that died may have ordered a cluster that its state does not know."""
+    if adoption.is_due(session.roots[1]):
+        adoption.adopt_database(session, online(session))
 
 
 def online(session: Session) -> Cluster:
@@ -93,6 +104,8 @@ def destroy(session: Session) -> None:
     with session.progress.step(f"remove the database {session.settings.cluster}"):
         if session.api.cluster(session.settings.cluster) is None:
             session.database.forget(_GONE_WITH_IT)
+        else:
+            _adopt(session)
         session.database.unprotect(_PROTECTED)
         session.database.destroy(None, Narrator(session.progress))
     _stamp(session).unlink(missing_ok=True)

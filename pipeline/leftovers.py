@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import ledger
+from pipeline import adoption, ledger
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference
 from pipeline.session import Session
@@ -69,11 +69,14 @@ def _wait(found: Callable[[], object], seconds: float) -> None:
 
 
 def remove_strays(session: Session, outputs: Mapping[str, Any]) -> None:
-    """Remove droplets and database users of the environment that no state knows: they were made and not written down.
+    """Take over what was made and not written down, if it is there but once, and remove what is made for a release.
 
-    ``outputs`` are the state's last word. What the floating IP points at stays, whatever it is.
+    The former are the address and the key, the latter droplets and database users that no state knows. ``outputs`` are
+    the state's last word. What the floating IP points at stays, unless the very first apply died before it was
+    confirmed.
     """
-    droplets, users = _droplets(session, outputs), _users(session, outputs)
+    never_confirmed = adoption.adopt(session, outputs)
+    droplets, users = _droplets(session, outputs, also_addressed=never_confirmed), _users(session, outputs)
     if not (droplets or users):
         return
     resources = session.terraform.resources()
@@ -87,11 +90,11 @@ def remove_strays(session: Session, outputs: Mapping[str, Any]) -> None:
             _remove(session, path, f"the database user {name}")
 
 
-def _droplets(session: Session, outputs: Mapping[str, Any]) -> dict[int, str]:
+def _droplets(session: Session, outputs: Mapping[str, Any], *, also_addressed: bool) -> dict[int, str]:
     """Droplets that do not stand where the state's last word has them."""
     written = {each["id"] for each in (outputs.get("droplets") or {}).values()}
     found = {each.id: each.name for each in session.api.droplets(session.settings.tag) if each.id not in written}
-    addressed = session.api.floating_ip_targets() if found else set()
+    addressed = session.api.floating_ip_targets() if found and not also_addressed else set()
     return {number: name for number, name in found.items() if number not in addressed}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import (
+    adoption,
     backup,
     database,
     evidence,
@@ -166,6 +167,7 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
     with runs.alone(session, "destroy"):
         if with_database and backup_first:
             _back_up(session)
+        leftovers.remove_strays(session, session.outputs())
         narrator = Narrator(session.progress)
         with environment(session.host_keys(Reference())):
             session.terraform.destroy(_var_file(session, Reference()), narrator)
@@ -457,7 +459,8 @@ def _apply(
         if plan.needed:
             session.progress.say(f"  · plan: {plan.sentence}")
             run.write("plan", text=plan.sentence)
-            session.terraform.apply_plan(file, Narrator(session.progress))
+            with adoption.ordering_of(session, plan):
+                session.terraform.apply_plan(file, Narrator(session.progress))
 
 
 @contextmanager
@@ -482,6 +485,7 @@ def _go_back(session: Session, run: Run, before: Mapping[str, Any], evidence: Pa
     confirmed = Reference.from_state(before.get("reference"))
     session.progress.warn("the release failed: going back to what was confirmed before")
     try:
+        adoption.adopt(session, before)
         _apply(session, run, confirmed, _now(session, before), evidence)
         leftovers.remove_strays(session, session.outputs())
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")

@@ -75,6 +75,16 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class FloatingIP:
+    """A floating IP; ``droplet`` is the id of the one that it points at, None for none, and ``tags`` are that one's."""
+
+    address: str
+    region: str
+    droplet: int | None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cluster:
     """A database cluster with its administrator. ``version`` is PostgreSQL's major one, ``nodes`` counts them all.
 
@@ -191,10 +201,18 @@ class API:
         order = {"type": "assign", "droplet_id": droplet}
         self._ask(lambda manager: manager.get_data(f"floating_ips/{address}/actions", type="POST", params=order))
 
+    def floating_ips(self) -> list[FloatingIP]:
+        """All floating IPs of the account."""
+        found = self._ask(lambda manager: manager.get_all_floating_ips())
+        droplets = [(each, each.droplet or {}) for each in found]
+        return [
+            FloatingIP(each.ip, each.region["slug"], droplet.get("id"), tuple(droplet.get("tags") or ()))
+            for each, droplet in droplets
+        ]
+
     def floating_ip_targets(self) -> set[int]:
         """The ids of all droplets that a floating IP points at."""
-        found = self._ask(lambda manager: manager.get_all_floating_ips())
-        return {floating.droplet["id"] for floating in found if floating.droplet}
+        return {each.droplet for each in self.floating_ips() if each.droplet is not None}
 
     def floating_ip_target(self, address: str) -> int | None:
         """The id of the droplet that a floating IP points at; None when it points at none or does not exist."""
@@ -208,10 +226,9 @@ class API:
 
     def live_droplet(self, tag: str) -> Droplet | None:
         """The droplet of a tag that a floating IP points at; None when there is none."""
-        for floating in self._ask(lambda manager: manager.get_all_floating_ips()):
-            droplet = floating.droplet
-            if droplet and tag in droplet["tags"]:
-                return next((d for d in self.droplets(tag) if d.id == droplet["id"]), None)
+        for floating in self.floating_ips():
+            if tag in floating.tags:
+                return next((d for d in self.droplets(tag) if d.id == floating.droplet), None)
         return None
 
     def cluster(self, name: str) -> Cluster | None:
@@ -262,6 +279,10 @@ class API:
     def database_users(self, cluster: str) -> list[str]:
         """The names of a cluster's users."""
         return [user["name"] for user in self._databases(f"/{cluster}/users").get("users") or []]
+
+    def database_names(self, cluster: str) -> list[str]:
+        """The names of a cluster's databases."""
+        return [each["name"] for each in self._databases(f"/{cluster}/dbs").get("dbs") or []]
 
     def drop_database(self, cluster: str, name: str) -> None:
         """Remove a database from a cluster; raises PipelineError also where it is not there."""

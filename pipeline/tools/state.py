@@ -1,14 +1,18 @@
-"""A state on this machine that survives its machine: Terraform writes it in place, and a write can end half way."""
+"""A state on this machine that survives its machine: Terraform writes it in place, and a write can end half way.
+
+What is made meanwhile is in the world and not in the state. So it is noted beside it that something is being made.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 STATE, KEPT, ERRORED = "terraform.tfstate", "terraform.tfstate.kept", "errored.tfstate"
+TORN, ORDERED = "terraform.tfstate.torn", "ordered.json"
 _BACKUP = "terraform.tfstate.backup"
 
 
@@ -22,7 +26,7 @@ def keep(folder: Path) -> None:
 def rescue(folder: Path, say: Callable[[str], None]) -> None:
     """Put the newest whole copy in the place of a state that is none, and what could not be written there before.
 
-    What was made after the copy is in the world and not in the state; the next run finds it there and removes it.
+    What was made after the copy is in the world and not in the state; the next run finds it there.
     """
     state, errored = folder / STATE, folder / ERRORED
     if (newer := serial(errored)) is not None and newer > (serial(state) or -1):
@@ -34,6 +38,10 @@ def rescue(folder: Path, say: Callable[[str], None]) -> None:
         return
     copies = [path for path in (folder / KEPT, folder / _BACKUP) if serial(path) is not None]
     if not copies:
+        # The first apply was under way, and so it is noted what is in the world. An empty file is as good as none.
+        if state.stat().st_size and ordered(folder) is not None:
+            say(f"the state was cut short when its first run died: it is set aside as {TORN}")
+            os.replace(state, folder / TORN)
         return
     newest = max(copies, key=lambda path: serial(path) or 0)
     say("the state was cut short when its run died: it is taken from the copy that was made before")
@@ -47,6 +55,30 @@ def serial(path: Path) -> int | None:
         return int(data["serial"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def order(folder: Path, before: Sequence[str]) -> None:
+    """Note that an apply is about to make what is not in the state, and what of that kind was there before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f".{ORDERED}.new"
+    with new.open("w") as file:
+        json.dump({"before": list(before)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, folder / ORDERED)
+
+
+def ordered(folder: Path) -> list[str] | None:
+    """What there was before an apply that never ended well; None when there is no such apply."""
+    try:
+        return [str(each) for each in json.loads((folder / ORDERED).read_text())["before"]]
+    except FileNotFoundError:
+        return None
+
+
+def settle(folder: Path) -> None:
+    """Forget what was noted: the state has it."""
+    (folder / ORDERED).unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

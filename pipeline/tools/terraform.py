@@ -20,6 +20,7 @@ from pipeline.tools.process import environment as process_environment
 Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
 
+_UNLOCK = "force-unlock -force"
 _CHANGES = 2
 """The exit status of `plan -detailed-exitcode` when there is something to do."""
 
@@ -141,12 +142,29 @@ class Terraform:
         if gone := [name for name in resources if name in known]:
             self._plain("state rm", *gone)
 
+    def adopt(self, resource: str, id: str) -> None:
+        """Take something that is there into the state, as a resource of the root module."""
+        state_file.keep(self.folder)
+        self._plain("import -input=false -no-color", resource, id)
+
     def _plain(self, command: str, *arguments: str) -> str:
         with process_environment(self.environment):
             status, out, err = self._terraform().cmd(command, *arguments)
+        if status != 0 and command != _UNLOCK and self._unlock(str(err)):
+            return self._plain(command, *arguments)
         if status != 0:
             raise self._failed(command, str(err))
         return str(out)
+
+    def _unlock(self, said: str) -> bool:
+        """Take away the lock of a dead run, if an error tells of one; raises PipelineError for that of a living one."""
+        lock = state_lock.found(said)
+        if lock is None:
+            return False
+        if not (self._root.elsewhere and lock.is_dead_here(self.folder)):
+            raise lock.explained(self._binary.name)
+        self._plain(_UNLOCK, lock.id)  # whoever runs this holds the environment, so nobody waits for it
+        return True
 
     def unprotect(self, resources: Iterable[str]) -> None:
         """Lift `prevent_destroy` of resources (type.name) in the working copy, until the next `init`."""
@@ -201,12 +219,7 @@ class Terraform:
         if command == "apply":
             state_file.keep(self.folder)
         status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
-        if status != 0 and (lock := state_lock.found("\n".join([*map(_detail, errors), last_words]))):
-            if not (self._root.elsewhere and lock.is_dead_here(self.folder)):
-                raise lock.explained(self._binary.name)
-            self._plain(
-                "force-unlock -force", lock.id
-            )  # whoever runs this holds the environment, so nobody waits for it
+        if status != 0 and self._unlock("\n".join([*map(_detail, errors), last_words])):
             errors.clear()
             status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
         if status != 0 and not (status == _CHANGES and flags.get("detailed_exitcode")):

@@ -59,6 +59,18 @@ def test_without_a_copy_nothing_is_invented(tmp_path: Path) -> None:
     assert not (tmp_path / state.STATE).exists()
 
 
+def test_one_cut_short_in_its_first_apply_is_set_aside(tmp_path: Path) -> None:
+    state.order(tmp_path, ["198.18.8.1"])
+    (tmp_path / state.STATE).write_text("")  # as OpenTofu makes it to lock it
+    state.rescue(tmp_path, pytest.fail)
+    (tmp_path / state.STATE).write_text('{"serial": 1, "line')
+    said: list[str] = []
+    state.rescue(tmp_path, said.append)
+    assert not (tmp_path / state.STATE).exists() and state.TORN in said[0]
+    assert (tmp_path / state.TORN).read_text() == '{"serial": 1, "line'
+    assert state.ordered(tmp_path) == ["198.18.8.1"]
+
+
 def test_a_torn_state_is_never_kept(tmp_path: Path) -> None:
     text = written(tmp_path / state.KEPT, 7)
     (tmp_path / state.STATE).write_text("{")
