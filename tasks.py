@@ -340,6 +340,7 @@ def destroy(
     environment=ENVIRONMENT_HELP,
     apply="remove what was found; without it nothing is changed",
     older_than="the age from which what nobody here can vouch for is left over, such as 90m; by default 1h",
+    address="a floating IP that points at nothing, and that you know to be nobody's",
     json="as JSON",
 )
 def reap(
@@ -347,11 +348,13 @@ def reap(
     environment: str | None = None,
     apply: bool = False,
     older_than: str | None = None,
+    address: str = "",
     json: bool = False,
 ) -> None:
     """Find what no release needs and what it costs: what dead runs left, failed candidates, images of old versions."""
     age = timedelta(seconds=ages.age(older_than)) if older_than else None
-    _say_reaped(reaping.reap(Session(ROOT, os.environ, environment), apply=apply, older_than=age), json=json)
+    session = Session(ROOT, os.environ, environment)
+    _say_reaped(reaping.reap(session, apply=apply, older_than=age, address=address), json=json)
 
 
 @verb(

@@ -17,6 +17,9 @@ from pipeline.tools.digitalocean import Droplet, Image, Size
 PER_GB = 0.06
 """A month's USD for a GB of a snapshot, which the API does not tell; https://docs.digitalocean.com/products/snapshots/details/pricing/"""
 
+IDLE_ADDRESS = 5.0
+"""A month's USD for a floating IP that points at nothing, neither; https://docs.digitalocean.com/products/networking/reserved-ips/details/pricing/"""
+
 
 @dataclass(frozen=True)
 class Item:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline import bake_run, reference, remains, retention, runs
-from pipeline.cost import dollars
+from pipeline import adoption, bake_run, reference, remains, retention, runs
+from pipeline.cost import IDLE_ADDRESS, dollars
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
+from pipeline.plan import ADDRESS
 from pipeline.remains import OLDER_THAN, Facts, Left
 from pipeline.remote_lock import Holder
 from pipeline.session import Session
@@ -36,10 +37,13 @@ class Reaped:
         return {**asdict(self), "monthly": self.monthly}
 
 
-def reap(session: Session, *, apply: bool, older_than: timedelta | None = None) -> Reaped:
-    """Find what no release needs, and with ``apply`` remove it."""
+def reap(session: Session, *, apply: bool, older_than: timedelta | None = None, address: str = "") -> Reaped:
+    """Find what no release needs, and with ``apply`` remove it; a floating IP that somebody knows to be one is named.
+
+    Raises PipelineError for one that points at something or that the state has.
+    """
     with _alone(session, "reap", apply=apply):
-        facts, notes = gather(session, older_than)
+        facts, notes = gather(session, older_than, address)
         reaped = Reaped(apply, remains.find(facts), notes)
         if apply:
             reaped = replace(reaped, found=remove(session, reaped.found))
@@ -69,7 +73,7 @@ def _alone(session: Session, what: str, *, apply: bool) -> AbstractContextManage
     return runs.alone(session, what) if apply else only_one(session.settings.work, what)
 
 
-def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts, list[str]]:
+def gather(session: Session, older_than: timedelta | None = None, address: str = "") -> tuple[Facts, list[str]]:
     """Ask git, state and cloud; and what they could not tell."""
     settings, project, api, notes = session.settings, session.settings.project, session.api, list[str]()
     alive, ended = bake_run.known(project.work, settings.cloud.endpoint)
@@ -83,12 +87,14 @@ def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts
     except PipelineError as error:
         volumes = []
         notes.append(f"volumes were not looked at: {error.message}")
-    in_state = None
+    in_state, resources = None, list[tuple[str, Mapping[str, Any]]]()
     if session.roots[0].has_state:
         resources = session.terraform.resources()
         in_state = {str(each["name"]): int(each["id"]) for kind, each in resources if kind == "digitalocean_droplet"}
     else:
         notes.append(f"droplets of {settings.environment} were not looked at: its state is not here")
+    addresses, unclear = _addresses(session, [str(v["ip_address"]) for k, v in resources if k == ADDRESS], address)
+    notes += unclear
     keys, bake = api.keys(), timedelta(seconds=project.bake_deadline)
     facts = Facts(
         now=datetime.now(UTC),
@@ -103,6 +109,7 @@ def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts
         clusters=api.clusters(),
         tags=api.tags(),
         droplets=api.droplets(),
+        addresses=addresses,
         addressed=frozenset(api.floating_ip_targets()),
         alive=frozenset(run.id for run in alive),
         ended=frozenset(run.id for run in ended),
@@ -111,6 +118,27 @@ def gather(session: Session, older_than: timedelta | None = None) -> tuple[Facts
         named=named,
     )
     return facts, notes
+
+
+def _addresses(session: Session, in_state: Collection[str], named: str) -> tuple[dict[str, str], list[str]]:
+    """The floating IPs that are left over, with the reason, and what is to be said of others that point at nothing."""
+    name = session.settings.environment
+    idle = [each.address for each in session.api.floating_ips() if each.droplet is None]
+    idle = [each for each in idle if each not in in_state]
+    if named and named not in idle:
+        raise PipelineError(
+            f"{named} is not left over: it is no floating IP of the account, it points at a droplet, or {name} has it.",
+            "./invoke reap lists those that point at nothing.",
+        )
+    left = {named: "named by whoever asked"} if named else {}
+    if not in_state and (lost := adoption.lost_address(session)) in idle:
+        left[lost] = f"ordered by a run of {name} that died"
+    return left, [
+        f"the floating IP {each} points at nothing and is not in the state of {name}. If nobody else needs it:"
+        f" ./invoke reap --address {each} --apply; it costs {dollars(IDLE_ADDRESS)} a month"
+        for each in idle
+        if each not in left
+    ]
 
 
 def remove(session: Session, found: Sequence[Left]) -> list[Left]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline import bake_run, drill, image, retention
 from pipeline.bake_run import BUILD, RUN
-from pipeline.cost import image_price
+from pipeline.cost import IDLE_ADDRESS, image_price
 from pipeline.image import version_of
 from pipeline.remote_lock import Holder
 from pipeline.tools.digitalocean import Cluster, Droplet, Image, Volume
@@ -45,6 +45,9 @@ class Facts:
     """All that is to be known. ``addressed`` are the droplets behind floating IPs, ``alive`` and ``ended`` the ids of
     this checkout's bakes, ``dead_locks`` the keys that were held by processes of this machine which are no more.
 
+    ``addresses`` are floating IPs that are left over, and why: which of those that point at nothing are, nothing about
+    them tells.
+
     ``in_state`` are the ids of the droplets in the environment's state by name, and ``named`` the images in git's
     reference files; each is None where it cannot be told, and then nothing of that kind is judged. ``wanted`` are the
     releases that the reference file gives droplets.
@@ -60,6 +63,7 @@ class Facts:
     volumes: Sequence[Volume] = ()
     clusters: Sequence[Cluster] = ()
     tags: dict[str, int] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
     addressed: frozenset[int] = frozenset()
     alive: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
@@ -85,6 +89,7 @@ def find(facts: Facts) -> list[Left]:
         *beyond(facts),
         *_clusters(facts),
         *_volumes(facts),
+        *_addresses(facts),
         *_tags(facts, dead),
     ]
 
@@ -157,6 +162,11 @@ def _volumes(facts: Facts) -> Iterator[Left]:
             place = "volumes" if each.kind == "volume" else "snapshots"
             price = image_price(each.size) if each.kind == "snapshot" else None
             yield Left(each.kind, each.id, each.name, "no droplet has it", f"{place}/{each.id}", each.created_at, price)
+
+
+def _addresses(facts: Facts) -> Iterator[Left]:
+    for address, why in facts.addresses.items():
+        yield Left("address", address, address, why, f"floating_ips/{address}", monthly=IDLE_ADDRESS)
 
 
 def _tags(facts: Facts, dead: Sequence[Droplet]) -> Iterator[Left]:
