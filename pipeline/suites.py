@@ -49,7 +49,7 @@ SUITES: dict[str, Suite] = {
     "contract": _pytest("contract", as_root=True, packages=["openssh-client"]),
     "data": _pytest("data", as_root=True, tools=VAULT_TOOLS),
     "releases": _pytest("e2e/test_releases.py", "e2e/test_the_end.py"),
-    "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py"),
+    "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py", "e2e/test_first_release.py"),
     "schema": _pytest("e2e/test_schema.py"),
     "secrets": _pytest("e2e/test_secrets.py", "e2e/test_vault.py", tools=VAULT_TOOLS),
     "chaos": _pytest("chaos", as_root=True, tools=RELEASE_TOOLS),
