@@ -17,6 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Self
 
+AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
+"""What a command that needs root begins with."""
+
 # 198.18.0.0/15 (RFC 2544) holds 32 ranges of 4,096 addresses; the first belongs to the user's own cloud.
 _SLOTS = range(1, 32)
 
@@ -118,6 +121,5 @@ def get(address: str, path: str) -> bytes:
 
 
 def _remove(folder: Path) -> None:
-    become = [] if os.geteuid() == 0 else ["sudo"]
-    subprocess.run([*become, "rm", "--recursive", "--force", "--one-file-system", str(folder)], check=False)
+    subprocess.run([*AS_ROOT, "rm", "--recursive", "--force", "--one-file-system", str(folder)], check=False)
     shutil.rmtree(folder, ignore_errors=True)

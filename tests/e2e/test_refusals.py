@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.checkout import Checkout
+from tests.support import AS_ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 
@@ -123,12 +124,11 @@ def test_a_disk_without_space(checkout: Checkout, small_disk: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with 4 MB."""
-    become = [] if os.geteuid() == 0 else ["sudo"]
-    subprocess.run([*become, "mount", "-t", "tmpfs", "-o", "size=4m,mode=0777", "small", str(tmp_path)], check=True)
+    subprocess.run([*AS_ROOT, "mount", "-t", "tmpfs", "-o", "size=4m,mode=0777", "small", str(tmp_path)], check=True)
     try:
         yield tmp_path
     finally:
-        subprocess.run([*become, "umount", str(tmp_path)], check=True)
+        subprocess.run([*AS_ROOT, "umount", str(tmp_path)], check=True)
 
 
 def test_no_root_and_no_sudo(checkout: Checkout, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from tests.e2e.checkout import Checkout
-from tests.e2e.traces import _BECOME, CommandLines, Secrets, Trace
+from tests.e2e.traces import CommandLines, Secrets, Trace
+from tests.support import AS_ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 
@@ -142,7 +143,7 @@ def test_a_live_droplet_s_disk_has_its_credentials_in_one_file(checkout: Checkou
     live = checkout.status()["live"]["droplet_id"]
     disk = state(checkout) / "disks" / str(live)
     conf = subprocess.run(
-        [*_BECOME, "cat", str(disk / "upper/opt/app/conf.env")], capture_output=True, text=True, check=True
+        [*AS_ROOT, "cat", str(disk / "upper/opt/app/conf.env")], capture_output=True, text=True, check=True
     ).stdout
     url = next(line for line in conf.splitlines() if line.startswith("APP_DATABASE_URL=")).partition("=")[2].strip('"')
     password = unquote(urlsplit(url).password or "")

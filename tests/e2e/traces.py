@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-from tests.support import Repeating
-
-_BECOME = [] if os.geteuid() == 0 else ["sudo"]
+from tests.support import AS_ROOT, Repeating
 
 
 @dataclass(frozen=True, order=True)
@@ -56,7 +54,7 @@ class Secrets:
         """What is compressed: archives, and journals, which keep long lines so."""
         for path in _output("find", str(folder), "-xdev", "-name", "*.gz", "-type", "f").splitlines():
             if not set(Path(path).parts) & set(beside):
-                data = subprocess.run([*_BECOME, "cat", path], capture_output=True, check=True).stdout
+                data = subprocess.run([*AS_ROOT, "cat", path], capture_output=True, check=True).stdout
                 yield from (self._trace(path, name) for name in self.names_in(_unpacked(data)))
         for path in _output("find", str(folder), "-xdev", "-name", "*.journal").splitlines():
             lines = _output("journalctl", f"--file={path}", "--output=export", "--no-pager")
@@ -81,7 +79,7 @@ def _unpacked(data: bytes) -> str:
 
 
 def _output(*command: str) -> str:
-    result = subprocess.run([*_BECOME, *command], capture_output=True, check=False)
+    result = subprocess.run([*AS_ROOT, *command], capture_output=True, check=False)
     return result.stdout.decode(errors="surrogateescape")
 
 
