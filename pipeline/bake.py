@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 from pipeline import artifact, bake_run, image, manifest, version
 from pipeline.bake_run import BakeRun
 from pipeline.errors import PipelineError
-from pipeline.keys import KeyPair, new_key
+from pipeline.keys import KeyPair, new_key, write_private
 from pipeline.progress import Progress
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
@@ -90,7 +89,7 @@ def _bake(session: Session, recipe: Recipe) -> None:
         _run(session, recipe.image) as run,
     ):
         key = new_key()
-        identity = _private_file(Path(folder) / "id_ed25519", key.private)
+        identity = write_private(Path(folder) / "id_ed25519", key.private)
         variables = packer_variables(session, recipe, Path(folder), run.id, identity)
         # A key of Packer's own would be nobody's when Packer is killed.
         variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
@@ -159,7 +158,7 @@ def packer_variables(
     project = session.settings.project
     host_key = session.key.host_key(f"bake {recipe.image}")
     expected = {"version": recipe.version, "commit": recipe.commit, "image": recipe.image}
-    expect = _private_file(folder / "expect.json", json.dumps(expected))
+    expect = write_private(folder / "expect.json", json.dumps(expected))
     return {
         "image_name": recipe.image,
         "version": recipe.version,
@@ -171,7 +170,7 @@ def packer_variables(
         "size": project.size,
         "binary": str(recipe.binary),
         "provisioning_dir": str(project.root / "provisioning"),
-        "user_data_file": str(_private_file(folder / "user-data", _user_data(host_key))),
+        "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),
         "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
         "manifest": str(session.settings.work / "manifest.json"),
         "contents": str(folder / "contents.json.gz"),
@@ -200,12 +199,6 @@ def _test_command(tests: Path, host_key: KeyPair, expect: Path, identity: Path |
         *([f"--identity={identity}"] if identity else []),
     ]
     return shlex.join(words)
-
-
-def _private_file(path: Path, text: str) -> Path:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    return path
 
 
 def _watch(keep: Callable[[str], object], progress: Progress) -> Callable[[str], None]:

@@ -108,10 +108,10 @@ def _public_text(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
-def write_private(path: Path, text: str) -> None:
-    """Put a file that is its owner's alone in its place, in one step."""
+def write_private(path: Path, text: str) -> Path:
+    """Put a file that is its owner's alone in its place, in one step; gives the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
-    temporary.replace(path)
+    return temporary.replace(path)
