@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import Any
 
 import pytest
@@ -39,6 +40,13 @@ def test_what_was_given_to_each_stays() -> None:
 def test_a_setting_may_be_given_more_than_once() -> None:
     found = calls("deploy", "--set", "A=1", "--set", "B=x=y")
     assert tasks._config(found["deploy"]["set"]) == {"A": "1", "B": "x=y"}
+
+
+def test_the_readme_has_every_verb() -> None:
+    table = (tasks.ROOT / "README.md").read_text().partition("## Verbs")[2]
+    named = {name: [name, *others] for name, others in tasks.namespace.task_names.items()}
+    assert len(named) > 20
+    assert [name for name, names in named.items() if not any(re.search(rf"`{each}[ `]", table) for each in names)] == []
 
 
 @pytest.mark.parametrize(
