@@ -76,7 +76,6 @@ def kill_machine(daemon: Daemon, api: Api, cluster: str) -> None:
 
 
 def test_a_cluster_is_made_looked_at_and_used(api: Api, tmp_path: Path) -> None:
-    began = time.monotonic()
     made = api.call(
         "POST",
         "/v2/databases",
@@ -95,7 +94,6 @@ def test_a_cluster_is_made_looked_at_and_used(api: Api, tmp_path: Path) -> None:
     database = api.online(made["id"])
     with connect(database) as session:
         assert rows(session, "SELECT current_user || ' ' || current_database()") == ["doadmin defaultdb"]
-    assert time.monotonic() - began < 20
     assert database["connection"]["port"] == 25060 and database["connection"]["ssl"] is True
     assert database["private_connection"]["host"] != database["connection"]["host"]
     assert (database["engine"], database["num_nodes"], database["tags"]) == ("pg", 1, ["production"])

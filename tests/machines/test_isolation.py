@@ -69,11 +69,11 @@ def test_addresses_of_nobody_are_unreachable_at_once(cloud: Cloud, droplet: Mach
         begin = time.monotonic()
         with pytest.raises(OSError, match="No route to host"):
             socket.create_connection((str(address), 80), timeout=5)
-        assert time.monotonic() - begin < 0.2
+        assert time.monotonic() - begin < 2, "and not after the three seconds that an address takes to be given up"
         begin = time.monotonic()
         _, said = cloud.sh(droplet.public_address, CONNECT.format(address, 80))
         assert "No route to host" in said
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 4
 
 
 def test_what_it_left_on_its_disk_leads_nowhere(tmp_path: Path) -> None:

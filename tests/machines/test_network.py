@@ -93,7 +93,7 @@ def test_an_open_connection_ends_with_the_move(cloud: Cloud, pair: tuple[Machine
         cloud.network.move_floating(floating, pair[1].public_address if away == "to another droplet" else None)
         with pytest.raises(ConnectionResetError):
             connection.recv(100)
-        assert time.monotonic() - begin < 1, "a client that only listens is told at once"
+        assert time.monotonic() - begin < 4, "a client that only listens is told at once"
     assert int(cloud.sh(pair[0].public_address, resets)[1]) == before + 1, "and so is the server"
     cloud.network.set_floating({})
 
