@@ -146,23 +146,23 @@ class API:
 
     def failed_actions(self, droplet: int) -> list[tuple[int, str]]:
         """Id and type of each action of a droplet that ended in an error."""
-        found = self._ask(lambda manager: manager.get_data(f"droplets/{droplet}/actions"))["actions"]
+        found = self._data(f"droplets/{droplet}/actions")["actions"]
         return [(action["id"], action["type"]) for action in found if action["status"] == "errored"]
 
     def keys(self) -> list[tuple[int, str]]:
         """Id and name of each SSH key of the account. DigitalOcean answers this ten times a minute."""
-        found = self._ask(lambda manager: manager.get_data("account/keys"))["ssh_keys"]
+        found = self._data("account/keys")["ssh_keys"]
         return [(key["id"], key["name"]) for key in found]
 
     def add_key(self, name: str, public: str) -> int:
         """Put an SSH key into the account; returns its id."""
         order = {"name": name, "public_key": public}
-        made = self._ask(lambda manager: manager.get_data("account/keys", type="POST", params=order))
+        made = self._data("account/keys", type="POST", params=order)
         return int(made["ssh_key"]["id"])
 
     def sizes(self) -> dict[str, Size]:
         """The plans for droplets, by their slugs."""
-        found = self._ask(lambda manager: manager.get_data("sizes"))["sizes"]
+        found = self._data("sizes")["sizes"]
         return {
             size["slug"]: Size(size["slug"], float(size["price_monthly"]), float(size["price_hourly"]))
             for size in found
@@ -170,13 +170,13 @@ class API:
 
     def tags(self) -> dict[str, int]:
         """How many things carry each tag, by its name."""
-        found = self._ask(lambda manager: manager.get_data("tags"))["tags"]
+        found = self._data("tags")["tags"]
         return {tag["name"]: int(tag["resources"]["count"]) for tag in found}
 
     def volumes(self) -> list[Volume]:
         """The volumes of the account and their snapshots."""
-        volumes = self._ask(lambda manager: manager.get_data("volumes"))["volumes"]
-        snapshots = self._ask(lambda manager: manager.get_data("snapshots", params={"resource_type": "volume"}))
+        volumes = self._data("volumes")["volumes"]
+        snapshots = self._data("snapshots", params={"resource_type": "volume"})
         return [
             *(_volume("volume", each, bool(each["droplet_ids"])) for each in volumes),
             *(_volume("snapshot", each, attached=False) for each in snapshots["snapshots"]),
@@ -187,19 +187,19 @@ class API:
         import digitalocean
 
         try:
-            self._ask(lambda manager: manager.get_data(path, type="DELETE"))
+            self._data(path, type="DELETE")
         except digitalocean.NotFoundError:
             return False
         return True
 
     def act(self, droplet: int, type: str) -> None:
         """Begin an action of a droplet, such as `power_on`; `droplets` tells when it is done."""
-        self._ask(lambda manager: manager.get_data(f"droplets/{droplet}/actions", type="POST", params={"type": type}))
+        self._data(f"droplets/{droplet}/actions", type="POST", params={"type": type})
 
     def point(self, address: str, droplet: int) -> None:
         """Begin to move a floating IP to a droplet."""
         order = {"type": "assign", "droplet_id": droplet}
-        self._ask(lambda manager: manager.get_data(f"floating_ips/{address}/actions", type="POST", params=order))
+        self._data(f"floating_ips/{address}/actions", type="POST", params=order)
 
     def floating_ips(self) -> list[FloatingIP]:
         """All floating IPs of the account."""
@@ -292,9 +292,12 @@ class API:
         import digitalocean
 
         try:
-            return self._ask(lambda manager: manager.get_data(f"databases{path}", **options))
+            return self._data(f"databases{path}", **options)
         except digitalocean.NotFoundError as error:
             raise PipelineError(f"{self.cloud.endpoint} has no databases{path}.") from error
+
+    def _data(self, path: str, **options: Any) -> Any:
+        return self._ask(lambda manager: manager.get_data(path, **options))
 
     def _ask(self, question: Callable[[Any], T]) -> T:
         import digitalocean
