@@ -53,8 +53,7 @@ def user_for(
 
 def _keeps(session: Session, release: Release) -> bool:
     """Whether a release has its droplet, and there a user that has not ended."""
-    ended = (left(release) or 1) <= 0
-    return not ended and release.key in (session.outputs().get("droplets") or {})
+    return not has_ended(release) and release.key in (session.outputs().get("droplets") or {})
 
 
 def _from_terraform(current: Reference, release: Release) -> Release:
@@ -78,9 +77,9 @@ def refuse_lost(made: Mapping[str, Release], passwords: Mapping[str, secrets.Sec
             )
 
 
-def left(release: Release) -> float | None:
-    """Seconds until the database user of a release ends, below 0 when it has; None for one without an end."""
-    return left_until(release.database_expires) if release.database_expires else None
+def has_ended(release: Release) -> bool:
+    """Whether the database user of a release was given for a time that is over."""
+    return bool(release.database_expires) and left_until(release.database_expires) <= 0
 
 
 def left_until(expires: str) -> float:

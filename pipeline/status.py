@@ -113,8 +113,8 @@ def _run(session: Session) -> str | None:
 
 
 def _url(wanted: Reference, address: str | None) -> str:
-    port = wanted.releases[wanted.live].config.get("PORT", "80") if wanted.live else "80"
-    return f"http://{address}/" if port == "80" else f"http://{address}:{port}/"
+    port = reference.port(wanted.releases[wanted.live].config if wanted.live else {})
+    return f"http://{address}/" if port == 80 else f"http://{address}:{port}/"
 
 
 def _running(wanted: Reference, key: str | None, droplet_id: int | None) -> Running | None:
@@ -204,7 +204,7 @@ def _database(session: Session, wanted: Reference, live: Droplet | None) -> tupl
 
 
 def _expired(wanted: Reference) -> list[str]:
-    return [key for key in wanted.running if (lease.left(wanted.releases[key]) or 1) <= 0]
+    return [key for key in wanted.running if lease.has_ended(wanted.releases[key])]
 
 
 def _name(target: int | None, keys: Mapping[int, str], droplets: Mapping[int, Droplet]) -> str:

@@ -80,9 +80,7 @@ class Jobs:
 
     def _undo_create(self, action: Action) -> None:
         """What could not be made is gone but for the memory of why, so that whoever waits for it hears that."""
-        for node in self.nodes.of(action.resource_id):
-            self.nodes.dismantle(node.id)
-            self.nodes.forget(node.id)
+        self._remove_machines(action.resource_id)
         cluster = self.store.database_clusters.get(action.resource_id)
         if cluster and not cluster.doomed:
             self.store.database_clusters.update(action.resource_id, status=ERRORED)
@@ -90,10 +88,13 @@ class Jobs:
     def _destroy(self, action: Action) -> Settle:
         if cluster := self.store.database_clusters.get(action.resource_id):
             self.backups.before(cluster, "end")
-        for node in self.nodes.of(action.resource_id):
+        self._remove_machines(action.resource_id)
+        return lambda: self._forget(action.resource_id)
+
+    def _remove_machines(self, cluster_id: int) -> None:
+        for node in self.nodes.of(cluster_id):
             self.nodes.dismantle(node.id)
             self.nodes.forget(node.id)
-        return lambda: self._forget(action.resource_id)
 
     def _forget(self, cluster_id: int) -> None:
         store = self.store

@@ -54,7 +54,7 @@ def session(*standing: Release) -> Any:
 def test_a_new_release_gets_a_user_of_its_own_that_ends(issuer: Issuer) -> None:
     with user_for(session(), Reference(), TERRAFORMS, anew=False) as leased:
         assert leased.release.database_user == "v-app-0"
-        assert 3590 < (lease.left(leased.release) or 0) <= 3600
+        assert 3590 < lease.left_until(leased.release.database_expires) <= 3600
         assert [*leased.passwords] == ["v-app-0"]
     assert issuer.revoked == []
 
