@@ -50,8 +50,9 @@ RELEASE_HELP = {
     "keep_failed": "leave the droplet of a release that fails, to look at",
     "commit": "commit the reference file",
     "max_lost": "go back when more requests than this are lost while the address moves; by default as in slipway.toml",
-    "max_gap": "go back when for longer than this nothing answers, such as 500ms",
-    "soak": "look after the release for so long once it is live, such as 60s, and go back when it is not fit",
+    "max_gap": "go back when for longer than this nothing answers, such as 500ms; by default as in slipway.toml",
+    "soak": "look after the release for so long once it is live, such as 60s, and go back when it is not fit;"
+    " by default as in slipway.toml",
     "force": "why a release that was gone back from is made live again",
 }
 Verb = TypeVar("Verb", bound=Callable[..., None])
@@ -466,7 +467,7 @@ def backup_restore(
 
 @verb()
 def check(c: Context) -> None:
-    """Lint, types and formats of everything in the project."""
+    """Check style, types and format of everything in the project."""
     checks.check(ROOT, Toolchain.from_environment(ROOT, os.environ), Progress().say)
 
 
