@@ -55,7 +55,9 @@ def adopt(session: Session, outputs: Mapping[str, Any]) -> bool:
     ``outputs`` are the state's last word: when something was confirmed, all of it is in there. Returns whether an apply
     that should have made them never ended well, so that nothing was ever confirmed.
     """
-    if Reference.from_state(outputs.get("reference")).live or not is_due(root := session.roots[0]):
+    root = session.roots[0]
+    state.rescue(root.folder, session.progress.warn)
+    if Reference.from_state(outputs.get("reference")).live or not is_due(root):
         return False
     unsettled = state.ordered(root.folder) is not None
     known = _kinds(session.terraform) if root.has_state else set()

@@ -38,9 +38,10 @@ def rescue(folder: Path, say: Callable[[str], None]) -> None:
         return
     copies = [path for path in (folder / KEPT, folder / _BACKUP) if serial(path) is not None]
     if not copies:
-        # The first apply was under way, and so it is noted what is in the world. An empty file is as good as none.
-        if state.stat().st_size and ordered(folder) is not None:
-            say(f"the state was cut short when its first run died: it is set aside as {TORN}")
+        if state.stat().st_size == 0:
+            state.unlink()  # OpenTofu makes it to have something to lock
+        elif ordered(folder) is not None:
+            say(f"the state was cut short in its first apply, and is set aside as {TORN}: what it knew will be found")
             os.replace(state, folder / TORN)
         return
     newest = max(copies, key=lambda path: serial(path) or 0)

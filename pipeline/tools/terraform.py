@@ -226,6 +226,10 @@ class Terraform:
             said = last_words + "".join(map(_detail, errors))
             if any(words in said for words in UNREADABLE):
                 raise self._failed(command, said)
+            if status < 0:
+                raise PipelineError(
+                    f"{self._binary.name} was ended by signal {-status}.", "./invoke deploy tries again."
+                )
             raise PipelineError(*_explain(errors, last_words, self._binary.name))
         return status
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.host]
 Order = tuple[str, str | None]
 """The end of a path, and the name of what is ordered there."""
 
-ENVIRONMENT = "production"
+ENVIRONMENT, VERSION = "production", "first"
 CLUSTER: Order = ("/v2/databases", "slipway-production")
 DATABASE: Order = ("/dbs", "app")
 KEY: Order = ("/v2/account/keys", "slipway-production")
@@ -32,12 +33,13 @@ ADDRESS: Order = ("/v2/floating_ips", None)
 
 
 class Wire(ThreadingHTTPServer):
-    """Between pipeline and cloud: when all orders that are awaited were carried out, the pipeline dies unanswered."""
+    """Between pipeline and cloud: when all orders that are awaited were carried out, the victims die unanswered."""
 
     def __init__(self, api: Api, mark: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.api = api
         self.awaited: set[Order] = set()
+        self.victims: Sequence[str] = ()
         self.struck = threading.Event()
         self._processes = Processes(mark)
         self._lock = threading.Lock()
@@ -55,7 +57,8 @@ class Wire(ThreadingHTTPServer):
                 return False
             self.awaited.remove(order)
             if not self.awaited:
-                self._processes.kill("all", signal.SIGKILL)
+                for kind in self.victims:
+                    self._processes.kill(kind, signal.SIGKILL)
                 self.struck.set()
         return self.struck.wait(10)
 
@@ -105,6 +108,7 @@ class Account:
 
     def __init__(self, checkout: Checkout, api: Api, wire: Wire, mark: str) -> None:
         self.api, self.wire, self._checkout = api, wire, checkout
+        self.states = checkout.folder / ".slipway" / ENVIRONMENT / "terraform"
         self._environ = {
             **{name: value for name, value in os.environ.items() if name not in NOT_INHERITED},
             **checkout.cloud,
@@ -131,12 +135,14 @@ class Account:
         assert done.returncode == 0, f"./invoke {' '.join(verbs)}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def killed(self, orders: set[Order], *verbs: str) -> None:
-        """A call that dies when the cloud has carried out some orders."""
-        self.wire.awaited = set(orders)
+    def killed(self, orders: set[Order], *victims: str) -> subprocess.CompletedProcess[str]:
+        """A release of which all processes, or some, die when the cloud has carried out some orders."""
+        self.wire.awaited, self.wire.victims = set(orders), victims or ("all",)
         self.wire.struck.clear()
-        done = self.call(*verbs)
-        assert self.wire.struck.is_set() and done.returncode == -signal.SIGKILL, f"{done.stdout}\n{done.stderr}"
+        done = self.call("deploy", "--version", VERSION)
+        said = f"{done.stdout}\n{done.stderr}"
+        assert self.wire.struck.is_set() and done.returncode == (1 if victims else -signal.SIGKILL), said
+        return done
 
     def holds(self) -> dict[str, list[str]]:
         """Whatever costs money or stands in the way of another one."""
@@ -158,12 +164,23 @@ def test_what_was_ordered_is_found_whenever_the_first_release_is_killed(account:
     before = account.holds()
     somebodys: dict[str, Any] = account.api.call("POST", "/v2/floating_ips", {"region": "fra1"}, status=202)
     bystander = somebodys["floating_ip"]["ip"]
-    account.invoke("build", "--version", "first")
-    for orders in ({CLUSTER}, {DATABASE}, {KEY, ADDRESS}):
-        account.killed(orders, "deploy", "--version", "first")
+    account.invoke("build", "--version", VERSION)
+    account.killed({CLUSTER})
+    account.killed({DATABASE})
+
+    # OpenTofu alone: who lives takes over what it ordered, and can give it back.
+    said = account.killed({KEY, ADDRESS}, "tofu", "provider").stderr
+    assert "tofu was ended by signal 9." in said and "taking over the floating IP" in said and "Traceback" not in said
+    account.invoke("destroy", "--yes")
+    assert {**account.holds(), "databases": []} == {**before, "floating_ips": [*before["floating_ips"], bystander]}
+
+    # Everything, in the middle of the state's very first line.
+    shutil.rmtree(account.states)
+    account.killed({KEY, ADDRESS})
+    (account.states / "terraform.tfstate").write_text('{"version": 4, "ser')
     (ordered,) = set(account.holds()["floating_ips"]) - {bystander, *before["floating_ips"]}
 
-    said = account.invoke("deploy", "--version", "first").stderr
+    said = account.invoke("deploy", "--version", VERSION).stderr
     assert f"taking over the floating IP {ordered}, which a run that died ordered" in said
     holds = account.holds()
     assert holds["floating_ips"] == sorted([ordered, bystander, *before["floating_ips"]])

@@ -143,7 +143,7 @@ def test_the_deploy_key_is_taken_under_its_own_name_alone(world: World) -> None:
 
 def test_what_the_state_has_is_not_taken_again(world: World) -> None:
     world.ordered()
-    world.root.state.write_text("{}")
+    world.root.state.write_text('{"serial": 1}')
     world.in_state = [(KEY, {"id": "5"}), (ADDRESS, {"ip_address": "b"})]
     world.addresses, world.key = [idle("b")], Key(5, "slipway-local")
     assert world.adopt() and world.taken == []

@@ -19,6 +19,7 @@ from pipeline import leftovers, remote_lock
 from pipeline.ledger import CONTINUED, Run
 from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
+from pipeline.tools.terraform import Root
 
 NOBODY = 4194303
 """No process has this number: it is above the kernel's default limit."""
@@ -86,11 +87,12 @@ class World:
         return True
 
 
-def test_only_what_no_state_knows_and_no_address_points_at_is_removed() -> None:
+def test_only_what_no_state_knows_and_no_address_points_at_is_removed(tmp_path: Path) -> None:
     world = World([])
     resources = [("digitalocean_droplet", {"id": "2"}), ("digitalocean_database_user", {"name": "app_2"})]
     session: Any = SimpleNamespace(
         api=world,
+        roots=(Root(tmp_path, tmp_path, tmp_path / "backend.tf"),),
         progress=Progress(),
         settings=SimpleNamespace(tag="t", cluster="c", project=SimpleNamespace(database=object())),
         terraform=SimpleNamespace(resources=lambda: resources),

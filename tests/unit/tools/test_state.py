@@ -59,10 +59,14 @@ def test_without_a_copy_nothing_is_invented(tmp_path: Path) -> None:
     assert not (tmp_path / state.STATE).exists()
 
 
+def test_an_empty_file_without_a_copy_is_no_state(tmp_path: Path) -> None:
+    (tmp_path / state.STATE).touch()
+    state.rescue(tmp_path, pytest.fail)
+    assert not (tmp_path / state.STATE).exists()
+
+
 def test_one_cut_short_in_its_first_apply_is_set_aside(tmp_path: Path) -> None:
     state.order(tmp_path, ["198.18.8.1"])
-    (tmp_path / state.STATE).write_text("")  # as OpenTofu makes it to lock it
-    state.rescue(tmp_path, pytest.fail)
     (tmp_path / state.STATE).write_text('{"serial": 1, "line')
     said: list[str] = []
     state.rescue(tmp_path, said.append)
