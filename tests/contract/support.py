@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -109,9 +110,31 @@ class Api:
         assert ended["status"] == "completed"
         return ended
 
+    def fault(self, **fields: Any) -> dict[str, Any]:
+        """A fault, as it was asked for."""
+        made: dict[str, Any] = self.call("POST", "/_localcloud/faults", fields, status=201)["fault"]
+        return made
+
+    def clear(self, fault: dict[str, Any] | None = None) -> None:
+        """Clear a fault, or all."""
+        self.call("DELETE", f"/_localcloud/faults/{fault['id']}" if fault else "/_localcloud/faults", status=204)
+
     def delete_droplet(self, droplet_id: int) -> None:
         self.call("DELETE", f"/v2/droplets/{droplet_id}", status=204)
         until(lambda: self.send("GET", f"/v2/droplets/{droplet_id}").status_code == 404)
+
+
+def public_address(droplet: dict[str, Any]) -> str:
+    return next(str(net["ip_address"]) for net in droplet["networks"]["v4"] if net["type"] == "public")
+
+
+def answers(address: str) -> bool:
+    """Whether an SSH server is there."""
+    try:
+        with socket.create_connection((address, 22), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def until(condition: Callable[[], T | None], seconds: float = SECONDS) -> T:

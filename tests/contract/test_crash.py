@@ -28,7 +28,7 @@ from localcloud.host import orphans
 from localcloud.host.machines import Machines
 from localcloud.network import Network
 from localcloud.storage.disks import DRAFT, Disks
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon, public_address, until
 
 KILLS = int(os.environ.get("LOCALCLOUD_TEST_KILLS", "50"))
 SEED = int(os.environ.get("LOCALCLOUD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -118,7 +118,7 @@ def test_what_it_says_after_a_crash_is_what_there_is(other_daemon: Daemon, seed:
         compare(api, config)
         for droplet in api.get("/v2/droplets")["droplets"]:
             if droplet["status"] == "active":
-                reach(public(droplet))
+                reach(public_address(droplet))
     assert len(done) > KILLS
 
 
@@ -154,7 +154,7 @@ def compare(api: Api, config: Config) -> None:
     assert disks.known() == all_ids
     assert mounts(config) == {str(disks.root(each)) for each in active}
     assigned = {
-        IPv4Address(ip["ip"]): IPv4Address(public(ip["droplet"]))
+        IPv4Address(ip["ip"]): IPv4Address(public_address(ip["droplet"]))
         for ip in api.get("/v2/floating_ips")["floating_ips"]
         if ip["droplet"]
     }
@@ -169,10 +169,6 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
-
-
-def public(droplet: dict[str, Any]) -> str:
-    return str(next(net["ip_address"] for net in droplet["networks"]["v4"] if net["type"] == "public"))
 
 
 def mounts(config: Config) -> set[str]:

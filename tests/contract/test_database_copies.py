@@ -15,7 +15,7 @@ import pytest
 from localcloud.config import Config
 from localcloud.host import cgroups
 from tests.contract.support import Api, Daemon, until
-from tests.contract.test_databases import Connection, connect, kill_machine, machine, reachable, rows
+from tests.contract.test_databases import Connection, connect, kill_machine, machine, reachable, rows, serves
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_a_replica_follows_and_only_reads(daemon: Daemon, api: Api) -> None:
     # It follows again after its primary was away.
     kill_machine(daemon, api, database["id"])
     time.sleep(0.5)
-    until(lambda: _answers(database))
+    until(lambda: serves(database))
     write(database, "INSERT INTO news VALUES (4)")
     until(lambda: read(replica, "SELECT max(id) FROM news") == [4], 30)
     # And after it was away itself, or both were for a resize.
@@ -117,7 +117,7 @@ def test_a_replica_follows_and_only_reads(daemon: Daemon, api: Api) -> None:
     [own] = cgroups.names(config.unit_prefix) - {primary}
     cgroups.kill(own)
     write(database, "INSERT INTO news VALUES (5)")
-    until(lambda: _answers(replica) and read(replica, "SELECT max(id) FROM news") == [5], 60)
+    until(lambda: serves(replica) and read(replica, "SELECT max(id) FROM news") == [5], 60)
     api.call("PUT", f"{path}/resize", {"size": "db-s-1vcpu-2gb", "num_nodes": 1}, status=202)
     write(api.online(database["id"]), "INSERT INTO news VALUES (6)")
     until(lambda: read(replica, "SELECT max(id) FROM news") == [6], 60)
@@ -262,10 +262,3 @@ def _lets_in(database: dict[str, Any], user: dict[str, Any]) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-def _answers(database: dict[str, Any]) -> bool:
-    try:
-        return read(database, "SELECT 1") == [1]
-    except psycopg.OperationalError:
-        return False

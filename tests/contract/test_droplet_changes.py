@@ -13,8 +13,7 @@ from typing import Any
 import digitalocean
 import pytest
 
-from tests.contract.support import Api, until
-from tests.contract.test_droplets import public_address
+from tests.contract.support import Api, public_address, until
 
 SMALL, LARGE, HUGE = "s-1vcpu-512mb-10gb", "s-1vcpu-1gb", "s-2vcpu-2gb"
 SSH = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, until
+from tests.contract.support import Api, answers, public_address, until
 
 ORDER = {"name": "test", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
 
@@ -17,18 +16,6 @@ ORDER = {"name": "test", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image"
 @pytest.fixture(autouse=True)
 def _clean(clean: None) -> None:
     """Each test begins with nothing."""
-
-
-def public_address(droplet: dict[str, Any]) -> str:
-    return next(str(net["ip_address"]) for net in droplet["networks"]["v4"] if net["type"] == "public")
-
-
-def answers(address: str) -> bool:
-    try:
-        with socket.create_connection((address, 22), timeout=1) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
 
 
 def test_the_answer_to_an_order(api: Api) -> None:

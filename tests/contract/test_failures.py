@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, Daemon, until
-from tests.contract.test_faults import ORDER, answers, ask, public
+from tests.contract.support import Api, Daemon, answers, public_address, until
+from tests.contract.test_faults import ORDER
 from tests.support import own_settings
 
 SIZE, FREE = 3 << 30, 64 << 10
@@ -47,7 +47,7 @@ def test_a_full_disk(small: Daemon) -> None:
     api = Api(started["endpoint"], started["token"])
     with api.session:
         droplet = api.droplet(name="sound")
-        until(lambda: answers(public(droplet)))
+        until(lambda: answers(public_address(droplet)))
         api.act(droplet["id"], "shutdown")
         upper = small.state / "disks" / str(droplet["id"]) / "upper"
         (upper / "payload").write_bytes(os.urandom(1 << 20))
@@ -67,7 +67,7 @@ def test_a_full_disk(small: Daemon) -> None:
         filler.unlink()
         api.act(droplet["id"], "snapshot", name="fits")
         api.act(droplet["id"], "power_on")
-        until(lambda: answers(public(droplet)))
+        until(lambda: answers(public_address(droplet)))
 
 
 def fill(path: Path) -> None:
@@ -92,18 +92,18 @@ def snapshot(api: Api) -> Iterator[dict[str, Any]]:
     (image,) = api.get(f"/v2/droplets/{droplet['id']}/snapshots")["snapshots"]
     api.delete_droplet(droplet["id"])
     yield image
-    api.call("DELETE", "/_localcloud/faults", status=204)
+    api.clear()
 
 
 def test_an_image_that_is_deleted_while_a_droplet_is_made_of_it(api: Api, snapshot: dict[str, Any]) -> None:
     """Its files stay for the droplet, as long as it needs them."""
-    fault = ask(api, kind="action", type="create", effect="hang")
+    fault = api.fault(kind="action", type="create", effect="hang")
     answer = api.call("POST", "/v2/droplets", ORDER | {"name": "late", "image": snapshot["id"]}, status=202)
     api.call("DELETE", f"/v2/images/{snapshot['id']}", status=204)
-    api.call("DELETE", f"/_localcloud/faults/{fault['id']}", status=204)
+    api.clear(fault)
     assert api.finish(answer["links"]["actions"][0])["status"] == "completed"
     droplet = api.get(f"/v2/droplets/{answer['droplet']['id']}")["droplet"]
-    until(lambda: answers(public(droplet)))
+    until(lambda: answers(public_address(droplet)))
     assert api.send("POST", "/v2/droplets", json=ORDER | {"name": "x", "image": snapshot["id"]}).status_code == 422
     api.delete_droplet(droplet["id"])
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, until
+from tests.contract.support import Api, answers, public_address, until
 
 ORDER = {"region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
 PATH = "/_localcloud/faults"
@@ -18,11 +17,7 @@ PATH = "/_localcloud/faults"
 @pytest.fixture(autouse=True)
 def no_faults(api: Api) -> Iterator[None]:
     yield
-    api.call("DELETE", PATH, status=204)
-
-
-def ask(api: Api, **fields: Any) -> Any:
-    return api.call("POST", PATH, fields, status=201)["fault"]
+    api.clear()
 
 
 def order(api: Api, name: str) -> tuple[int, Any]:
@@ -30,24 +25,12 @@ def order(api: Api, name: str) -> tuple[int, Any]:
     return answer["droplet"]["id"], answer["links"]["actions"][0]
 
 
-def public(droplet: dict[str, Any]) -> str:
-    return str(next(net["ip_address"] for net in droplet["networks"]["v4"] if net["type"] == "public"))
-
-
-def answers(address: str, port: int = 22) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1) as connection:
-            return bool(connection.recv(4))
-    except OSError:
-        return False
-
-
 @pytest.mark.parametrize(
     "status, id",
     [(429, "too_many_requests"), (500, "server_error"), (503, "service_unavailable"), (504, "gateway_timeout")],
 )
 def test_the_next_calls_of_a_kind_are_refused(api: Api, status: int, id: str) -> None:
-    ask(api, kind="response", method="GET", path="/v2/si*", status=status, retry_after=3, count=2)
+    api.fault(kind="response", method="GET", path="/v2/si*", status=status, retry_after=3, count=2)
     assert api.send("GET", "/v2/regions").status_code == 200
     for _ in range(2):
         answer = api.send("GET", "/v2/sizes/")
@@ -58,7 +41,7 @@ def test_the_next_calls_of_a_kind_are_refused(api: Api, status: int, id: str) ->
 
 
 def test_a_refused_call_has_done_nothing(api: Api) -> None:
-    ask(api, kind="response", method="POST", path="/v2/tags", status=422)
+    api.fault(kind="response", method="POST", path="/v2/tags", status=422)
     answer = api.send("POST", "/v2/tags", json={"name": "refused"})
     assert (answer.status_code, answer.json()["message"]) == (422, "Droplet already has a pending event.")
     assert "retry-after" not in answer.headers
@@ -66,19 +49,19 @@ def test_a_refused_call_has_done_nothing(api: Api) -> None:
 
 
 def test_a_call_whose_answer_is_lost_has_done_what_it_should(api: Api) -> None:
-    ask(api, kind="response", method="POST", path="/v2/tags", status=504, effect="late")
+    api.fault(kind="response", method="POST", path="/v2/tags", status=504, effect="late")
     assert api.send("POST", "/v2/tags", json={"name": "late"}).status_code == 504
     assert api.send("GET", "/v2/tags/late").status_code == 200
     api.call("DELETE", "/v2/tags/late", status=204)
 
 
 def test_faults_are_listed_and_cleared(api: Api) -> None:
-    lasting = ask(api, kind="response", path="/v2/account", status=500, count=None)
-    other = ask(api, kind="move", effect="lost")
+    lasting = api.fault(kind="response", path="/v2/account", status=500, count=None)
+    other = api.fault(kind="move", effect="lost")
     assert [fault["id"] for fault in api.get(PATH)["faults"]] == [lasting["id"], other["id"]]
     for _ in range(3):
         assert api.send("GET", "/v2/account").status_code == 500
-    api.call("DELETE", f"{PATH}/{lasting['id']}", status=204)
+    api.clear(lasting)
     assert api.send("GET", "/v2/account").status_code == 200
     assert api.send("DELETE", f"{PATH}/{lasting['id']}").status_code == 404
 
@@ -107,7 +90,7 @@ def test_faults_are_beside_digitaloceans_api_and_need_the_token(api: Api) -> Non
 
 
 def test_a_droplet_that_cannot_be_made_leaves_nothing(api: Api) -> None:
-    ask(api, kind="action", type="create", effect="error", reason="The hypervisor is on fire.")
+    api.fault(kind="action", type="create", effect="error", reason="The hypervisor is on fire.")
     droplet_id, action = order(api, "burning")
     assert api.finish(action)["status"] == "errored"
     assert api.send("GET", f"/v2/droplets/{droplet_id}").status_code == 404
@@ -116,53 +99,53 @@ def test_a_droplet_that_cannot_be_made_leaves_nothing(api: Api) -> None:
 
 
 def test_an_action_hangs_until_its_fault_is_cleared(api: Api) -> None:
-    fault = ask(api, kind="action", type="rename", effect="hang")
+    fault = api.fault(kind="action", type="rename", effect="hang")
     droplet = api.droplet(name="before")
     path = f"/v2/droplets/{droplet['id']}/actions"
     action = api.call("POST", path, {"type": "rename", "name": "after"}, status=201)["action"]
     assert api.send("POST", path, json={"type": "power_off"}).status_code == 422
     time.sleep(0.5)
     assert api.get(f"/v2/actions/{action['id']}")["action"]["status"] == "in-progress"
-    api.call("DELETE", f"{PATH}/{fault['id']}", status=204)
+    api.clear(fault)
     assert api.finish(action)["status"] == "completed"
     assert api.get(f"/v2/droplets/{droplet['id']}")["droplet"]["name"] == "after"
     api.delete_droplet(droplet["id"])
 
 
 def test_droplets_boot_slowly_or_never(api: Api) -> None:
-    ask(api, kind="boot", name="ne*", effect="never")
-    ask(api, kind="boot", name="slow", effect="slow", seconds=8)
+    api.fault(kind="boot", name="ne*", effect="never")
+    api.fault(kind="boot", name="slow", effect="slow", seconds=8)
     never, slow, sound = (api.droplet(name=name) for name in ("never", "slow", "sound"))
     began = time.monotonic()
-    until(lambda: answers(public(sound)))
-    assert not answers(public(slow))
-    until(lambda: answers(public(slow)), 60)
-    assert not answers(public(never))
+    until(lambda: answers(public_address(sound)))
+    assert not answers(public_address(slow))
+    until(lambda: answers(public_address(slow)), 60)
+    assert not answers(public_address(never))
     assert time.monotonic() - began > 4
     api.act(never["id"], "power_cycle")
-    until(lambda: answers(public(never)), 60)
+    until(lambda: answers(public_address(never)), 60)
     for droplet in (never, slow, sound):
         api.delete_droplet(droplet["id"])
 
 
 def test_a_droplet_loses_its_network(api: Api) -> None:
     droplet = api.droplet(name="lost")
-    until(lambda: answers(public(droplet)))
-    fault = ask(api, kind="network", effect="lost", droplet_id=droplet["id"])
-    assert not answers(public(droplet))
+    until(lambda: answers(public_address(droplet)))
+    fault = api.fault(kind="network", effect="lost", droplet_id=droplet["id"])
+    assert not answers(public_address(droplet))
     assert api.get(f"/v2/droplets/{droplet['id']}")["droplet"]["status"] == "active"
-    api.call("DELETE", f"{PATH}/{fault['id']}", status=204)
-    until(lambda: answers(public(droplet)), 10)
+    api.clear(fault)
+    until(lambda: answers(public_address(droplet)), 10)
     assert api.send("POST", PATH, json={"kind": "network", "effect": "lost", "droplet_id": 1}).status_code == 404
     api.delete_droplet(droplet["id"])
 
 
 def test_the_move_of_a_floating_ip_is_lost(api: Api) -> None:
     droplet = api.droplet(name="target")
-    until(lambda: answers(public(droplet)))
+    until(lambda: answers(public_address(droplet)))
     address = api.call("POST", "/v2/floating_ips", {"region": "nyc3"}, status=202)["floating_ip"]["ip"]
     move = {"type": "assign", "droplet_id": droplet["id"]}
-    ask(api, kind="move", effect="lost", address=address)
+    api.fault(kind="move", effect="lost", address=address)
     for arrives in (False, True):
         action = api.call("POST", f"/v2/floating_ips/{address}/actions", move, status=201)["action"]
         assert api.finish(action)["status"] == "completed"

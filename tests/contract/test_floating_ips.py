@@ -6,8 +6,7 @@ import socket
 
 import pytest
 
-from tests.contract.support import Api, until
-from tests.contract.test_droplets import answers
+from tests.contract.support import Api, answers, until
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon, public_address, until
 
 URL = "http://169.254.169.254"
 FORMAT = "\\n%{http_code} %{redirect_url}"
@@ -30,7 +30,7 @@ class Guest:
         told = user_data or f"#!/bin/sh\necho {name}\n"
         self.fields = api.droplet(name=name, ssh_keys=[key["ssh_key"]["id"]], user_data=told, tags=[name, "both"])
         self.id = self.fields["id"]
-        self.address = next(net["ip_address"] for net in self.fields["networks"]["v4"] if net["type"] == "public")
+        self.address = public_address(self.fields)
         until(lambda: self.run("true").returncode == 0)
 
     def run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

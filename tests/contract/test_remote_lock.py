@@ -135,8 +135,6 @@ def test_a_key_of_somebody_s_own_in_its_place_is_left_alone(api: Api, account: A
 
 
 def test_a_cloud_that_fails_for_a_moment_is_asked_again(api: Api, account: Account, public: str) -> None:
-    fault = {"kind": "response", "status": 500, "method": "POST", "path": "/v2/account/keys", "count": 1}
-    answer = api.send("POST", "/_localcloud/faults", json=fault)
-    assert answer.ok, answer.text
+    api.fault(kind="response", status=500, method="POST", path="/v2/account/keys", count=1)
     with remote_lock.held(account, public, holder("r1"), silent, QUICK):
         assert ":r1:" in names(api)[0]

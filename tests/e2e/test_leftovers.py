@@ -46,7 +46,7 @@ def bystanders(checkout: Checkout, api: Api) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_faults(api: Api) -> Iterator[None]:
     yield
-    api.call("DELETE", "/_localcloud/faults", status=204)
+    api.clear()
 
 
 def everything(api: Api) -> dict[str, set[str]]:
@@ -132,13 +132,11 @@ def test_a_bake_that_is_killed_whole_is_found_priced_and_reaped(checkout: Checko
 def test_what_cannot_be_removed_is_said_and_fails(checkout: Checkout, api: Api) -> None:
     with a_bake(checkout, api) as bake:
         kill(bake, checkout.folder)
-    fault = {"kind": "response", "method": "DELETE", "path": "/v2/droplets/*", "status": 422}
-    api.call("POST", "/_localcloud/faults", fault, status=201)
+    api.fault(kind="response", method="DELETE", path="/v2/droplets/*", status=422)
     result = checkout.call("reap", "--apply")
     assert result.returncode == 1 and "is still there" in result.stdout
     # The next bake removes it, before anything else.
-    fault = {"kind": "action", "type": "snapshot", "effect": "error", "reason": "The disk could not be read."}
-    api.call("POST", "/_localcloud/faults", fault, status=201)
+    api.fault(kind="action", type="snapshot", effect="error", reason="The disk could not be read.")
     message = checkout.refused("build", "--version", "v1")
     assert "The cloud could not take the snapshot (action " in message
     until(lambda: not builds(api))
@@ -146,9 +144,7 @@ def test_what_cannot_be_removed_is_said_and_fails(checkout: Checkout, api: Api) 
 
 
 def test_a_bake_that_hangs_ends_at_its_deadline(checkout: Checkout, api: Api) -> None:
-    fault = api.call(
-        "POST", "/_localcloud/faults", {"kind": "action", "type": "snapshot", "effect": "hang"}, status=201
-    )
+    fault = api.fault(kind="action", type="snapshot", effect="hang")
     checkout.change("slipway.toml", "deadline = 1800", "deadline = 45", "A short deadline")
     try:
         message = checkout.refused("build", "--version", "v1")
@@ -157,7 +153,7 @@ def test_a_bake_that_hangs_ends_at_its_deadline(checkout: Checkout, api: Api) ->
     assert "The bake was not done after 45 s, so there is no image." in message
     if "something of this bake is left" in message:
         # A droplet that is being photographed cannot be removed.
-        api.call("DELETE", f"/_localcloud/faults/{fault['fault']['id']}", status=204)
+        api.clear(fault)
         until(lambda: not any(each["locked"] for each in builds(api)))
         reaped(checkout, "--apply")
     until(lambda: not builds(api))

@@ -219,7 +219,7 @@ def test_a_release_whose_cloud_init_fails_gets_no_request(checkout: Checkout, wa
 def test_a_move_that_is_lost_is_noticed_and_undone(checkout: Checkout, watched: Prober) -> None:
     # The cloud says that the address moved, and the traffic goes where it went: only a look from outside can tell.
     before, reference = checkout.status(), checkout.reference
-    checkout.api().call("POST", "/_localcloud/faults", {"kind": "move", "effect": "lost"}, status=201)
+    checkout.api().fault(kind="move", effect="lost")
     message = checkout.refused("deploy", "--set", "APP_MESSAGE=never seen")
     assert "failed its verification: the version is the released one" in message
     assert (checkout.status(), checkout.reference) == (before, reference)

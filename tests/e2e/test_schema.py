@@ -225,8 +225,7 @@ def test_no_request_was_lost_so_far(watched: Prober) -> None:
 def test_while_the_database_is_away_nothing_is_released_and_all_recovers(checkout: Checkout) -> None:
     now, reference = checkout.status(), checkout.reference
     api = checkout.api()
-    fault = {"kind": "network", "effect": "lost", "database_id": checkout.cluster()["id"]}
-    api.call("POST", "/_localcloud/faults", fault, status=201)
+    api.fault(kind="network", effect="lost", database_id=checkout.cluster()["id"])
     try:
         until(lambda: requests.get(f"{now['url']}health/ready", timeout=30).status_code == 503)
         assert requests.get(f"{now['url']}api/notes", timeout=30).status_code == 503
@@ -236,7 +235,7 @@ def test_while_the_database_is_away_nothing_is_released_and_all_recovers(checkou
         assert "The database does not answer" in message
         assert checkout.reference == reference
     finally:
-        api.call("DELETE", "/_localcloud/faults", status=204)
+        api.clear()
     until(lambda: requests.get(f"{now['url']}health/ready", timeout=30).status_code == 200)
     assert checkout.status() == now
     assert NOTE in [note["body"] for note in notes(checkout)]
