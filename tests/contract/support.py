@@ -16,6 +16,12 @@ import requests
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 180.0
+SSH = (
+    *("ssh", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=2"),
+    *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+)
+"""A login to a droplet that is gone soon."""
+
 T = TypeVar("T")
 
 
@@ -69,6 +75,13 @@ class Api:
             return found if found["completed_at"] else None
 
         return until(ended)
+
+    def key(self, identity: Path) -> dict[str, Any]:
+        """A new key pair in a file, whose public half the account has under the file's name."""
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(identity)], check=True)
+        order = {"name": identity.name, "public_key": identity.with_suffix(".pub").read_text().strip()}
+        made: dict[str, Any] = self.call("POST", "/v2/account/keys", order, status=201)["ssh_key"]
+        return made
 
     def droplet(self, **fields: Any) -> dict[str, Any]:
         """A new droplet, active."""

@@ -13,10 +13,9 @@ from typing import Any
 import digitalocean
 import pytest
 
-from tests.contract.support import Api, public_address, until
+from tests.contract.support import SSH, Api, public_address, until
 
 SMALL, LARGE, HUGE = "s-1vcpu-512mb-10gb", "s-1vcpu-1gb", "s-2vcpu-2gb"
-SSH = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2"]
 
 
 @dataclass
@@ -48,9 +47,8 @@ class Machine:
             return None if done.returncode == 255 else done
 
         done = until(run, 60)
-        assert isinstance(done, subprocess.CompletedProcess)
         assert done.returncode == 0, done.stderr
-        return str(done.stdout).strip()
+        return done.stdout.strip()
 
     def act(self, type: str, **arguments: Any) -> dict[str, Any]:
         return self.api.act(self.id, type, **arguments)
@@ -71,9 +69,7 @@ def machines(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     """Two droplets: the first with IPv6 and backups from the beginning."""
     api.call("POST", "/_localcloud/reset", status=204)
     identity = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", identity], check=True)
-    text = identity.with_suffix(".pub").read_text().strip()
-    key = api.call("POST", "/v2/account/keys", {"name": "k", "public_key": text}, status=201)["ssh_key"]["id"]
+    key = api.key(identity)["id"]
     policy = {"plan": "weekly", "weekday": "TUE", "hour": 8}
     first = api.droplet(name="one", ssh_keys=[key], tags=["pair"], ipv6=True, backups=True, backup_policy=policy)
     second = api.droplet(name="two", ssh_keys=[key], tags=["pair"])

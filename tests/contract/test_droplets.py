@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, answers, public_address, until
+from tests.contract.support import SSH, Api, answers, public_address, until
 
 ORDER = {"name": "test", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
 
@@ -38,12 +38,9 @@ def test_the_answer_to_an_order(api: Api) -> None:
 
 def test_a_droplet_can_be_entered_with_its_key_and_ran_its_user_data(api: Api, tmp_path: Path) -> None:
     identity = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", identity], check=True)
-    text = identity.with_suffix(".pub").read_text().strip()
-    key = api.call("POST", "/v2/account/keys", {"name": "k", "public_key": text}, status=201)["ssh_key"]
-    droplet = api.droplet(name="web-1", ssh_keys=[key["fingerprint"]], user_data="#!/bin/sh\necho made > /made\n")
-    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2"]
-    command = ["ssh", "-i", str(identity), *options, f"root@{public_address(droplet)}"]
+    user_data = "#!/bin/sh\necho made > /made\n"
+    droplet = api.droplet(name="web-1", ssh_keys=[api.key(identity)["fingerprint"]], user_data=user_data)
+    command = [*SSH, "-i", str(identity), f"root@{public_address(droplet)}"]
     wait = "cloud-init status --wait >/dev/null; hostname; cat /made"
 
     def entered() -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, Daemon, public_address, until
+from tests.contract.support import SSH, Api, Daemon, public_address, until
 
 URL = "http://169.254.169.254"
 FORMAT = "\\n%{http_code} %{redirect_url}"
@@ -24,21 +24,17 @@ class Guest:
 
     def __init__(self, api: Api, folder: Path, name: str, user_data: str | None = None) -> None:
         self.key = folder / name
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
-        self.public_key = self.key.with_suffix(".pub").read_text().strip()
-        key = api.call("POST", "/v2/account/keys", {"name": name, "public_key": self.public_key}, status=201)
+        key = api.key(self.key)
+        self.public_key = key["public_key"]
         told = user_data or f"#!/bin/sh\necho {name}\n"
-        self.fields = api.droplet(name=name, ssh_keys=[key["ssh_key"]["id"]], user_data=told, tags=[name, "both"])
+        self.fields = api.droplet(name=name, ssh_keys=[key["id"]], user_data=told, tags=[name, "both"])
         self.id = self.fields["id"]
         self.address = public_address(self.fields)
         until(lambda: self.run("true").returncode == 0)
 
     def run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
-        ssh = ["ssh", "-i", str(self.key), *(word for option in options for word in ("-o", option))]
-        return subprocess.run(
-            [*ssh, f"root@{self.address}", command], input=stdin, capture_output=True, text=True, timeout=60
-        )
+        ssh = [*SSH, "-i", str(self.key), f"root@{self.address}", command]
+        return subprocess.run(ssh, input=stdin, capture_output=True, text=True, timeout=60)
 
     def get(self, path: str) -> tuple[str, int, str]:
         """Body, status and where it redirects to."""

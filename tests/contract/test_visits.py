@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 from tests.contract.support import Api, Daemon, until
@@ -11,10 +10,7 @@ from tests.contract.support import Api, Daemon, until
 
 def test_a_droplet_is_seen_and_entered(daemon: Daemon, api: Api, clean: None, tmp_path: Path) -> None:
     key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    public = key.with_suffix(".pub").read_text()
-    registered = api.call("POST", "/v2/account/keys", {"name": "visitor", "public_key": public}, status=201)["ssh_key"]
-    droplet = api.droplet(name="web", ssh_keys=[registered["id"]])
+    droplet = api.droplet(name="web", ssh_keys=[api.key(key)["id"]])
     words = ["ssh", "-i", str(key), "web", "--", "hostname; exit 7"]
     until(lambda: daemon.run(*words, check=False).returncode == 7)
     assert daemon.run(*words, check=False).stdout == "web\n"
