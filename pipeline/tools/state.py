@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 STATE, KEPT, ERRORED = "terraform.tfstate", "terraform.tfstate.kept", "errored.tfstate"
 TORN, ORDERED = "terraform.tfstate.torn", "ordered.json"
@@ -56,6 +57,27 @@ def serial(path: Path) -> int | None:
         return int(data["serial"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def take_back(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state, in plain text, in which what was set aside stands in its place again, unless something else does.
+
+    An engine sets aside ("deposes") what is to be replaced before it makes the successor. When its provider dies in
+    between, neither comes back, and the next plan would make the one and then remove the other, which are the same.
+    """
+    resources = [{**each, "instances": _taken_back(each["instances"])} for each in state.get("resources") or []]
+    return {**state, "resources": resources}
+
+
+def _taken_back(instances: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    standing = {each.get("index_key") for each in instances if "deposed" not in each}
+    found: list[Mapping[str, Any]] = []
+    for each in instances:
+        if each.get("index_key") not in standing:
+            standing.add(each.get("index_key"))
+            each = {name: value for name, value in each.items() if name != "deposed"}
+        found.append(each)
+    return found
 
 
 def order(folder: Path, before: Sequence[str]) -> None:

@@ -118,7 +118,17 @@ class Terraform:
         """Write to a file what `apply` would do, and return its changes; None when there is nothing to do.
 
         A change has `resource` and `action`: https://opentofu.org/docs/internals/machine-readable-ui/#planned-change
+        What an interrupted apply has set aside for a successor that never came is taken back first.
         """
+        changes = self._plan(var_file, file)
+        addresses = [each["resource"]["addr"] for each in changes or []]
+        if len(set(addresses)) < len(addresses):  # something is to be made, and what stands in its place removed
+            state_file.keep(self.folder)
+            self._rewrite(state_file.take_back)
+            changes = self._plan(var_file, file)
+        return changes
+
+    def _plan(self, var_file: Path | None, file: Path) -> list[Event] | None:
         changes: list[Event] = []
 
         def on_event(event: Event) -> None:
@@ -176,18 +186,21 @@ class Terraform:
 
     def reencrypt(self) -> None:
         """Write the state anew as its encryption says, wherever it is kept. The world is neither asked nor changed."""
+        self._rewrite(lambda state: state)
+        for backup in [*self.folder.glob("terraform.tfstate.*backup"), self.folder / state_file.KEPT]:
+            backup.unlink(missing_ok=True)  # it is written as the state was before
+        self._encryption = replace(self._encryption, previous=None, migrating=False)
+
+    def _rewrite(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         argv, env = [str(self._binary), "state"], self.environment
         done = call([*argv, "pull", "-no-color"], cwd=self.folder, env=env)
         if done.returncode == 0 and done.stdout.strip():
-            state = json.loads(done.stdout)
+            state = change(json.loads(done.stdout))
             # What has the same serial is taken for the same state, and left as it is.
             text = json.dumps({**state, "serial": state["serial"] + 1})
             done = call([*argv, "push", "-no-color", "-"], cwd=self.folder, env=env, stdin=text)
         if done.returncode != 0:
             raise self._failed("state", done.stderr)
-        for backup in [*self.folder.glob("terraform.tfstate.*backup"), self.folder / state_file.KEPT]:
-            backup.unlink(missing_ok=True)  # it is written as the state was before
-        self._encryption = replace(self._encryption, previous=None, migrating=False)
 
     def _failed(self, command: str, output: str) -> PipelineError:
         if any(words in output for words in UNREADABLE):

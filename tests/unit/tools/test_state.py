@@ -80,3 +80,25 @@ def test_a_torn_state_is_never_kept(tmp_path: Path) -> None:
     (tmp_path / state.STATE).write_text("{")
     state.keep(tmp_path)
     assert (tmp_path / state.KEPT).read_text() == text
+
+
+def test_what_was_set_aside_and_has_no_successor_is_taken_back() -> None:
+    def instance(key: object, id: str, **more: str) -> dict[str, object]:
+        return {"index_key": key, "attributes": {"id": id}, **more}
+
+    alone, first, second = (instance(0, id, deposed=f"{id}{id}") for id in "abc")
+    other = instance(1, "d", deposed="dd")
+    standing = instance(0, "e")
+    found = [
+        {"name": "assignment", "instances": [alone, other]},
+        {"name": "replaced", "instances": [first, standing, second]},
+        {"name": "single", "instances": [{"attributes": {"id": "f"}, "deposed": "ff"}]},
+    ]
+    taken = state.take_back({"serial": 3, "resources": found})
+    assert taken["serial"] == 3
+    assert [each["instances"] for each in taken["resources"]] == [
+        [instance(0, "a"), instance(1, "d")],
+        [first, standing, second],
+        [{"attributes": {"id": "f"}}],
+    ]
+    assert state.take_back({"serial": 3}) == {"serial": 3, "resources": []}
