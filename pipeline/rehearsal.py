@@ -29,7 +29,7 @@ def rehearse(
     with _live(session, key, live.address) as running:
         if not (user := running.database_user()):
             return None
-        with _database(session, cluster, migrator):
+        with _database(migrator, Migrator(session, cluster, running)):
             for version in pending:
                 done = migrator.run("--rehearsal", NAME, "--to", str(version), "--role", user, steps=version)
                 if failing := failing_queries(running, "--database", NAME):
@@ -53,14 +53,16 @@ def _live(session: Session, key: str, address: str) -> Iterator[App]:
 
 
 @contextmanager
-def _database(session: Session, cluster: Cluster, migrator: Migrator) -> Iterator[None]:
-    """It begins with none left by a run that was killed, and none is left, however it ends."""
-    migrator.run("--drop-rehearsal", NAME)
+def _database(candidate: Migrator, live: Migrator) -> Iterator[None]:
+    """It begins with none left by a run that was killed, and none is left as long as either droplet can remove it.
+
+    The candidate may be what failed, so that the live one is asked first. What both leave, the next migration removes.
+    """
+    candidate.run("--drop-rehearsal", NAME)
     try:
         yield
     finally:
-        try:
-            migrator.run("--drop-rehearsal", NAME)
-        except PipelineError:  # the droplet may be what failed
+        for each in (live, candidate):
             with contextlib.suppress(PipelineError):
-                session.api.drop_database(cluster.id, NAME)
+                each.run("--drop-rehearsal", NAME)
+                break

@@ -284,10 +284,6 @@ class API:
         """The names of a cluster's databases."""
         return [each["name"] for each in self._databases(f"/{cluster}/dbs").get("dbs") or []]
 
-    def drop_database(self, cluster: str, name: str) -> None:
-        """Remove a database from a cluster; raises PipelineError also where it is not there."""
-        self._databases(f"/{cluster}/dbs/{name}", type="DELETE")
-
     def _databases(self, path: str, **options: Any) -> Any:
         import digitalocean
 

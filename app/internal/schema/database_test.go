@@ -287,6 +287,20 @@ func TestARehearsalHappensSomewhereElse(t *testing.T) {
 	}
 }
 
+func TestARehearsalThatWasKilledLeavesNothingToTheNextMigration(t *testing.T) {
+	d := testdatabase.New(t)
+	name := d.Name + "_rehearsal"
+	migrate(t, migrator(t, d, schema.Files(), func(o *schema.Options) { o.Rehearsal = name }))
+	count := "SELECT count(*) FROM pg_database WHERE datname = $1"
+	if d.Number(count, name) != 1 {
+		t.Fatal("there was no rehearsal")
+	}
+	migrate(t, migrator(t, d, schema.Files(), nil))
+	if d.Number(count, name) != 0 {
+		t.Error("it is still there")
+	}
+}
+
 func TestADatabaseThatIsAwayOrRefusesIsToldApart(t *testing.T) {
 	d := testdatabase.New(t)
 	away, wrong := d.Admin(), d.Admin()

@@ -96,8 +96,9 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 }
 
 // Migrate applies what is pending and sees to the rights of the app. A database
-// that is further than this version is left where it is. The report is right
-// in any case; the error is a *Failure.
+// that is further than this version is left where it is. What is no rehearsal
+// removes first what one that was killed has left. The report is right in any
+// case; the error is a *Failure.
 func (m *Migrator) Migrate(ctx context.Context) (Report, error) {
 	holder, err := locked(ctx, m.admin, m.options.LockTimeout)
 	if err != nil {
@@ -111,6 +112,8 @@ func (m *Migrator) Migrate(ctx context.Context) (Report, error) {
 		}
 		target = m.admin.Copy()
 		target.Database = m.options.Rehearsal
+	} else if err := drop(ctx, holder, rehearsalOf(m.admin.Database)); err != nil {
+		return Report{Applied: []Applied{}}, err
 	}
 	return m.migrate(ctx, target)
 }

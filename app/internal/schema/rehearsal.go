@@ -16,6 +16,9 @@ var rehearsalName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,50}_rehearsal$`)
 
 const exists = `SELECT count(*) > 0 FROM pg_database WHERE datname = $1`
 
+// rehearsalOf is the database in which another one's migrations are rehearsed.
+func rehearsalOf(name string) string { return name + "_rehearsal" }
+
 // CheckRehearsal says what is wrong with the name of a rehearsal's database.
 func CheckRehearsal(name string) error {
 	if !rehearsalName.MatchString(name) {

@@ -41,7 +41,6 @@ class World:
             cluster=lambda name: CLUSTER,
             database_ca=lambda id: "PEM",
             live_droplet=lambda tag: live,
-            drop_database=lambda cluster, name: self.asked.append(f"api drops {name}"),
         )
         self.session: Any = SimpleNamespace(settings=settings, api=api, progress=Progress())
 
@@ -111,7 +110,7 @@ def test_each_step_is_rehearsed_with_the_live_release_before_the_real_one(world:
         "v1: contract --database app_rehearsal",
         "v2: migrate --rehearsal app_rehearsal --to 3 --role app_9",
         "v1: contract --database app_rehearsal",
-        "v2: migrate --drop-rehearsal app_rehearsal",
+        "v1: migrate --drop-rehearsal app_rehearsal",
         "v2: migrate --role app_1",
         "v2: contract",
     ]
@@ -128,12 +127,12 @@ def test_without_another_live_release_there_is_nothing_to_rehearse(
 
 def test_a_step_that_breaks_the_live_release_is_refused_and_nothing_was_touched(world: Callable[..., World]) -> None:
     broken = [{"query": "list notes", "error": "column does not exist"}]
-    found = world(refusing(lambda release, words: release.startswith("v1"), ok=False, failures=broken))
+    found = world(refusing(lambda release, words: words[0] == "contract", ok=False, failures=broken))
     with pytest.raises(PipelineError) as error:
         migration.migrate(found.session, RELEASE, CANDIDATE)
     for part in ("migration 2 (step-2) breaks the live release v1-12345678", "“list notes”", "column does not exist"):
         assert part in error.value.message
-    assert found.asked[-1] == "v2: migrate --drop-rehearsal app_rehearsal"
+    assert found.asked[-1] == "v1: migrate --drop-rehearsal app_rehearsal"
     assert "v2: migrate --role app_1" not in found.asked
 
 
@@ -172,15 +171,17 @@ def test_a_user_whose_password_was_changed_elsewhere_is_named(world: Callable[..
     assert "./invoke rotate database" in error.value.hint
 
 
-def test_a_rehearsal_that_its_droplet_cannot_drop_is_dropped_by_the_cloud(world: Callable[..., World]) -> None:
-    dropped: list[str] = []
-
+@pytest.mark.parametrize("dead", [["v1"], ["v1", "v2"]])
+def test_a_rehearsal_that_the_live_release_cannot_drop_is_dropped_by_the_candidate(
+    world: Callable[..., World], dead: list[str]
+) -> None:
     def answers(release: str, words: tuple[str, ...]) -> Answer | None:
-        if "--drop-rehearsal" in words:
-            dropped.append(release)
-            return Refused({"reason": "unreachable", "error": "gone"}) if len(dropped) > 1 else None
+        ended = any("--to" in asked for asked in found.asked)
+        if "--drop-rehearsal" in words and ended and release.split("-")[0] in dead:
+            return Refused({"reason": "unreachable", "error": "gone"})
         return expanding(release, words)
 
     found = world(answers)
-    migration.migrate(found.session, RELEASE, CANDIDATE)
-    assert "api drops app_rehearsal" in found.asked
+    assert migration.migrate(found.session, RELEASE, CANDIDATE).after == 3
+    dropping = [asked for asked in found.asked if "--drop-rehearsal" in asked]
+    assert [asked.split(":")[0] for asked in dropping] == ["v2", "v1", "v2"]
