@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.operations import BUILD, CONFIRM, CREATE, MIGRATE, MOVE, RELEASES, REMOVE, VERIFY
+from tests.chaos.operations import BUILD, CONFIRM, CREATE, EXPAND, MIGRATE, MOVE, RELEASES, REMOVE, VERIFY
 from tests.chaos.scene import Nothing, Scene
 
 ALL = (BUILD, *RELEASES)
-MAKING = ("deploy", "set", "rotate")
+MAKING = ("deploy", "set", EXPAND, "rotate")
 MOVING = (*MAKING, "rollback")
 
 
@@ -98,6 +98,12 @@ def _database(scene: Scene, chance: float) -> Callable[[], None]:
     return _over
 
 
+def _migration(scene: Scene, chance: float) -> Callable[[], None]:
+    """What migrates on the candidate, or asks for the rehearsal, is killed there."""
+    scene.kill_migration()
+    return _over
+
+
 def _answers(status: int, method: str, path: str, count: int = 1, **more: Any) -> Callable[..., Callable[[], None]]:
     def strike(scene: Scene, chance: float) -> Callable[[], None]:
         wanted = {"kind": "response", "status": status, "method": method, "path": path, "count": count, **more}
@@ -144,8 +150,10 @@ FAILURES = [
     Failure("kill the cloud's server", ALL, _server, weight=3),
     Failure("disk full", ALL, _disk, weight=2),
     Failure("kill the candidate", MAKING, _machine("candidate", "kill"), [CREATE, MIGRATE, VERIFY, MOVE], "candidate"),
-    Failure("candidate off", MAKING, _machine("candidate", "power off"), [CREATE, VERIFY, MOVE], "candidate"),
-    Failure("candidate vanishes", MAKING, _machine("candidate", "destroy"), [CREATE, VERIFY, MOVE], "candidate"),
+    Failure("candidate off", MAKING, _machine("candidate", "power off"), [CREATE, MIGRATE, VERIFY, MOVE], "candidate"),
+    Failure(
+        "candidate vanishes", MAKING, _machine("candidate", "destroy"), [CREATE, MIGRATE, VERIFY, MOVE], "candidate"
+    ),
     Failure("candidate mute", MAKING, _machine("candidate", "mute"), [CREATE, MIGRATE, VERIFY, MOVE], "candidate"),
     Failure("kill the live droplet", RELEASES, _machine("live", "kill"), LIVE, "live", weight=2),
     Failure("live droplet off", RELEASES, _machine("live", "power off"), LIVE, "live"),
@@ -154,6 +162,8 @@ FAILURES = [
     Failure("kill the standby", RELEASES, _machine("standby", "kill"), victim="standby"),
     Failure("standby vanishes", RELEASES, _machine("standby", "destroy"), victim="standby"),
     Failure("database away", RELEASES, _database, weight=2),
+    Failure("kill migration", (EXPAND,), _migration, weight=3),
+    Failure("table in use", (EXPAND,), lambda scene, chance: scene.use_table(), at_once=True, weight=2),
     Failure("some error", ALL, _somewhere, weight=3),
     Failure("429 on droplets", MAKING, _answers(429, "POST", "/v2/droplets"), at_once=True),
     Failure("429 with Retry-After", MAKING, _answers(429, "POST", "/v2/droplets", retry_after=2), at_once=True),

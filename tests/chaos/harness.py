@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.draw import Round
-from tests.chaos.operations import BUILD, CONFIRM, MOVE
+from tests.chaos.operations import BUILD, CONFIRM, EXPAND, MOVE
 from tests.chaos.processes import MARK, Nothing, Processes
 from tests.chaos.scene import Scene
 from tests.chaos.watcher import Watcher
@@ -58,6 +58,8 @@ class Harness:
         self._outcome = Outcome(0, "", "", "", "")
         self._said = ""
         self._baseline = scene.account()
+        self._schemas: tuple[int, ...] = (scene.schema().version,)
+        """The versions of the schema that may be there: that of before, and that which the round brings."""
         self._note_verified()
 
     # ---- a round ----------------------------------------------------------------------------------------------------
@@ -68,18 +70,20 @@ class Harness:
         self._outcome = outcome = Outcome(
             drawn.number, drawn.operation.name, drawn.failure.name, drawn.moment, "struck"
         )
-        scene.before = set(scene.droplets())
-        before = scene.reference
         self.watcher.forget()
         try:
-            struck_at = self._run(drawn)
+            arguments = self._prepare(drawn)
+            scene.before = set(scene.droplets())
+            before = scene.reference
+            struck_at = self._run(drawn, arguments)
             hurt = self._hurts(drawn) and struck_at is not None
+            self._check_schema()
             self._check_status_is_true()
             if hurt:
                 self._heal()
             if not hurt and drawn.failure.name not in ("torn state",):
                 self._check_exit_status(before)
-            self._end_as_wanted(drawn)
+            self._end_as_wanted(drawn, arguments)
             self._check_answers(struck_at if hurt else None)
             self._check_world()
         except Exception as error:  # a harness that stops half way tells less than one that says what it met
@@ -95,11 +99,19 @@ class Harness:
         late = drawn.failure.victim == "candidate" and drawn.step in (MOVE, CONFIRM)
         return drawn.failure.victim in ("live", "standby") or late or drawn.failure.name == "lost move"
 
-    def _run(self, drawn: Round) -> float | None:
+    def _prepare(self, drawn: Round) -> list[str]:
+        """The words after `./invoke`, of a version that is there."""
+        if drawn.operation.name != EXPAND:
+            return drawn.operation.arguments(self.scene.other(), drawn.number)
+        version = self.scene.newer()
+        self._images = set(self.scene.account()["images"])
+        self._schemas = (before := self.scene.schema().version, before + 1)
+        return drawn.operation.arguments(version, drawn.number)
+
+    def _run(self, drawn: Round, arguments: list[str]) -> float | None:
         """Call it and strike; gives when that was, None where there was nothing to strike."""
         scene, struck_at = self.scene, None
         relief: Callable[[], None] = lambda: None  # noqa: E731
-        arguments = drawn.operation.arguments(scene.other(), drawn.number)
         with self._call(f"{drawn.number}", arguments) as (process, log):
             if self._wait_for(process, log, drawn):
                 try:
@@ -176,15 +188,30 @@ class Harness:
     def _heal(self) -> None:
         self._mend("heal", "heal", "--commit")
 
-    def _end_as_wanted(self, drawn: Round) -> None:
-        """The next run: a build is tried again, and the world made what git says."""
+    def _end_as_wanted(self, drawn: Round, arguments: list[str]) -> None:
+        """The next run: a build is tried again, and the world made what git says.
+
+        A release with a migration is tried again, too: in odd rounds at once, in even ones after all that.
+        """
         if drawn.operation.name == BUILD:
-            self._mend("build", *drawn.operation.arguments("", drawn.number))
+            self._mend("build", *arguments)
             self._remove_baked(drawn.number)
+        if drawn.operation.name == EXPAND and drawn.number % 2:
+            self._migrate(arguments)
         if drawn.operation.name != BUILD or not self.status()["in_sync"]:
             self._mend("deploy", "deploy", "--commit")
         if self._leaks():
             self._mend("reap", "reap", "--apply", "--older-than", "0s")
+        if drawn.operation.name == EXPAND and not drawn.number % 2:
+            self._migrate(arguments)
+
+    def _migrate(self, arguments: list[str]) -> None:
+        """What failed succeeds now, and the schema is the new one."""
+        version = arguments[arguments.index("--version") + 1]
+        if not self.scene.live.startswith(f"{version}-"):
+            self._mend("again", *arguments)
+        self._schemas = self._schemas[-1:]
+        self._check_schema()
 
     def _remove_baked(self, number: int) -> None:
         made = [name for name in self.scene.account()["images"] - self._images if name.startswith(f"app-c{number}-")]
@@ -245,6 +272,17 @@ class Harness:
         if self._outcome.status == 0 and wrong:
             self._broke(f"it succeeded, and {'; '.join(wrong)}")
 
+    def _check_schema(self) -> None:
+        """It is at one of the versions that it may have, as a whole, and has what the live release needs."""
+        found = self.scene.schema()
+        if found.version not in self._schemas:
+            self._broke(f"the schema is at {found.version}, and not at {' or '.join(map(str, self._schemas))}")
+        if not found.is_whole:
+            self._broke(f"the schema is half at {found.version}: {sorted(found.tables)}, {sorted(found.columns)}")
+        live = self.scene.live.partition("-")[0]
+        if live.startswith("m") and found.version < int(live[1:]):
+            self._broke(f"{live} is live, and the schema is at {found.version}")
+
     def _check_answers(self, hurt_at: float | None) -> None:
         """Nobody answered but who was verified; nothing was lost but what went with the droplet that was killed."""
         answers = self.watcher.since(0)
@@ -291,7 +329,7 @@ class Harness:
         processes = Processes("")
         marks = f"{self.scene.checkout.folder}:{self._outcome.number}"
         found = []
-        for mark in (marks, *(f"{marks}-{name}" for name in ("heal", "deploy", "build", "reap"))):
+        for mark in (marks, *(f"{marks}-{name}" for name in ("heal", "deploy", "build", "reap", "again"))):
             processes.mark = mark
             found += [f"{pid} {' '.join(words)[:60]}" for pid, words in processes.all()]
         return found

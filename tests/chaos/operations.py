@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-BUILD = "build"
-RELEASES = ("deploy", "set", "rotate", "rollback", "retire", "again")
+BUILD, EXPAND = "build", "migrate"
+RELEASES = ("deploy", "set", EXPAND, "rotate", "rollback", "retire", "again")
 
 CREATE, MIGRATE, VERIFY = "create the droplet of", "migrate the schema for", "verify"
 MOVE, CONFIRM, REMOVE = "move the floating IP", "confirm through", "remove the droplet of"
@@ -19,7 +19,7 @@ _BAKE = {"": 4.0, "Creating droplet": 5.0, "Waiting for SSH": 4.0, "Provisioning
 class Operation:
     """A call of `./invoke`. ``steps`` maps what it says when a step begins to how long that may take, in seconds.
 
-    `{other}` stands for the version that is not live, `{number}` for the round.
+    `{other}` stands for the version that is not live, or for one that brings a migration; `{number}` for the round.
     """
 
     name: str
@@ -36,6 +36,12 @@ OPERATIONS = [
     Operation(BUILD, "build --version c{number}", {**_BAKE, "Creating snapshot": 5.0}),
     Operation("deploy", "deploy --version {other} --set APP_MESSAGE=of-{number} --force chaos --commit", weight=3),
     Operation("set", "deploy --set APP_MESSAGE=round-{number} --force chaos --commit", weight=3),
+    Operation(
+        EXPAND,
+        "deploy --version {other} --set APP_MESSAGE=of-{number} --force chaos --commit",
+        {MIGRATE: 6.0},
+        weight=3,
+    ),
     Operation("rotate", "rotate database --commit"),
     Operation("rollback", "rollback --force chaos --commit", {"": 4.0, MOVE: 9.0, CONFIRM: 1.0}, weight=4),
     Operation("retire", "deploy --no-standby --commit", {"": 4.0, REMOVE: 3.0}, weight=1),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import requests
 
 from localcloud.config import Config
 from localcloud.engine.databases.numbers import FIRST
-from localcloud.host import cgroups
+from localcloud.host import cgroups, enter
+from localcloud.host.errors import HostError
 from localcloud.host.machines import Machines
+from localcloud.host.postgres.server import AS_POSTGRES, PSQL, Postgres
 from localcloud.lock import server_pid
 from tests.chaos.processes import Nothing, Processes
 from tests.e2e.checkout import Checkout
@@ -24,6 +27,34 @@ from tests.e2e.checkout import Checkout
 __all__ = ["Nothing", "Scene"]
 _BECOME = [] if os.geteuid() == 0 else ["sudo"]
 _DISK = "512m"
+_MIGRATIONS = "app/internal/schema/migrations"
+_MIGRATION = """\
+-- +goose Up
+CREATE TABLE chaos_{0} (id bigint PRIMARY KEY);
+SELECT pg_sleep(1) WHERE current_database() = 'app';
+ALTER TABLE notes ADD COLUMN chaos_{0} bigint;
+"""
+_SCHEMA = """
+SELECT (SELECT max(version_id) FROM public.goose_db_version WHERE is_applied),
+  (SELECT string_agg(relname, ' ') FROM pg_class WHERE relname LIKE 'chaos%' AND relkind = 'r'),
+  (SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'public.notes'::regclass
+    AND attname LIKE 'chaos%')
+"""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The migration that the database says it has, and what there is of those that chaos brought."""
+
+    version: int
+    tables: frozenset[str]
+    columns: frozenset[str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each migration is there as a whole, or not at all."""
+        brought = {f"chaos_{number}" for number in range(2, self.version + 1)}
+        return self.tables == self.columns == brought
 
 
 class Scene:
@@ -79,6 +110,23 @@ class Scene:
     def other(self) -> str:
         """The version that is not live."""
         return "v2" if self.live.startswith("v1-") else "v1"
+
+    def newer(self) -> str:
+        """A version that brings one migration more than the database has; it is baked where there is none yet."""
+        number = self.schema().version + 1
+        version, file = f"m{number}", self.checkout.folder / _MIGRATIONS / f"{number:04}_chaos.sql"
+        if not file.exists():
+            file.write_text(_MIGRATION.format(number))
+            self.checkout.git("add", str(file))
+            self.checkout.git("commit", "--quiet", "--message", f"Bring migration {number}", "--", str(file))
+        images = self.account()["images"]
+        if not any(name.startswith(f"app-{version}-") for name in images):
+            known = {each["image"] for each in self.reference["releases"].values()}
+            for name in sorted(images - known):
+                if name.startswith("app-m"):
+                    self.remove_image(name)
+            self.checkout.invoke("build", "--version", version)
+        return version
 
     # ---- the cloud --------------------------------------------------------------------------------------------------
 
@@ -180,6 +228,60 @@ class Scene:
             if number >= FIRST:
                 cgroups.kill(f"{self.config.unit_prefix}{number}")
 
+    # ---- the database ----------------------------------------------------------------------------------------------
+
+    def schema(self) -> Schema:
+        """Where the schema is, by one statement: at one moment."""
+        ((version, tables, columns),) = self._sql(_SCHEMA, "app")
+        return Schema(int(version), frozenset(tables.split()), frozenset(columns.split()))
+
+    def _sql(self, statement: str, database: str = "postgres") -> list[list[str]]:
+        """What the server itself says, as soon as it does."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return Postgres(self._database_unit()).sql(statement, database)
+            except HostError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def _database_unit(self) -> str:
+        numbers = [number for number in Machines(self.config).known() if number >= FIRST]
+        if not numbers:
+            raise HostError("The database's machine does not run.")
+        return f"{self.config.unit_prefix}{numbers[0]}"
+
+    def kill_migration(self) -> None:
+        """What `app migrate` does on the candidate ends without a word."""
+        unit, deadline = f"{self.config.unit_prefix}{self.droplet('candidate')}", time.monotonic() + 3
+        while not (found := [pid for pid in cgroups.processes(unit) if _migrates(pid)]):
+            if time.monotonic() > deadline:
+                raise Nothing("nothing migrates")
+            time.sleep(0.02)
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    def use_table(self) -> Callable[[], None]:
+        """Somebody reads the notes in a transaction that does not end; gives what ends it."""
+        session = subprocess.Popen(
+            enter.command(self._database_unit(), [*AS_POSTGRES, *PSQL, "--dbname=app"]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert session.stdin and session.stdout
+        session.stdin.write(b"BEGIN; LOCK TABLE public.notes IN ACCESS SHARE MODE; SELECT 1;\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == b"1\n"
+
+        def end() -> None:
+            session.communicate()
+
+        return end
+
     # ---- what is left -----------------------------------------------------------------------------------------------
 
     def account(self) -> Mapping[str, set[str]]:
@@ -193,7 +295,7 @@ class Scene:
             "addresses": {each["ip"] for each in self.ask(f"/v2/floating_ips{every}")["floating_ips"]},
             "clusters": {each["name"] for each in self.ask("/v2/databases")["databases"]},
             "database users": {each["name"] for each in self.ask(f"{cluster}/users")["users"]},
-            "databases": {each["name"] for each in self.ask(f"{cluster}/dbs")["dbs"]},
+            "databases": {name for (name,) in self._sql("SELECT datname FROM pg_database")},
         }
 
     def residue(self) -> list[str]:
@@ -220,3 +322,11 @@ class Scene:
         for each in self.ask("/v2/images?per_page=200&private=true")["images"]:
             if each["name"] == name:
                 self.ask(f"/v2/images/{each['id']}", "DELETE")
+
+
+def _migrates(pid: int) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[:2] == [b"/opt/app/app", b"migrate"]
