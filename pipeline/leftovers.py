@@ -73,8 +73,10 @@ def remove_strays(session: Session, outputs: Mapping[str, Any]) -> None:
 
     The former are the address and the key, the latter droplets and database users that no state knows. ``outputs`` are
     the state's last word. What the floating IP points at stays, unless the very first apply died before it was
-    confirmed.
+    confirmed. Where there is no state and nothing was ever ordered, all there is belongs to a state elsewhere.
     """
+    if not (session.roots[0].has_state or adoption.is_due(session.roots[0])):
+        return
     never_confirmed = adoption.adopt(session, outputs)
     droplets, users = _droplets(session, outputs, also_addressed=never_confirmed), _users(session, outputs)
     if not (droplets or users):

@@ -102,4 +102,7 @@ def test_only_what_no_state_knows_and_no_address_points_at_is_removed(tmp_path: 
     reference = Reference({release.key: release}, release.key)
     outputs = {"droplets": {"x": {"id": 1}}, "reference": json.loads(reference.dump())}
     leftovers.remove_strays(session, outputs)
+    assert world.removed == [], "without a state here nothing is known to be a stray"
+    session.roots[0].state.write_text('{"serial": 1}')
+    leftovers.remove_strays(session, outputs)
     assert world.removed == ["droplets/4", "databases/c/users/app_3"]
