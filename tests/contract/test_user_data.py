@@ -43,7 +43,7 @@ def guest(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]
 def send(guest: Guest, folder: Path) -> None:
     """Copy the files of a folder into one of the same name in root's home."""
     guest.run(f"mkdir --parents /root/{folder.name}")
-    for file in folder.iterdir():
+    for file in filter(Path.is_file, folder.iterdir()):
         assert guest.run(f"cat >/root/{folder.name}/{file.name}", file.read_text()).returncode == 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import os
+import runpy
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,12 +19,9 @@ EMPTY: dict[str, Any] = {"format": 1, "image": "app-v1-0123456789ab", "files": {
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("manifest_script", ROOT / "provisioning" / "manifest.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script() -> SimpleNamespace:
+    """The script's names; it is run and not imported, which would leave compiled code beside what goes into images."""
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "provisioning" / "manifest.py")))
 
 
 def packed(**parts: Any) -> bytes:
@@ -32,7 +29,7 @@ def packed(**parts: Any) -> bytes:
 
 
 def test_files_links_and_folders_are_told_apart_and_what_is_skipped_is_not_entered(
-    script: ModuleType, tmp_path: Path
+    script: SimpleNamespace, tmp_path: Path
 ) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "secret").write_text("x")
