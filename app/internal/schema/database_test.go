@@ -199,6 +199,15 @@ func TestTwoAtOnceApplyEachMigrationOnce(t *testing.T) {
 	}
 }
 
+func TestTheServerNoticesSoonWhenWhoMigratesHasVanished(t *testing.T) {
+	d := testdatabase.New(t)
+	settings := "current_setting('tcp_keepalives_idle')::int + current_setting('tcp_keepalives_interval')::int * current_setting('tcp_keepalives_count')::int"
+	migrate(t, migrator(t, d, with(t, "CREATE TABLE patience AS SELECT "+settings+" AS seconds;"), nil))
+	if seconds := d.Number("SELECT seconds FROM patience"); seconds != 15 {
+		t.Errorf("after %d s", seconds)
+	}
+}
+
 func TestAMigrationDoesNotWaitForeverForATableInUse(t *testing.T) {
 	d := testdatabase.New(t)
 	migrate(t, migrator(t, d, schema.Files(), nil))

@@ -74,6 +74,10 @@ func bounded(config *pgx.ConnConfig, options Options) *pgx.ConnConfig {
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = milliseconds(options.Timeout)
 	config.RuntimeParams["lock_timeout"] = milliseconds(options.LockTimeout)
 	config.RuntimeParams["client_connection_check_interval"] = "1000"
+	// A droplet that vanishes says no goodbye, and its lock must not outlive it by hours: 5 s of silence, 2 questions.
+	config.RuntimeParams["tcp_keepalives_idle"] = "5"
+	config.RuntimeParams["tcp_keepalives_interval"] = "5"
+	config.RuntimeParams["tcp_keepalives_count"] = "2"
 	return config
 }
 
