@@ -374,7 +374,7 @@ def stage(folder: Path, cloud: dict[str, str], say: Callable[[str], None], *, ke
             checkout.invoke("build", "deploy", "--version", "v1", "--commit")
             checkout.invoke("build", "deploy", "--version", "v2", "--commit")
         else:
-            renew(checkout.folder, ["slipway.toml", "terraform/environments/local.tfvars.json"])
+            renew(checkout.folder, ["slipway.toml"])
             checkout.invoke("heal", "--commit")
         scene.start_server()
         with Watcher(scene.address()[0]) as watcher:

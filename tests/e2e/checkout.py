@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline import reference
+from pipeline.reference import Reference
 from tests.contract.support import Api
 from tests.support import UNANSWERED, Repeating, get
 
 ROOT = Path(__file__).parents[2]
+REFERENCE = "terraform/environments/local.tfvars.json"
 
 # What a user's shell would not have, and what must not leak into the clone from the run that tests it.
 NOT_INHERITED = {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
@@ -97,7 +100,7 @@ class Checkout:
     @property
     def reference(self) -> str:
         """The reference file's text."""
-        return (self.folder / "terraform" / "environments" / "local.tfvars.json").read_text()
+        return (self.folder / REFERENCE).read_text()
 
 
 @dataclass
@@ -130,16 +133,17 @@ def ask_for_notes(address: str) -> dict[str, str]:
 
 
 def clone(folder: Path) -> None:
-    """The project as it stands in this work tree, committed or not, as one repository."""
+    """The project as it stands in this work tree, committed or not, as one repository in which nothing is released."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     for key, value in (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false")):
         subprocess.run(["git", "config", key, value], cwd=folder, check=True)
+    reference.write(folder / REFERENCE, Reference())
     renew(folder)
     assert os.access(folder / "invoke", os.X_OK)
 
 
 def renew(folder: Path, but: Sequence[str] = ()) -> None:
-    """Bring a clone to what this work tree holds, and commit it; some files stay as they are."""
+    """Bring a clone to what this work tree holds, and commit it; what is released in it and other files stay."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -147,7 +151,7 @@ def renew(folder: Path, but: Sequence[str] = ()) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    for name in set(filter(None, listed.split("\0"))) - set(but):
+    for name in set(filter(None, listed.split("\0"))) - {REFERENCE, *but}:
         source, target = ROOT / name, folder / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.checkout import Checkout
+from tests.e2e.checkout import REFERENCE, Checkout
 from tests.support import AS_ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
@@ -72,7 +72,7 @@ def test_a_cloud_that_does_not_answer(checkout: Checkout) -> None:
 
 @pytest.mark.parametrize("text", ["{", '{"live": "v1-0", "releases": {}, "standby": null}'])
 def test_a_corrupt_reference_file(checkout: Checkout, text: str) -> None:
-    path = checkout.folder / "terraform" / "environments" / "local.tfvars.json"
+    path = checkout.folder / REFERENCE
     before = path.read_text()
     path.write_text(text)
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.checkout import Checkout, Prober, ask
+from tests.e2e.checkout import REFERENCE, Checkout, Prober, ask
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 
@@ -107,12 +107,11 @@ def test_a_plan_that_would_hurt_is_refused(checkout: Checkout, first: str, watch
         message = checkout.refused("deploy")
         assert f"The plan is refused: it would replace the floating IP {address}." in message
         assert "Nothing was changed." in message
-    name = "terraform/environments/local.tfvars.json"
-    (checkout.folder / name).write_text('{"live": null, "releases": {}, "standby": null}')
+    (checkout.folder / REFERENCE).write_text('{"live": null, "releases": {}, "standby": null}')
     try:
         message = checkout.refused("deploy")
     finally:
-        checkout.git("checkout", "--quiet", name)
+        checkout.git("checkout", "--quiet", REFERENCE)
     assert f"it would destroy the droplet of {first} while the floating IP points at it" in message
     assert live(checkout, "v1") == first
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.checkout import Checkout
+from tests.e2e.checkout import REFERENCE, Checkout
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 
@@ -26,4 +26,4 @@ def test_the_data_goes_when_it_is_asked_for(checkout: Checkout) -> None:
     assert checkout.status()["database"]["status"] == "online"
     checkout.invoke("destroy", "--yes", "--with-database", "--no-backup")
     assert checkout.status()["database"] is None
-    assert json.loads((checkout.folder / "terraform/environments/local.tfvars.json").read_text())["live"] is None
+    assert json.loads((checkout.folder / REFERENCE).read_text())["live"] is None
