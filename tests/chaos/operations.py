@@ -39,7 +39,7 @@ OPERATIONS = [
     Operation(
         EXPAND,
         "deploy --version {other} --set APP_MESSAGE=of-{number} --force chaos --commit",
-        {MIGRATE: 6.0},
+        {MIGRATE: 4.0},
         weight=3,
     ),
     Operation("rotate", "rotate database --commit"),
