@@ -271,6 +271,7 @@ class Scene:
             enter.command(self._database_unit(), [*AS_POSTGRES, *PSQL, "--dbname=app"]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert session.stdin and session.stdout
         session.stdin.write(b"BEGIN; LOCK TABLE public.notes IN ACCESS SHARE MODE; SELECT 1;\n")
