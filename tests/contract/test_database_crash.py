@@ -5,9 +5,12 @@ LOCALCLOUD_TEST_DATABASE_KILLS says how often (6 if it does not).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -24,6 +27,14 @@ from tests.contract.support import Api, Daemon, until
 KILLS = int(os.environ.get("LOCALCLOUD_TEST_DATABASE_KILLS", "6"))
 ORDER = {"engine": "pg", "size": "db-s-1vcpu-1gb", "region": "nyc3", "num_nodes": 1}
 MOST, LONGEST = 2, 4.0
+STATEMENTS: list[tuple[str, str, str, Any]] = [
+    ("pg_authid", "POST", "/users", {"name": "new"}),
+    ("pg_authid", "POST", "/users/old/reset_auth", {}),
+    ("pg_authid", "DELETE", "/users/old", None),
+    ("pg_database", "POST", "/dbs", {"name": "new"}),
+    ("pg_database", "DELETE", "/dbs/old", None),
+]
+"""What waits when nobody may write to a table of PostgreSQL's."""
 
 
 def test_what_was_begun_is_finished_or_undone(other_daemon: Daemon) -> None:
@@ -40,6 +51,57 @@ def test_what_was_begun_is_finished_or_undone(other_daemon: Daemon) -> None:
         until(lambda: not Path(f"/proc/{started['pid']}").exists())  # noqa: B023
         started = other_daemon.up()
         _check(other_daemon, Api(started["endpoint"], started["token"]))
+
+
+def test_a_statement_that_outlives_the_server_is_waited_for(other_daemon: Daemon) -> None:
+    """PostgreSQL goes on with what it was told; here a lock holds it up until the next server has taken it up again."""
+    started = other_daemon.up()
+    api = Api(started["endpoint"], started["token"])
+    cluster = api.database()["id"]
+    path = f"/v2/databases/{cluster}"
+    api.call("POST", f"{path}/users", {"name": "old"}, status=201)
+    api.call("POST", f"{path}/dbs", {"name": "old"}, status=201)
+    for table, method, rest, body in STATEMENTS:
+        with _inside(other_daemon) as session:
+            assert session.stdin and session.stdout
+            session.stdin.write(f"BEGIN; LOCK TABLE {table} IN SHARE MODE; SELECT 'locked';\n")
+            session.stdin.flush()
+            assert session.stdout.readline() == "locked\n"
+            caller = threading.Thread(target=_send, args=(api, method, path + rest, body))
+            caller.start()
+            until(lambda: _waits(other_daemon))
+            os.kill(started["pid"], signal.SIGKILL)
+            caller.join()
+            started = other_daemon.up()
+            time.sleep(2)
+        api = Api(started["endpoint"], started["token"])
+        _check_agreement(api, cluster)
+        assert api.get("/_localcloud/status")["errors"] == [], f"{method} {rest}"
+    until(lambda: "old" not in api.get(path)["database"]["db_names"], 30)
+    _check_agreement(api, cluster)
+    found = api.get(path)["database"]
+    assert {user["name"] for user in found["users"]} == {"doadmin", "new"}
+    assert set(found["db_names"]) == {"defaultdb", "new"}
+
+
+PSQL = "psql --no-psqlrc --quiet --tuples-only --no-align --username=postgres --port=25060".split()
+
+
+def _inside(daemon: Daemon) -> subprocess.Popen[str]:
+    """A session of PostgreSQL's superuser in the machine of the database."""
+    command = [sys.executable, "-m", "localcloud", "shell", "data", "--", *PSQL]
+    return subprocess.Popen(command, env=daemon.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _waits(daemon: Daemon) -> bool:
+    """Whether a statement waits for the lock on a table."""
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    return daemon.run("shell", "data", "--", *PSQL, f"--command={query}").stdout.strip() != "0"
+
+
+def _send(api: Api, method: str, path: str, body: object) -> None:
+    with contextlib.suppress(requests.RequestException):
+        api.send(method, path, json=body)
 
 
 def _call(api: Api, dice: random.Random) -> None:
@@ -76,25 +138,37 @@ def _check(daemon: Daemon, api: Api) -> None:
     config = Config.from_environment(daemon.env)
     for each in api.get("/v2/databases")["databases"]:
         cluster = api.online(each["id"])
-        until(lambda: _agree(api, cluster["id"]), 30)  # noqa: B023
+        _check_agreement(api, cluster["id"])
     machines = {each["machine"] for each in api.get("/_localcloud/status")["databases"]}
     until(lambda: {m["machine"] for m in api.get("/_localcloud/status")["databases"]} == Machines(config).running(), 30)
     assert machines >= Machines(config).running()
     until(lambda: Machines(config).traces() | Disks(config).known() == Machines(config).running(), 30)
 
 
-def _agree(api: Api, cluster: str) -> bool:
+def _check_agreement(api: Api, cluster: str) -> None:
+    deadline = time.monotonic() + 30
+    while wrong := _disagreement(api, cluster):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{wrong}\nactions that failed: {api.get('/_localcloud/status')['errors']}")
+        time.sleep(0.1)
+
+
+def _disagreement(api: Api, cluster: str) -> str:
+    """What the records and the server say otherwise; empty when they agree."""
     found = api.get(f"/v2/databases/{cluster}")["database"]
     place = {"host": found["connection"]["host"], "port": found["connection"]["port"], "dbname": "defaultdb"}
-    try:
-        for user in found["users"]:
-            login = {"user": user["name"], "password": user["password"], "connect_timeout": 5}
+    for user in found["users"]:
+        login = {"user": user["name"], "password": user["password"], "connect_timeout": 5}
+        try:
             with psycopg.connect(**place, **login) as session:
                 roles = _names(session, "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper")
                 databases = _names(session, "SELECT datname FROM pg_database WHERE NOT datistemplate")
-    except psycopg.OperationalError:
-        return False
-    return databases - {"postgres"} == set(found["db_names"]) and roles == {user["name"] for user in found["users"]}
+        except psycopg.OperationalError as error:
+            return f"{user['name']} cannot log in: {error}"
+    recorded, users = set(found["db_names"]), {user["name"] for user in found["users"]}
+    if databases - {"postgres"} != recorded:
+        return f"the databases are {databases}, and {recorded} are recorded"
+    return f"the users are {roles}, and {users} are recorded" if roles != users else ""
 
 
 def _names(session: psycopg.Connection[Any], query: str) -> set[str]:

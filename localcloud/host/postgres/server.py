@@ -1,4 +1,9 @@
-"""A running database server, entered from the host as PostgreSQL's superuser."""
+"""A running database server, entered from the host as PostgreSQL's superuser.
+
+A command that is in the machine when the cloud's server is killed is ended by the next server, as all orphans are. But
+what PostgreSQL itself has begun, such as making a database, it does to the end, and two that do the same would fail. So
+each session waits until those before it are over.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +26,8 @@ PSQL = (
     *("--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse", f"--host={SOCKETS}", f"--port={PORT}", "--username=postgres"),
 )
 AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--reset-env")
+TURN = "SELECT pg_advisory_lock(7814432155426513252) \\g /dev/null\n"
+"""Wait for the sessions before; the number is one that nobody else thinks of, and the lock goes with the session."""
 
 
 class Postgres:
@@ -44,10 +51,10 @@ class Postgres:
             time.sleep(PAUSE)
 
     def sql(self, statement: str, database: str = "postgres", timeout: float = 60) -> list[list[str]]:
-        """Run statements, each by itself, and return the rows of all; NULL is an empty text."""
+        """Run statements, each by itself, in their turn, and return the rows of all; NULL is an empty text."""
         words = [*AS_POSTGRES, *PSQL, f"--dbname={database}"]
         try:
-            said = run(enter.command(self.unit, words), input=f"{statement};\n", timeout=timeout)
+            said = run(enter.command(self.unit, words), input=f"{TURN}{statement};\n", timeout=timeout)
         except HostError as error:
             _, found, reason = error.message.partition("ERROR:  ")
             raise HostError(f"PostgreSQL refuses: {reason}." if found else error.message, error.hint) from None
