@@ -57,7 +57,7 @@ def connect(address: str, identity: Path, host_key: str, *, patience: float = 0)
                     address,
                     username="root",
                     key_filename=str(identity),
-                    timeout=10,
+                    sock=_socket(address),
                     allow_agent=False,
                     look_for_keys=False,
                 )
@@ -69,6 +69,13 @@ def connect(address: str, identity: Path, host_key: str, *, patience: float = 0)
                     raise Unreachable(f"{address} cannot be reached by SSH: {error}.") from error
                 time.sleep(0.2)
         yield client
+
+
+def _socket(address: str) -> socket.socket:
+    """A connection without Nagle's algorithm, which would hold the first packet of each command back for 40 ms."""
+    found = socket.create_connection((address, 22), timeout=10)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return found
 
 
 def execute(client: Client, command: str, *, stdin: str = "", timeout: float) -> Result:
