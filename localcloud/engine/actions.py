@@ -21,7 +21,8 @@ from localcloud.host.errors import HostError
 
 Settle = Callable[[], object]
 Job = Callable[[Action], Settle]
-WORKERS = 8
+WORKERS = 24
+"""Actions that are carried out at once: most of their time they wait, and a crowd of droplets starts together."""
 PENDING = f"resource_type = ? AND resource_id = ? AND status = '{IN_PROGRESS}'"
 
 log = logging.getLogger("localcloud.actions")

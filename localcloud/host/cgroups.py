@@ -17,6 +17,9 @@ from localcloud.host.errors import HostError
 
 WANTED = ("name=systemd", "memory", "cpu", "pids")
 PERIOD = 100_000
+WEIGHT = 25
+"""A processor's share of the host's, of which a process outside has 100: busy droplets let the cloud answer."""
+_SHARES_A_WEIGHT = 1024 / 100
 
 
 def systemd_is_init() -> bool:
@@ -99,14 +102,18 @@ def limits(hierarchy: Hierarchy, memory_mb: int, vcpus: int, tasks: int) -> dict
     if hierarchy.controllers:
         wanted = {
             "memory": {"memory.limit_in_bytes": memory},
-            "cpu": {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": str(quota)},
+            "cpu": {
+                "cpu.cfs_period_us": str(PERIOD),
+                "cpu.cfs_quota_us": str(quota),
+                "cpu.shares": str(int(vcpus * WEIGHT * _SHARES_A_WEIGHT)),
+            },
             "pids": {"pids.max": str(tasks)},
         }
         return {k: v for name, files in wanted.items() if name in hierarchy.controllers for k, v in files.items()}
     available = (hierarchy.root / "cgroup.controllers").read_text().split()
     unified = {
         "memory": {"memory.max": memory, "memory.swap.max": "0"},
-        "cpu": {"cpu.max": f"{quota} {PERIOD}"},
+        "cpu": {"cpu.max": f"{quota} {PERIOD}", "cpu.weight": str(vcpus * WEIGHT)},
         "pids": {"pids.max": str(tasks)},
     }
     return {k: v for name, files in unified.items() if name in available for k, v in files.items()}

@@ -17,12 +17,16 @@ remove() {
 }
 
 prepare() {
+  # shellcheck disable=SC2086  # GROUPS_ is a list of paths without spaces
+  mkdir -p $GROUPS_ || return 1
+  owned=$GROUPS_
   for group in $GROUPS_; do
-    mkdir -p "$group" && chown "$OWNER:$OWNER" "$group" || return 1
     for file in cgroup.procs cgroup.threads cgroup.subtree_control tasks; do
-      [ ! -e "$group/$file" ] || chown "$OWNER:$OWNER" "$group/$file" || return 1
+      [ ! -e "$group/$file" ] || owned="$owned $group/$file"
     done
   done
+  # shellcheck disable=SC2086
+  chown "$OWNER:$OWNER" $owned || return 1
   echo "$LIMITS" | while IFS='=' read -r file value; do
     [ -z "$file" ] || [ ! -e "$file" ] || echo "$value" >"$file" || return 1
   done
@@ -32,7 +36,7 @@ boot() {
   remove
   prepare || return 1
   # shellcheck disable=SC2086  # ATTACH is a list of words
-  sh "$here/attach.sh" $ATTACH 9>&- &
+  bash "$here/attach.sh" $ATTACH 9>&- &
   # shellcheck disable=SC2016  # expanded by the inner shell, which is the process that moves
   sh -c 'for group in $GROUPS_; do echo $$ >"$group/cgroup.procs" || exit 1; done; exec "$@"' sh "$@" 9>&-
 }

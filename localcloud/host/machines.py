@@ -100,7 +100,7 @@ class Machines:
         """Connect a running machine anew, as its addresses are now. Raises ``HostError``."""
         self._note_ipv6(spec)
         file = f"IPV6_FILE={ipv6_file(self._config, spec.droplet_id)}"
-        run(["env", file, "sh", str(SCRIPTS / "attach.sh"), *attach_arguments(self._config, spec)])
+        run(["env", file, "bash", str(SCRIPTS / "attach.sh"), *attach_arguments(self._config, spec)])
 
     def shutdown(self, droplet_id: int, timeout: float = 30) -> bool:
         """Power off cleanly; ``False`` when the machine still runs after ``timeout`` seconds."""
@@ -257,10 +257,11 @@ def ipv6_file(config: Config, droplet_id: int) -> Path:
 
 def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:
     """The command that makes the machine a transient unit; it returns when the machine is attached."""
-    attach = " ".join(["/bin/sh", str(SCRIPTS / "attach.sh"), *attach_arguments(config, spec)])
+    attach = " ".join(["/bin/bash", str(SCRIPTS / "attach.sh"), *attach_arguments(config, spec)])
     properties = [
         *("Delegate=yes", "KillMode=mixed", "TimeoutStopSec=30", "OOMPolicy=continue"),
-        *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"CPUQuota={spec.vcpus * 100}%", f"TasksMax={spec.tasks}"),
+        *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"TasksMax={spec.tasks}"),
+        *(f"CPUQuota={spec.vcpus * 100}%", f"CPUWeight={spec.vcpus * cgroups.WEIGHT}"),
         *(f"RestartForceExitStatus={REBOOT}", f"SuccessExitStatus={REBOOT}", "StartLimitIntervalSec=0"),
         *(f"StandardOutput=append:{console}", f"StandardError=append:{console}"),
         *(f"Environment={key}={value}" for key, value in NSPAWN.items()),
@@ -305,11 +306,12 @@ def _signal_and_wait(pid: int, number: int, timeout: float) -> None:
 
 
 def _settle(condition: Callable[[], bool], timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
+    pause, deadline = 0.02, time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.2)  # what takes long is not asked often: others are being started meanwhile
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +27,10 @@ def traces(cloud: Cloud) -> str:
     config = cloud.config
     commands = ["ip -brief link", "ip route show table all", "ip rule", "nft list tables"]
     kernel = "\n".join([Path("/proc/self/mounts").read_text(), *(run(command.split()) for command in commands)])
-    marks = (config.bridge, config.public_prefix, str(config.range), str(config.vpc_range), str(config.state))
-    lines = [line for line in kernel.splitlines() if any(mark in line for mark in marks)]
+    bridge = f"{re.escape(config.bridge)}(?![0-9])"  # and not that of a cloud whose number begins with this one's
+    marks = (config.public_prefix, str(config.range), str(config.vpc_range), str(config.state))
+    wanted = "|".join([bridge, *map(re.escape, marks)])
+    lines = [line for line in kernel.splitlines() if re.search(wanted, line)]
     processes = [path.name for path in Path("/proc").glob("[0-9]*") if str(config.state) in command_line(path)]
     return "\n".join([*lines, *processes, *cgroups.names(config.unit_prefix)])
 
