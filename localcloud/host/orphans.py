@@ -1,8 +1,7 @@
 """Commands that outlived the server that started them, as those of a killed one do.
 
 A copy that goes on, or half of a bootstrap, would meet what the next server does in the same place. So every command
-bears the mark of its owner, and one whose owner is dead is ended, with all that it started: what was entered into a
-machine bears no mark any more. Machines are no commands: they outlive their server.
+bears the mark of its owner, and one whose owner is dead is ended. Machines are no commands: they outlive their server.
 """
 
 from __future__ import annotations
@@ -31,9 +30,11 @@ def end() -> None:
     while found := orphans():
         if time.monotonic() > deadline:
             raise HostError(f"The process {min(found)} of an earlier server does not end.", "Look what holds it up.")
-        for pid in found | _started_by(found):
-            with suppress(ProcessLookupError):
+        for pid in found:
+            try:
                 os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
         time.sleep(0.01)
 
 
@@ -56,16 +57,6 @@ def orphans() -> set[int]:
         owner = _owner(path) if _namespace(path.parent) == ours else ""
         if owner and _started(owner.partition(":")[0]) != owner.partition(":")[2]:
             found.add(int(path.parent.name))
-    return found
-
-
-def _started_by(pids: set[int]) -> set[int]:
-    """The descendants of processes, in whatever container they are."""
-    facts = {int(path.name): _facts(path.name) for path in Path("/proc").glob("[0-9]*")}
-    parents = {pid: int(fields[1]) for pid, fields in facts.items() if fields}
-    found = set[int]()
-    while more := {pid for pid, parent in parents.items() if parent in pids | found} - found:
-        found |= more
     return found
 
 
@@ -98,14 +89,9 @@ def _owner(environ: Path) -> str:
 
 
 def _started(pid: str) -> str:
-    """When a process began, in ticks since boot; empty for one that has ended."""
-    fields = _facts(pid)
-    return fields[19] if fields and fields[0] != "Z" else ""
-
-
-def _facts(pid: str) -> list[str]:
-    """The fields of ``/proc/PID/stat`` from the third on, which is the state; none for a process that is gone."""
+    """When a process began, in ticks since boot: field 22 of ``/proc/PID/stat``; empty for one that has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return []
+        return ""
+    return "" if fields[0] == "Z" else fields[19]

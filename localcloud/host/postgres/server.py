@@ -1,8 +1,7 @@
 """A running database server, entered from the host as PostgreSQL's superuser.
 
-A command that is in the machine when the cloud's server is killed is ended by the next server, as all orphans are. But
-what PostgreSQL itself has begun, such as making a database, it does to the end, and two that do the same would fail. So
-each session waits until those before it are over.
+A session that is open when the cloud's server is killed goes on in the machine, and the next server begins again with
+what it was about; two that do the same would fail. So each session waits until those before it are over.
 """
 
 from __future__ import annotations
