@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pipeline.tools.digitalocean import Image
 from pipeline.tools.packer import Packer
 from pipeline.tools.process import ended_by_term
 from pipeline.tools.toolchain import RELEASE_TOOLS
+from pipeline.verify import PYTEST
 
 IMAGE_TESTS = ("test_image.py", "test_clean.py")
 _FATAL = {"create": "make the build droplet", "snapshot": "take the snapshot"}
@@ -192,7 +192,7 @@ def _user_data(host_key: KeyPair) -> str:
 
 def _test_command(tests: Path, host_key: KeyPair, expect: Path, identity: Path | None) -> str:
     words = [
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
+        *(*PYTEST, "-q", f"--confcutdir={tests}"),
         *(str(tests / test) for test in IMAGE_TESTS),
         f"--host-key={host_key.public}",
         f"--expect={expect}",
