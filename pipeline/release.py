@@ -321,7 +321,8 @@ def _variables(
 
     Raises PipelineError for a droplet that would not be what its release says.
     """
-    made = {key: target.releases[key] for key in target.running if key not in retirement.standing(session, before)}
+    standing = retirement.standing(session, before)
+    made = {key: target.releases[key] for key in target.running if key not in standing}
     for release in made.values():
         check_template(session.settings.project.root, release)
     lease.refuse_lost(made, passwords)
