@@ -67,10 +67,12 @@ class Jobs:
 
     def _create(self, action: Action) -> Settle:
         cluster = self.cluster(action)
-        node = self.nodes.primary(cluster.id)
+        node, source = self.nodes.primary(cluster.id), action.args.get("source")
+        if source:  # an attempt that was cut off may have left half a copy, and the server of it stopped
+            self.nodes.dismantle(node.id)
         server = self.nodes.boot(node)
         self.cluster(action)
-        if source := action.args.get("source"):
+        if source:
             self.backups.restore(cluster, server, source)
         for user in self.store.database_users.find("cluster = ?", cluster.id):
             server.create_user(user.name, user.password)

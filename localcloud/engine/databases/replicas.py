@@ -133,9 +133,13 @@ class Replicas:
         return node
 
     def _create(self, action: Action) -> Settle:
-        """Boot it as it comes, and have it copy the primary then; whatever an earlier attempt left is copied over."""
+        """Boot it as it comes, and have it copy the primary then.
+
+        An attempt that was cut off may have left a machine whose server is stopped and has half a copy: it goes first.
+        """
         cluster, node = self.jobs.cluster(action), self._node(action)
         primary = self.nodes.primary(cluster.id)
+        self.nodes.dismantle(node.id)
         server = self.nodes.boot(node)
         password = secrets.token_urlsafe(24)
         copies.admit(self.nodes.server(primary), ROLE.format(node.id), password)
