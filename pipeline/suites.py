@@ -18,6 +18,9 @@ from pipeline.tools import checks, host
 from pipeline.tools.process import show
 from pipeline.tools.toolchain import RELEASE_TOOLS, VAULT_TOOLS, Toolchain
 
+ON_DISK = "/var/tmp"
+"""/tmp may be in memory, and too small for the environments of the clones that several suites make at once."""
+
 Suite = Callable[[Path, Toolchain, Progress], None]
 
 
@@ -35,7 +38,8 @@ def _pytest(*places: str, as_root: bool = False, packages: Sequence[str] = (), t
         toolchain.ensure(tools, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
         tests = [*become, sys.executable, "-m", "pytest", *(str(root / "tests" / place) for place in places)]
-        show(tests, cwd=root, env={"SLIPWAY_CACHE": str(toolchain.cache)}, say=progress.relay)
+        env = {"SLIPWAY_CACHE": str(toolchain.cache), "TMPDIR": ON_DISK}
+        show(tests, cwd=root, env=env, say=progress.relay)
 
     return run
 
