@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,3 +18,5 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     place: Path = tmp_path_factory.mktemp("chaos")
     with own_cloud("chaos") as cloud, stage(place, cloud, lambda text: None) as harness:
         yield harness
+        # The rest stays in pytest's own folder for a while: evidence of what failed.
+        shutil.rmtree(harness.scene.checkout.folder / ".venv", ignore_errors=True)
