@@ -143,6 +143,8 @@ def _problems(
         droplet = droplets.get(droplet_id)
         if droplet is None or droplet.status != "active":
             found.append(f"the droplet of {key} is {droplet.status if droplet else 'gone'}")
+        elif key not in wanted.running:
+            found.append(f"the droplet of {key} stands, and git says that it is not needed: ./invoke deploy")
     for droplet_id in droplets.keys() - keys.keys():
         found.append(f"droplet {droplets[droplet_id].name} is in no state")
     return found
