@@ -161,7 +161,8 @@ class Network:
         return {IPv4Address(route["dst"]) for route in listed if "/" not in route["dst"]}
 
     def _drop_rules(self) -> None:
-        for number in _numbers(self._config.range):
+        """What makes unreachable goes before what makes an exception to it, so that no address is without an answer."""
+        for number in reversed(_numbers(self._config.range)):
             run(["ip", "rule", "del", "priority", str(number)], check=False)
 
 

@@ -154,6 +154,35 @@ def test_no_new_connection_is_lost_in_100_moves(cloud: Cloud, pair: tuple[Machin
     cloud.network.set_floating({})
 
 
+def test_no_new_connection_is_lost_while_the_network_is_put_right(
+    cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]
+) -> None:
+    """As a server does that starts again: the address goes on answering meanwhile."""
+    floating = next(cloud.config.floating_addresses())
+    table = {floating: pair[0].public_address}
+    cloud.network.set_floating(table)
+    over, refused, connected = threading.Event(), list[OSError](), 0
+
+    def visit() -> None:
+        nonlocal connected
+        while not over.is_set():
+            try:
+                socket.create_connection((str(floating), 8080), timeout=5).close()
+                connected += 1
+            except OSError as error:
+                refused.append(error)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    for _ in range(30):
+        cloud.network.up()
+        cloud.network.set_floating(table)
+    over.set()
+    visitor.join()
+    assert refused == [] and connected > 100
+    cloud.network.set_floating({})
+
+
 def test_droplets_use_floating_ips_with_their_own_address(cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]) -> None:
     one, two = pair
     floating = list(cloud.config.floating_addresses())[1]
