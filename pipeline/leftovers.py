@@ -68,19 +68,24 @@ def _wait(found: Callable[[], object], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def remove_strays(session: Session, outputs: Mapping[str, Any]) -> None:
+def remove_strays(session: Session, outputs: Mapping[str, Any]) -> bool:
     """Take over what was made and not written down, if it is there but once, and remove what is made for a release.
 
     The former are the address and the key, the latter droplets and database users that no state knows. ``outputs`` are
     the state's last word. What the floating IP points at stays, unless the very first apply died before it was
-    confirmed. Where there is no state and nothing was ever ordered, all there is belongs to a state elsewhere.
+    confirmed; returns whether there is such a droplet, which can go when the address has moved. Where there is no state
+    and nothing was ever ordered, all there is belongs to a state elsewhere.
     """
     if not (session.roots[0].has_state or adoption.is_due(session.roots[0])):
-        return
+        return False
     never_confirmed = adoption.adopt(session, outputs)
-    droplets, users = _droplets(session, outputs, also_addressed=never_confirmed), _users(session, outputs)
+    found = _droplets(session, outputs)
+    addressed = session.api.floating_ip_targets() if found and not never_confirmed else set()
+    droplets = {number: name for number, name in found.items() if number not in addressed}
+    carries = len(droplets) < len(found)
+    users = _users(session, outputs)
     if not (droplets or users):
-        return
+        return carries
     resources = session.terraform.resources()
     known = {str(each.get("id")) for kind, each in resources if kind == "digitalocean_droplet"}
     named = {str(each.get("name")) for kind, each in resources if kind == "digitalocean_database_user"}
@@ -90,14 +95,13 @@ def remove_strays(session: Session, outputs: Mapping[str, Any]) -> None:
     for path, name in users.items():
         if name not in named:
             _remove(session, path, f"the database user {name}")
+    return carries
 
 
-def _droplets(session: Session, outputs: Mapping[str, Any], *, also_addressed: bool) -> dict[int, str]:
+def _droplets(session: Session, outputs: Mapping[str, Any]) -> dict[int, str]:
     """Droplets that do not stand where the state's last word has them."""
     written = {each["id"] for each in (outputs.get("droplets") or {}).values()}
-    found = {each.id: each.name for each in session.api.droplets(session.settings.tag) if each.id not in written}
-    addressed = session.api.floating_ip_targets() if found and not also_addressed else set()
-    return {number: name for number, name in found.items() if number not in addressed}
+    return {each.id: each.name for each in session.api.droplets(session.settings.tag) if each.id not in written}
 
 
 def _users(session: Session, outputs: Mapping[str, Any]) -> dict[str, str]:

@@ -283,7 +283,7 @@ def _make_it_so(
 ) -> Reference:
     target = _check_images(session, target)
     before = session.outputs()
-    leftovers.remove_strays(session, before)
+    a_stray_carries = leftovers.remove_strays(session, before)
     _refuse_the_dead(before, target)
     variables = _variables(session, before, target, passwords or {})
     confirmed, trial = Reference.from_state(before.get("reference")), retirement.beside(session, target, before)
@@ -310,6 +310,8 @@ def _make_it_so(
             reference.write(session.settings.reference_path, target)
         if trial.retiring:
             _retire(session, run, trial, target, before, folder, moved=target.live != confirmed.live)
+        if a_stray_carries:
+            leftovers.remove_strays(session, session.outputs())
     _record(session, f"Release {target.live} to {session.settings.environment}", commit=how.commit)
     return target
 

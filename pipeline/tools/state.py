@@ -18,7 +18,7 @@ _BACKUP = "terraform.tfstate.backup"
 
 
 def keep(folder: Path) -> None:
-    """Copy the state beside it before something is changed; the copy is there as a whole or not at all."""
+    """Copy the state beside it, before something is changed and after; the copy is there as a whole or not at all."""
     state = folder / STATE
     if serial(state) is not None:
         _copy(state, folder / KEPT)

@@ -244,6 +244,8 @@ class Terraform:
                     f"{self._binary.name} was ended by signal {-status}.", "./invoke deploy tries again."
                 )
             raise PipelineError(*_explain(errors, last_words, self._binary.name))
+        if command == "apply":
+            state_file.keep(self.folder)
         return status
 
     def _terraform(self) -> Any:

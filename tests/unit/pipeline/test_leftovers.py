@@ -69,12 +69,13 @@ class World:
     """A cloud's answers, and what was removed from it."""
 
     removed: list[str]
+    target: int = 3
 
     def droplets(self, tag: str) -> list[Any]:
         return [SimpleNamespace(id=number, name=f"app-{number}") for number in (1, 2, 3, 4)]
 
     def floating_ip_targets(self) -> set[int]:
-        return {3}
+        return {self.target}
 
     def cluster(self, name: str) -> Any:
         return SimpleNamespace(id="c")
@@ -104,5 +105,8 @@ def test_only_what_no_state_knows_and_no_address_points_at_is_removed(tmp_path: 
     leftovers.remove_strays(session, outputs)
     assert world.removed == [], "without a state here nothing is known to be a stray"
     session.roots[0].state.write_text('{"serial": 1}')
-    leftovers.remove_strays(session, outputs)
+    assert leftovers.remove_strays(session, outputs), "one has the traffic, and can go later"
     assert world.removed == ["droplets/4", "databases/c/users/app_3"]
+    world.target = 1
+    assert not leftovers.remove_strays(session, outputs)
+    assert "droplets/3" in world.removed

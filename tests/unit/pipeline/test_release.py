@@ -63,7 +63,7 @@ class World:
         )
         monkeypatch.setattr(release, "_check_images", lambda session, target: target)
         monkeypatch.setattr(release, "_variables", lambda *_: {})
-        monkeypatch.setattr(leftovers, "remove_strays", lambda *_: None)
+        monkeypatch.setattr(leftovers, "remove_strays", lambda *_: False)
         monkeypatch.setattr(release, "_now", lambda *_: None)
         monkeypatch.setattr(release, "_apply", self._apply)
         monkeypatch.setattr(release, "_go_back", lambda *_: self.applied.append(CURRENT))
