@@ -141,6 +141,9 @@ def _refusals(changes: Sequence[Change], target: Reference, now: Now) -> Iterato
             yield f"it would {verb} the live droplet, of {each.key}"
         elif each.kind == DROPLET and now.carries(each.key) and not moves:
             yield f"it would {verb} the droplet of {each.key} while the floating IP points at it"
+    for key in target.retiring:
+        if now.carries(key) and not moves:
+            yield f"it would destroy the droplet of {key} while the floating IP points at it"
 
 
 def _sentence(changes: Sequence[Change], target: Reference, now: Now) -> str:

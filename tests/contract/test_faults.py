@@ -115,13 +115,12 @@ def test_an_action_hangs_until_its_fault_is_cleared(api: Api) -> None:
 def test_droplets_boot_slowly_or_never(api: Api) -> None:
     api.fault(kind="boot", name="ne*", effect="never")
     api.fault(kind="boot", name="slow", effect="slow", seconds=8)
-    never, slow, sound = (api.droplet(name=name) for name in ("never", "slow", "sound"))
     began = time.monotonic()
+    never, slow, sound = (api.droplet(name=name) for name in ("never", "slow", "sound"))
     until(lambda: answers(public_address(sound)))
-    assert not answers(public_address(slow))
     until(lambda: answers(public_address(slow)), 60)
+    assert time.monotonic() - began > 8
     assert not answers(public_address(never))
-    assert time.monotonic() - began > 4
     api.act(never["id"], "power_cycle")
     until(lambda: answers(public_address(never)), 60)
     for droplet in (never, slow, sound):
@@ -150,6 +149,9 @@ def test_the_move_of_a_floating_ip_is_lost(api: Api) -> None:
         action = api.call("POST", f"/v2/floating_ips/{address}/actions", move, status=201)["action"]
         assert api.finish(action)["status"] == "completed"
         assert api.get(f"/v2/floating_ips/{address}")["floating_ip"]["droplet"]["id"] == droplet["id"]
-        assert answers(address) is arrives
+        if arrives:
+            until(lambda: answers(address))
+        else:
+            assert not answers(address)
     api.call("DELETE", f"/v2/floating_ips/{address}", status=204)
     api.delete_droplet(droplet["id"])

@@ -55,6 +55,14 @@ def test_what_retires_once_the_release_has_proved_itself_is_said_with_it() -> No
     assert read(move(), target=target).sentence == f"move {ADDRESS} to {V2.key}, destroy 1 droplet of v0-01234567"
 
 
+def test_what_has_the_traffic_does_not_retire_before_the_address_moves() -> None:
+    nothing_live = Reference().beside({V1.key: V1})
+    refused = read(change(plan.ASSIGNMENT, "delete", 0, "live"), target=nothing_live).refused
+    assert refused == [f"it would destroy the droplet of {V1.key} while the floating IP points at it"]
+    lean = BEFORE.deploying(V2, standby=False).beside({V1.key: V1})
+    assert read(droplet("create", V2.key), move(), target=lean).refused == []
+
+
 def test_a_release_without_standby_destroys_what_was_live_after_the_move() -> None:
     target = BEFORE.deploying(V2, standby=False)
     changes = droplet("create", V2.key), move(), droplet("delete", V1.key)
