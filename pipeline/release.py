@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -105,7 +105,7 @@ def plan(
         if settings.project.database and session.api.cluster(settings.cluster) is None:
             return Plan(f"make the database cluster {settings.cluster}; the rest can be planned when it is there")
         target, before = _check_images(session, target), session.outputs()
-        variables = _variables(session, before, target, {})
+        variables = _variables(session, retirement.standing(session, before), target, {})
         with (
             environment({**session.host_keys(target), **variables}),
             _planned(session, target, _now(session, before)) as (planned, _),
@@ -285,8 +285,10 @@ def _make_it_so(
     before = session.outputs()
     a_stray_carries = leftovers.remove_strays(session, before)
     _refuse_the_dead(before, target)
-    variables = _variables(session, before, target, passwords or {})
-    confirmed, trial = Reference.from_state(before.get("reference")), retirement.beside(session, target, before)
+    standing = retirement.standing(session, before)
+    variables = _variables(session, standing, target, passwords or {})
+    confirmed = Reference.from_state(before.get("reference"))
+    trial = retirement.beside(session, target, before, standing)
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run.write("target", release=target.live)
     with watch.over(session, run, before, target) as watched:
@@ -317,13 +319,12 @@ def _make_it_so(
 
 
 def _variables(
-    session: Session, before: Mapping[str, Any], target: Reference, passwords: Mapping[str, secrets.Secret]
+    session: Session, standing: Collection[str], target: Reference, passwords: Mapping[str, secrets.Secret]
 ) -> dict[str, str]:
     """The secrets of the droplets that are to be made, as Terraform's variables.
 
     Raises PipelineError for a droplet that would not be what its release says.
     """
-    standing = retirement.standing(session, before)
     made = {key: target.releases[key] for key in target.running if key not in standing}
     for release in made.values():
         check_template(session.settings.project.root, release)

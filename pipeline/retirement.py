@@ -7,7 +7,7 @@ the apply that follows finds the droplet gone; where the cloud refused, that app
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -18,14 +18,14 @@ _GONE = 30.0
 """Seconds that a droplet may take to go."""
 
 
-def beside(session: Session, target: Reference, outputs: Mapping[str, Any]) -> Reference:
-    """A reference with everything that stands now, by the outputs of the last apply, and can be kept as it is."""
-    confirmed = Reference.from_state(outputs.get("reference"))
-    others = {key: confirmed.releases[key] for key in _keys(outputs) & confirmed.releases.keys() - {*target.running}}
+def beside(session: Session, target: Reference, outputs: Mapping[str, Any], there: Collection[str]) -> Reference:
+    """A reference with everything that stands (``there``), was confirmed, and can be kept as it is."""
+    known = Reference.from_state(outputs.get("reference")).releases
+    others = {key: each for key, each in known.items() if key in there and key not in target.running}
     if not others:
         return target
-    there, images = standing(session, outputs), [found.name for found in session.api.images()]
-    return target.beside({key: each for key, each in others.items() if key in there and images.count(each.image) == 1})
+    images = [found.name for found in session.api.images()]
+    return target.beside({key: each for key, each in others.items() if images.count(each.image) == 1})
 
 
 def standing(session: Session, outputs: Mapping[str, Any]) -> set[str]:
@@ -50,10 +50,6 @@ def remove(session: Session, trial: Reference, outputs: Mapping[str, Any]) -> No
                 _wait_until_gone(session, number)
             except PipelineError as error:
                 session.progress.warn(f"{error.message} Terraform removes it instead.")
-
-
-def _keys(outputs: Mapping[str, Any]) -> set[str]:
-    return {*(outputs.get("droplets") or {})}
 
 
 def _wait_until_gone(session: Session, number: int) -> None:

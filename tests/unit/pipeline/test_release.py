@@ -59,7 +59,7 @@ class World:
                 remove=self._remove,
             ),
             git=SimpleNamespace(changed=lambda names: []),
-            outputs=lambda: {"reference": None, "droplets": {V2.key: {"address": "192.0.2.1"}}},
+            outputs=lambda: {"reference": None, "droplets": {V2.key: {"id": 9, "address": "192.0.2.1"}}},
         )
         monkeypatch.setattr(release, "_check_images", lambda session, target: target)
         monkeypatch.setattr(release, "_variables", lambda *_: {})
