@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -28,13 +29,11 @@ func NewWire(t *testing.T, config *pgx.ConnConfig) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{listener: listener, connections: map[net.Conn]struct{}{}}
+	target := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
+	w := &Wire{listener: listener, target: target, connections: map[net.Conn]struct{}{}}
 	dial := config.DialFunc
 	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
-	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		w.mutex.Lock()
-		w.target = address
-		w.mutex.Unlock()
+	config.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return dial(ctx, network, listener.Addr().String())
 	}
 	t.Cleanup(func() {
