@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from pipeline.errors import PipelineError
 
 HERE = Path(__file__).parent
 OF_MACHINES = {"contract", "data", "machines"}
@@ -17,3 +20,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.host)
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip(reason="a local cloud needs root"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The hint of a failure is not in its sentence, and often says why."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, PipelineError) and call.excinfo.value.hint:
+        report.sections.append(("hint", call.excinfo.value.hint))
+    return report

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = "terraform/environments/local.tfvars.json"
 
 # What a user's shell would not have, and what must not leak into the clone from the run that tests it.
-NOT_INHERITED = {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
+NOT_INHERITED = {"CI", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
 
 
 class Checkout:
