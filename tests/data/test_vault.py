@@ -119,7 +119,7 @@ def test_a_release_asks_once_and_gives_back_what_a_failure_left_unused(
 
 
 def test_a_login_fails_after_its_end(session: Session, connected: VaultServer, database: Database) -> None:
-    connected.role("3s")
+    connected.role("8s")  # long enough to log in once on a busy machine
     credential = issuer(session, connected.approle("2h")).issue()
     connected.role("1h")
     login(database, credential)
