@@ -38,6 +38,7 @@ from pipeline.errors import PipelineError
 from pipeline.image import version_of
 from pipeline.ledger import Ledger
 from pipeline.progress import Progress
+from pipeline.reference import Reference
 from pipeline.release import How
 from pipeline.session import Session
 from pipeline.tools import checks
@@ -158,8 +159,8 @@ def deploy(
         planned = releasing.plan(session, asked, how, config=_config(set or []), size=size)
         _show(_json(planned.as_json()) if json else f"This would {planned.sentence}.")
         return
-    releasing.deploy(session, asked, how, config=_config(set or []), size=size)
-    _say_live(session)
+    now = releasing.deploy(session, asked, how, config=_config(set or []), size=size)
+    _say_live(session, now)
 
 
 @verb(
@@ -179,8 +180,8 @@ def rollback(
     """Go back to the standby, or to the release before the live one; what was gone back from is marked and refused."""
     session = Session(ROOT, os.environ, environment)
     limits = _limits(session, max_lost, max_gap, soak)
-    releasing.rollback(session, How(keep_failed=keep_failed, commit=commit, limits=limits, force=force))
-    _say_live(session)
+    how = How(keep_failed=keep_failed, commit=commit, limits=limits, force=force)
+    _say_live(session, releasing.rollback(session, how))
 
 
 @verb(environment=ENVIRONMENT_HELP, commit="commit the reference file", json="as JSON")
@@ -251,8 +252,8 @@ def rotate(
     """Change a credential: the app's database user, through the gate like any release, or the state's key."""
     session = Session(ROOT, os.environ, environment)
     if what == "database":
-        releasing.rotate_database(session, How(standby=not no_standby, keep_failed=keep_failed, commit=commit))
-        _say_live(session)
+        how = How(standby=not no_standby, keep_failed=keep_failed, commit=commit)
+        _say_live(session, releasing.rotate_database(session, how))
     elif what == "state":
         _show(rotation.rotate_state(session))
     else:
@@ -512,9 +513,10 @@ def _confirm(session: Session, what: str, otherwise: str) -> None:
         raise PipelineError(otherwise, "--yes does not ask.")
 
 
-def _say_live(session: Session) -> None:
-    now = world.status(session)
-    _show(f"{now.live.release} is live at {now.url}" if now.live else "Nothing is live.")
+def _say_live(session: Session, now: Reference) -> None:
+    """By what was just confirmed; the cloud, which might fail now, is not asked again."""
+    where = reference.url(now, session.outputs().get("floating_ip"))
+    _show(f"{now.live} is live at {where}" if now.live else "Nothing is live.")
 
 
 def _localcloud(*arguments: str) -> None:

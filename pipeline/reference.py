@@ -235,6 +235,12 @@ def port(config: Mapping[str, str]) -> int:
     return int(text)
 
 
+def url(reference: Reference, address: str | None) -> str:
+    """Where the live release is met, with the environment's floating IP."""
+    number = port(reference.releases[reference.live].config if reference.live else {})
+    return f"http://{address}/" if number == 80 else f"http://{address}:{number}/"
+
+
 def template_digest(root: Path) -> str:
     """The digest of today's cloud-init template (SHA-256)."""
     return hashlib.sha256((root / CLOUD_INIT).read_bytes()).hexdigest()

@@ -92,7 +92,7 @@ def status(session: Session) -> Status:
     return Status(
         environment=settings.environment,
         cloud=settings.cloud.name,
-        url=_url(wanted, address) if live else None,
+        url=reference.url(wanted, address) if live else None,
         floating_ip=address,
         live=live,
         standby=_running(wanted, wanted.standby, standby_id),
@@ -110,11 +110,6 @@ def _run(session: Session) -> str | None:
     lock = session.key.lock_key(session.settings.environment)
     holder = remote_lock.who_holds(Account(session.settings.cloud), lock)
     return f"{holder}{', which died' if holder.is_dead_here else ''}" if holder else None
-
-
-def _url(wanted: Reference, address: str | None) -> str:
-    port = reference.port(wanted.releases[wanted.live].config if wanted.live else {})
-    return f"http://{address}/" if port == 80 else f"http://{address}:{port}/"
 
 
 def _running(wanted: Reference, key: str | None, droplet_id: int | None) -> Running | None:
@@ -155,7 +150,7 @@ def _unready(wanted: Reference, address: str | None) -> list[str]:
     if not (wanted.live and address):
         return []
     try:
-        answer = requests.get(f"{_url(wanted, address)}health/ready", timeout=5)
+        answer = requests.get(f"{reference.url(wanted, address)}health/ready", timeout=5)
         reason = "" if answer.ok else str(answer.json().get("reason") or answer.json().get("status"))
     except requests.RequestException as error:
         return [f"{wanted.live} does not answer at {address}: {type(error).__name__}"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.draw import Round
-from tests.chaos.operations import BUILD, CONFIRM, EXPAND, MOVE
+from tests.chaos.operations import BUILD, EXPAND, MOVE
 from tests.chaos.processes import MARK, Nothing, Processes
 from tests.chaos.scene import Scene
 from tests.chaos.watcher import Watcher
@@ -57,6 +57,8 @@ class Harness:
         self._images = set(scene.account()["images"])
         self._outcome = Outcome(0, "", "", "", "")
         self._said = ""
+        self._moving = False
+        """Whether the address had begun to move when it struck, so that the candidate has the traffic."""
         self._baseline = scene.account()
         self._schemas: tuple[int, ...] = (scene.schema().version,)
         """The versions of the schema that may be there: that of before, and that which the round brings."""
@@ -96,7 +98,7 @@ class Harness:
 
     def _hurts(self, drawn: Round) -> bool:
         """Whether the address may have been without an answer, or the standby lost, by the failure itself."""
-        late = drawn.failure.victim == "candidate" and drawn.step in (MOVE, CONFIRM)
+        late = drawn.failure.victim == "candidate" and self._moving
         return drawn.failure.victim in ("live", "standby") or late or drawn.failure.name == "lost move"
 
     def _prepare(self, drawn: Round) -> list[str]:
@@ -114,6 +116,7 @@ class Harness:
         relief: Callable[[], None] = lambda: None  # noqa: E731
         with self._call(f"{drawn.number}", arguments) as (process, log):
             if self._wait_for(process, log, drawn):
+                self._moving = MOVE in log.read_text(errors="replace")
                 try:
                     struck_at = time.monotonic()
                     relief = drawn.failure.strike(scene, drawn.chance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,13 +16,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose environment is right and whose Invoke is an echo; its folder's name has a blank."""
+    """A checkout whose environment is right and whose Python is an echo; its folder's name has a blank."""
     checkout = tmp_path / "a checkout"
     (checkout / ".venv" / "bin").mkdir(parents=True)
     shutil.copy(ROOT / "invoke", checkout)
     (checkout / "requirements.lock").write_text("nothing==1\n")
-    program(checkout / ".venv" / "bin" / "python", "exit 0")
-    program(checkout / ".venv" / "bin" / "invoke", 'echo "$PWD"; for word; do echo "[$word]"; done')
+    program(checkout / ".venv" / "bin" / "python", 'echo "$PWD"; for word; do echo "[$word]"; done')
+    program(checkout / ".venv" / "bin" / "invoke", "exit 0")
     stamp = subprocess.run(
         ["cksum"], input=f"{checkout}\nnothing==1\n".encode(), capture_output=True, check=True
     ).stdout
@@ -47,7 +48,8 @@ def test_hands_over_words_as_they_are_from_any_folder(checkout: Path, tmp_path: 
     chain.symlink_to(link)
     for wrapper, cwd in (("./invoke", checkout), (checkout / "invoke", Path("/")), (chain, Path("/"))):
         result = start(wrapper, "deploy", "--version", "v 1", cwd=cwd)
-        assert result.stdout.splitlines() == [str(checkout), "[deploy]", "[--version]", "[v 1]"], result.stderr
+        handed = ["[start.py]", "[deploy]", "[--version]", "[v 1]"]
+        assert result.stdout.splitlines() == [str(checkout), *handed], result.stderr
 
 
 @pytest.fixture
@@ -91,3 +93,11 @@ def test_a_failed_install_names_its_log_and_leaves_no_stamp(checkout: Path) -> N
     assert result.returncode == 1
     assert "could not be installed" in result.stderr and "install.log" in result.stderr
     assert not (checkout / ".venv" / ".stamp").exists()
+
+
+def test_an_interrupt_before_anything_was_begun_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "invoke").mkdir()
+    (tmp_path / "invoke" / "__init__.py").write_text("raise KeyboardInterrupt")
+    argv = [sys.executable, str(ROOT / "start.py"), "deploy"]
+    done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n✗ Interrupted, before anything was begun.\n")
