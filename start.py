@@ -1,8 +1,15 @@
-"""What `./invoke` runs: Invoke, but an interrupt while it is still being loaded ends in a sentence, too."""
+"""What `./invoke` runs, with `-S`: Invoke, but whoever interrupts Python while it is still loading meets no traceback.
 
+Nor does who reads no further, as `| head` does.
+"""
+
+import os
 import sys
 
 try:
+    import site
+
+    site.main()
     from invoke.main import program
 
     sys.argv[0] = "invoke"
@@ -10,3 +17,6 @@ try:
 except KeyboardInterrupt:
     sys.stderr.write("\n✗ Interrupted, before anything was begun.\n")
     sys.exit(130)
+except BrokenPipeError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
+    sys.exit(1)

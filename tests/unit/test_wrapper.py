@@ -48,7 +48,7 @@ def test_hands_over_words_as_they_are_from_any_folder(checkout: Path, tmp_path: 
     chain.symlink_to(link)
     for wrapper, cwd in (("./invoke", checkout), (checkout / "invoke", Path("/")), (chain, Path("/"))):
         result = start(wrapper, "deploy", "--version", "v 1", cwd=cwd)
-        handed = ["[start.py]", "[deploy]", "[--version]", "[v 1]"]
+        handed = ["[-S]", "[start.py]", "[deploy]", "[--version]", "[v 1]"]
         assert result.stdout.splitlines() == [str(checkout), *handed], result.stderr
 
 
@@ -98,6 +98,6 @@ def test_a_failed_install_names_its_log_and_leaves_no_stamp(checkout: Path) -> N
 def test_an_interrupt_before_anything_was_begun_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "invoke").mkdir()
     (tmp_path / "invoke" / "__init__.py").write_text("raise KeyboardInterrupt")
-    argv = [sys.executable, str(ROOT / "start.py"), "deploy"]
+    argv = [sys.executable, "-S", str(ROOT / "start.py"), "deploy"]
     done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n✗ Interrupted, before anything was begun.\n")
