@@ -19,6 +19,7 @@ SECONDS = 180.0
 SSH = (
     *("ssh", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=2"),
     *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+    *("-o", "ServerAliveInterval=5"),  # one that goes down says nothing
 )
 """A login to a droplet that is gone soon."""
 
