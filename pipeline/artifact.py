@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.tools.git import Git
 from pipeline.tools.process import run
+
+KEPT = 5
+"""Binaries that stay, those used last. Each has some 25 MB, and takes a second to make again."""
 
 
 def digest_files(files: Iterable[Path], root: Path) -> str:
@@ -50,4 +55,13 @@ def binary(git: Git, cache: Path, version: str, commit: str, go: Callable[[], Pa
             env={**env, "GOOS": "linux", "GOARCH": "amd64"},
         )
         temporary.replace(built)
+    built.touch()
+    _forget_older(cache)
     return built
+
+
+def _forget_older(cache: Path) -> None:
+    with suppress(FileNotFoundError):  # another build forgets at the same time
+        latest = sorted(cache.glob("*/app"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for old in latest[KEPT:]:
+            shutil.rmtree(old.parent)
