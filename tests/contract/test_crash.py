@@ -118,7 +118,11 @@ def test_what_it_says_after_a_crash_is_what_there_is(other_daemon: Daemon, seed:
         compare(api, config)
         for droplet in api.get("/v2/droplets")["droplets"]:
             if droplet["status"] == "active":
-                reach(public_address(droplet))
+                try:
+                    reach(public_address(droplet))
+                except AssertionError:
+                    said = other_daemon.run("console", str(droplet["id"]), check=False)
+                    pytest.fail(f"{droplet['name']} does not answer:\n{said.stdout[-3000:]}{said.stderr}")
     assert len(done) > KILLS
 
 
