@@ -55,8 +55,8 @@ def binary(git: Git, cache: Path, version: str, commit: str, go: Callable[[], Pa
             env={**env, "GOOS": "linux", "GOARCH": "amd64"},
         )
         temporary.replace(built)
+        _forget_older(cache)
     built.touch()
-    _forget_older(cache)
     return built
 
 

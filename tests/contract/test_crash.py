@@ -118,11 +118,7 @@ def test_what_it_says_after_a_crash_is_what_there_is(other_daemon: Daemon, seed:
         compare(api, config)
         for droplet in api.get("/v2/droplets")["droplets"]:
             if droplet["status"] == "active":
-                try:
-                    reach(public_address(droplet))
-                except AssertionError:
-                    said = other_daemon.run("console", str(droplet["id"]), check=False)
-                    pytest.fail(f"{droplet['name']} does not answer:\n{said.stdout[-3000:]}{said.stderr}")
+                reach(other_daemon, droplet)
     assert len(done) > KILLS
 
 
@@ -199,12 +195,18 @@ def layers(config: Config) -> set[str]:
     return found
 
 
-def reach(address: str) -> None:
+def reach(daemon: Daemon, droplet: dict[str, Any]) -> None:
+    """Be let as far as SSH's greeting; what the droplet printed is shown where that is not to be had."""
+
     def answers() -> bool:
         try:
-            with socket.create_connection((address, 22), timeout=2) as connection:
+            with socket.create_connection((public_address(droplet), 22), timeout=2) as connection:
                 return bool(connection.recv(4))
         except OSError:
             return False
 
-    until(answers, 60)
+    try:
+        until(answers, 60)
+    except AssertionError:
+        said = daemon.run("console", str(droplet["id"]), check=False)
+        pytest.fail(f"{droplet['name']} does not answer:\n{said.stdout[-3000:]}{said.stderr}")
