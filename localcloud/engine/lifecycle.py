@@ -22,7 +22,7 @@ from localcloud.engine.tags import Tags
 from localcloud.engine.vpcs import Vpcs
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
-from localcloud.host.seed import VENDOR_DATA, Seed, write_seed
+from localcloud.host.seed import VENDOR_DATA, Seed, begin_anew, write_seed
 
 SHUTDOWN_SECONDS = 30.0
 
@@ -73,8 +73,10 @@ class Lifecycle:
 
     def boot(self, droplet: Droplet) -> None:
         """Start the machine on its disk, which is made when it is not there."""
-        root = self.mount(droplet)
-        write_seed(root, self._seed(droplet))
+        root, seed = self.mount(droplet), self._seed(droplet)
+        if not self.machines.is_running(droplet.id):
+            begin_anew(root, seed.instance_id)
+        write_seed(root, seed)
         if droplet.ipv6:
             self.network.enable_ipv6()
         self.trusted.refresh()

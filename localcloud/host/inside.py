@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 SHIFT = 524288
@@ -40,17 +42,32 @@ def read(root: Path, path: str) -> bytes | None:
     None when there is none.
     """
     *parents, name = PurePosixPath(path).parts[1:]
+    try:
+        with _opened(root, parents) as folder:
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            with os.fdopen(file, "rb") as stream:
+                return stream.read(MOST) if stat.S_ISREG(os.fstat(file).st_mode) else None
+    except OSError:
+        return None
+
+
+def empty(root: Path, path: str) -> None:
+    """Remove the files in the directory at the absolute ``path`` under ``root``, if it is there; directories stay."""
+    with suppress(FileNotFoundError, NotADirectoryError), _opened(root, PurePosixPath(path).parts[1:]) as folder:
+        for name in os.listdir(folder):
+            with suppress(IsADirectoryError):
+                _unlink(name, folder)
+
+
+@contextmanager
+def _opened(root: Path, parts: Iterable[str]) -> Iterator[int]:
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        for part in parents:
+        for part in parts:
             child = _enter(part, folder)
             os.close(folder)
             folder = child
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        with os.fdopen(file, "rb") as stream:
-            return stream.read(MOST) if stat.S_ISREG(os.fstat(file).st_mode) else None
-    except OSError:
-        return None
+        yield folder
     finally:
         os.close(folder)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from localcloud.host import inherit, inside
 
-FOLDER = "/var/lib/cloud/seed/nocloud"
+CLOUD = "/var/lib/cloud"
+FOLDER = f"{CLOUD}/seed/nocloud"
 VENDOR_DATA = """\
 #cloud-config
 disable_root: false
@@ -55,6 +56,21 @@ def write_seed(root: Path, seed: Seed) -> None:
             inside.write(root, path, data)
     for name, content in wanted.items():
         inside.write(root, f"{FOLDER}/{name}", content, 0o600)
+
+
+def begin_anew(root: Path, instance_id: str) -> None:
+    """Have a first boot that was cut short begin anew at the next one; the machine on ``root`` does not run.
+
+    cloud-init notes each step before it takes it, and takes none twice: one that was under way when the power went
+    would leave a droplet without network, host keys or its owner's. What a virtual machine noted in its last seconds
+    goes with its power; here it is removed, unless the user's own scripts, which are not to run twice, have begun.
+    """
+    instance = f"{CLOUD}/instances/{instance_id}"
+    begun = (inside.read(root, f"{CLOUD}/data/instance-id") or b"").strip() == instance_id.encode()
+    notes = ("sem/config_scripts_user", "boot-finished")
+    if begun and all(inside.read(root, f"{instance}/{note}") is None for note in notes):
+        inside.empty(root, f"{instance}/sem")
+        inside.empty(root, f"{CLOUD}/data")
 
 
 def files(seed: Seed) -> dict[str, str]:
