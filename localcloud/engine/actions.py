@@ -7,6 +7,7 @@ recorded in the same transaction as the action's end, so no caller ever sees one
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -23,6 +24,8 @@ Settle = Callable[[], object]
 Job = Callable[[Action], Settle]
 WORKERS = 24
 """Actions that are carried out at once: most of their time they wait, and a crowd of droplets starts together."""
+FULL_SECONDS = 1.0
+"""How long to wait for room on a disk that is full."""
 PENDING = f"resource_type = ? AND resource_id = ? AND status = '{IN_PROGRESS}'"
 
 log = logging.getLogger("localcloud.actions")
@@ -127,9 +130,12 @@ class Actions:
             return self._locks[resource_type, resource_id]
 
     def finish(self, action: Action, settle: Settle) -> None:
-        with self.store.transaction():
-            settle()
-            self.store.actions.update(action.id, status=COMPLETED, completed_at=now())
+        def end() -> None:
+            with self.store.transaction():
+                settle()
+                self.store.actions.update(action.id, status=COMPLETED, completed_at=now())
+
+        self._when_there_is_room(end)
 
     def drain(self) -> None:
         """Drop what is waiting, let what runs end, and be ready for new work."""
@@ -146,27 +152,51 @@ class Actions:
     def _perform(self, action: Action) -> None:
         with self.lock(action.resource_type, action.resource_id):
             try:
-                if fault := self.faults.action(action.type, ERROR):
-                    raise HostError(fault.reason)
-                self.finish(action, self.jobs[action.type](action))
-                log.info("action %d %s %s", action.id, action.type, COMPLETED)
+                if reason := self._attempt(action):
+                    self._fail(action, reason)
             except Interrupted:
                 log.info("action %d %s interrupted", action.id, action.type)
-            except HostError as error:
-                self._fail(action, f"{error.message} {error.hint}".strip())
-            except OSError as error:
-                self._fail(action, f"{error.strerror or error}: {error.filename or 'this machine'}.")
-            except Abandoned as error:
-                self._fail(action, str(error))
-            except Exception as error:
-                log.exception("action %d %s failed unexpectedly", action.id, action.type)
-                self._fail(action, f"{type(error).__name__}: {error}")
+
+    def _attempt(self, action: Action) -> str:
+        """Do the action to its end; if that is not to be, why."""
+        try:
+            if fault := self.faults.action(action.type, ERROR):
+                raise HostError(fault.reason)
+            self.finish(action, self.jobs[action.type](action))
+        except Interrupted:
+            raise
+        except HostError as error:
+            return f"{error.message} {error.hint}".strip()
+        except OSError as error:
+            return f"{error.strerror or error}: {error.filename or 'this machine'}."
+        except sqlite3.OperationalError as error:
+            return f"The records cannot be written: {error}."
+        except Abandoned as error:
+            return str(error)
+        except Exception as error:
+            log.exception("action %d %s failed unexpectedly", action.id, action.type)
+            return f"{type(error).__name__}: {error}"
+        log.info("action %d %s %s", action.id, action.type, COMPLETED)
+        return ""
 
     def _fail(self, action: Action, reason: str) -> None:
         log.error("action %d %s %s: %s", action.id, action.type, ERRORED, reason)
+        ended = {"status": ERRORED, "completed_at": now(), "reason": reason}
         try:
             if undo := self.undo.get(action.type):
-                undo(action)
+                self._when_there_is_room(lambda: undo(action))
         except (HostError, OSError) as error:
             log.error("undoing action %d: %s", action.id, error)
-        self.store.actions.update(action.id, status=ERRORED, completed_at=now(), reason=reason)
+        self._when_there_is_room(lambda: self.store.actions.update(action.id, **ended))
+
+    def _when_there_is_room(self, work: Callable[[], None]) -> None:
+        """Do what ends an action, again and again while the disk is full: nobody else would record that it ended."""
+        while True:
+            try:
+                return work()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                    raise
+                log.error("the end of an action cannot be recorded yet: %s", error)
+            if self.stopping.wait(FULL_SECONDS) or self.paused:
+                raise Interrupted

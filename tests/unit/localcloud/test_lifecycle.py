@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
 import pytest
 
-from localcloud.engine import overview
+from localcloud.engine import actions, overview
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.droplet_actions import Wish
 from localcloud.engine.droplets import DropletOrder
@@ -64,6 +65,29 @@ def test_a_droplet_that_cannot_be_made_leaves_nothing(start: Callable[[], Cloud]
     assert (rooms.on, rooms.disks) == (set(), set())
     rooms.fail = ""
     ready(cloud)
+
+
+@pytest.mark.parametrize("step, end, left", [("", COMPLETED, 1), ("start", ERRORED, 0)])
+def test_an_end_that_the_disk_has_no_room_for_is_recorded_when_it_has(
+    cloud: Cloud, rooms: Rooms, monkeypatch: pytest.MonkeyPatch, step: str, end: str, left: int
+) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    tries, update = iter(range(2)), cloud.store.actions.update
+
+    def update_when_there_is_room(identifier: int, **changes: object) -> None:
+        if next(tries, None) is not None:
+            raise full
+        update(identifier, **changes)
+
+    monkeypatch.setattr(actions, "FULL_SECONDS", 0.01)
+    monkeypatch.setattr(cloud.store.actions, "update", update_when_there_is_room)
+    rooms.fail = step
+    create(cloud)
+    settle(cloud)
+    assert last_action(cloud, "create")[0] == end
+    assert [droplet.status for droplet in cloud.store.droplets.find()] == [ACTIVE] * left
+    assert len(rooms.on) == left
 
 
 def test_deleting_a_droplet_that_is_being_made(cloud: Cloud, rooms: Rooms) -> None:
