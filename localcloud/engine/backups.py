@@ -30,7 +30,7 @@ def policy(wanted: object) -> dict[str, Any]:
     plan, hour = wanted.get("plan") or DAILY, wanted.get("hour") or 0
     if plan not in (DAILY, WEEKLY):
         raise Unprocessable("backup_policy.plan must be daily or weekly.")
-    if isinstance(hour, bool) or hour not in HOURS:
+    if not isinstance(hour, int) or hour not in HOURS:
         raise Unprocessable(f"backup_policy.hour must be one of {', '.join(map(str, HOURS))}.")
     if plan == DAILY:
         return {"plan": plan, "hour": hour}
