@@ -10,18 +10,33 @@ from localcloud.engine.errors import NotFound, Unprocessable
 from localcloud.engine.records import Key, Listing, Page
 from localcloud.engine.store import Store
 
+INVALID = "Key invalid, key should be of the format `ssh-rsa AAAA...`"
+
 
 def fingerprint(public_key: str) -> str:
     """The MD5 fingerprint with colons. Raises Unprocessable when the text is no OpenSSH public key."""
     try:
         kind, blob = public_key.split()[:2]
         decoded = base64.b64decode(blob, validate=True)
+        named, *numbers = _fields(decoded)
     except (ValueError, binascii.Error):
-        raise Unprocessable("Key invalid, key should be of the format `ssh-rsa AAAA...`") from None
-    if not decoded[4:].startswith(kind.encode()):
-        raise Unprocessable("Key invalid, key should be of the format `ssh-rsa AAAA...`")
+        raise Unprocessable(INVALID) from None
+    if named != kind.encode() or not numbers or len(public_key.splitlines()) != 1:
+        raise Unprocessable(INVALID)
     digest = hashlib.md5(decoded, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+
+
+def _fields(blob: bytes) -> list[bytes]:
+    """The strings that a key consists of, its kind first. Raises ValueError when it is cut short."""
+    fields = []
+    while blob:
+        end = 4 + int.from_bytes(blob[:4], "big")
+        if len(blob) < end:
+            raise ValueError(end)
+        fields.append(blob[4:end])
+        blob = blob[end:]
+    return fields
 
 
 class Keys:
