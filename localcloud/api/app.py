@@ -1,4 +1,4 @@
-"""The whole of the HTTP interface: every resource's table of routes, and a last one for everything else."""
+"""The whole of the HTTP interface: every resource's table of routes, and how errors are told."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from contextlib import AbstractAsyncContextManager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from localcloud.api import (
     account,
@@ -42,7 +39,7 @@ from localcloud.api.errors import on_error
 from localcloud.api.http import routes
 from localcloud.api.middleware import Gate
 from localcloud.engine.cloud import Cloud
-from localcloud.engine.errors import CloudError, NotFound, Unsupported
+from localcloud.engine.errors import CloudError
 from localcloud.host.errors import HostError
 
 RESOURCES = (
@@ -71,7 +68,6 @@ RESOURCES = (
     vpcs,
 )
 FORESEEN = (CloudError, HostError, HTTPException, sqlite3.OperationalError, Exception)
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def build(
@@ -80,7 +76,7 @@ def build(
     """The application over a cloud; it neither starts nor stops it."""
     table = [route for resource in RESOURCES for route in routes(resource.ROUTES)]
     app = Starlette(
-        routes=[*table, Route("/{rest:path}", _elsewhere, methods=METHODS)],
+        routes=table,
         middleware=[Middleware(Gate, token=token, faults=cloud.faults, rates=cloud.rates)],
         exception_handlers=dict.fromkeys(FORESEEN, on_error),
         lifespan=lifespan,
@@ -88,10 +84,3 @@ def build(
     app.router.redirect_slashes = False
     app.state.cloud = cloud
     return app
-
-
-async def _elsewhere(request: Request) -> Response:
-    path = request.url.path
-    if path.startswith("/v2/"):
-        raise Unsupported(f"The local cloud does not implement {request.method} {path}.")
-    raise NotFound

@@ -34,11 +34,11 @@ def body(id: str, message: str, request_id: str) -> dict[str, str]:
 async def on_error(request: Request, error: Exception) -> Response:
     """Any error as an answer; what nobody foresaw is logged with its traceback and told without it."""
     request_id = str(request.scope.get("request_id", ""))
+    if isinstance(error, HTTPException):
+        error = _elsewhere(request)
     if isinstance(error, errors.CloudError):
         status, id = STATUSES[type(error)]
         return render(status, body(id, error.message, request_id))
-    if isinstance(error, HTTPException):
-        return render(error.status_code, body("not_found", errors.NotFound().message, request_id))
     if isinstance(error, HostError):
         log.error("%s: %s", request_id, error)
         return render(500, body("server_error", f"{error.message} {error.hint}".strip(), request_id))
@@ -47,3 +47,11 @@ async def on_error(request: Request, error: Exception) -> Response:
         return render(500, body("server_error", f"The records cannot be written: {error}.", request_id))
     log.error("%s: unexpected error", request_id, exc_info=error)
     return render(500, body("server_error", "Unexpected server-side error; see server.log.", request_id))
+
+
+def _elsewhere(request: Request) -> errors.CloudError:
+    """What no route takes: another path, or another method on one."""
+    path = request.url.path
+    if path.startswith("/v2/"):
+        return errors.Unsupported(f"The local cloud does not implement {request.method} {path}.")
+    return errors.NotFound()
