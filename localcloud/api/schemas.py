@@ -56,6 +56,7 @@ def page(key: str, items: Schema) -> Schema:
 LINKS = ("first", "prev", "next", "last")
 ADDRESS = thing(ip_address=TEXT, netmask={"anyOf": [TEXT, INTEGER]}, gateway=TEXT, type=text("public", "private"))
 BEGUN = some(actions=many(thing(id=ID, rel=TEXT, href=TEXT)), droplets=many(thing(id=ID, rel=TEXT, href=TEXT)))
+TAGGABLE = ("droplets", "images", "volumes", "volume_snapshots", "databases")
 COUNT = with_all(some(count=INTEGER, last_tagged_uri=TEXT), "count")
 
 RESOURCES: dict[str, Schema] = {
@@ -153,9 +154,7 @@ RESOURCES: dict[str, Schema] = {
     ),
     "tag": thing(
         name=TEXT,
-        resources=thing(
-            count=INTEGER, **dict.fromkeys(("droplets", "images", "volumes", "volume_snapshots", "databases"), COUNT)
-        ),
+        resources=with_all(some(**COUNT["properties"], **dict.fromkeys(TAGGABLE, COUNT)), "count", *TAGGABLE),
     ),
     "vpc": thing(
         id=TEXT, urn=TEXT, name=TEXT, description=TEXT, region=TEXT, ip_range=TEXT, created_at=TEXT, default=TRUTH

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from localcloud.api.http import NOTHING, Call, Reply, listing
 from localcloud.engine.errors import Unprocessable
+from localcloud.engine.records import Tagging
 from localcloud.engine.tags import TagUse
 
 # Clients read a count of each of these, whether or not anything carries the tag.
@@ -19,13 +21,18 @@ GROUPS = {
 
 
 def render(call: Call, tag: TagUse) -> dict[str, Any]:
-    resources: dict[str, Any] = {"count": sum(map(len, tag.resources.values()))}
-    for kind, group in GROUPS.items():
-        identifiers = tag.resources[kind]
-        resources[group] = {"count": len(identifiers)}
-        if identifiers:
-            resources[group]["last_tagged_uri"] = f"{call.base}/v2/{group}/{identifiers[-1]}"
-    return {"name": tag.name, "resources": resources}
+    groups = {name: [each for each in tag.taggings if each.resource_type == kind] for kind, name in GROUPS.items()}
+    each_kind = {name: _use(call, taggings) for name, taggings in groups.items()}
+    return {"name": tag.name, "resources": _use(call, tag.taggings) | each_kind}
+
+
+def _use(call: Call, taggings: Sequence[Tagging]) -> dict[str, Any]:
+    """How many carry a tag, and which of them for the shortest time."""
+    if not taggings:
+        return {"count": 0}
+    last = taggings[-1]
+    uri = f"{call.base}/v2/{GROUPS[last.resource_type]}/{last.resource_id}"
+    return {"count": len(taggings), "last_tagged_uri": uri}
 
 
 def index(call: Call) -> Reply:

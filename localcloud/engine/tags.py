@@ -13,21 +13,20 @@ from localcloud.engine.store import Store
 
 NAME = re.compile(r"[a-zA-Z0-9_\-:]{1,255}")
 KINDS = ("droplet", "image", "volume", "volume_snapshot", "database")
-NAMED = "name = ? COLLATE NOCASE"
 
 Id = TypeVar("Id", int, str)
 
 
 @dataclass(frozen=True)
 class TagUse:
-    """A tag with, per kind of resource, the ids that carry it in the order of tagging."""
+    """A tag with what carries it, in the order of tagging."""
 
     name: str
-    resources: dict[str, list[str]]
+    taggings: Sequence[Tagging]
 
 
 class Tags:
-    """Creating a tag that exists is no error; names differ in more than their capitals."""
+    """Creating a tag that exists is no error; names differ in more than their capitals, and the first ones count."""
 
     def __init__(self, store: Store, changed: Callable[[], None] = lambda: None) -> None:
         """`changed` is called after what carries a tag that was there before has changed."""
@@ -44,7 +43,7 @@ class Tags:
             raise Unprocessable(
                 f"Tag name {name!r} is invalid: only letters, numbers, colons, dashes and underscores, at most 255."
             )
-        return self.store.tags.first(NAMED, name) or self.store.tags.add(Tag(name=name))
+        return self.store.tags.first("name = ? COLLATE NOCASE", name) or self.store.tags.add(Tag(name=name))
 
     def page(self, page: Page) -> Listing[TagUse]:
         listing = self.store.tags.page(page)
@@ -102,7 +101,7 @@ class Tags:
         return found
 
     def _tag(self, name: str) -> Tag:
-        tag = self.store.tags.first(NAMED, name)
+        tag = self.store.tags.first("name = ?", name)
         if tag is None:
             raise NotFound
         return tag
@@ -125,7 +124,4 @@ class Tags:
         raise NotFound
 
     def _use(self, tag: Tag) -> TagUse:
-        resources: dict[str, list[str]] = {kind: [] for kind in KINDS}
-        for tagging in self.store.taggings.find("tag_id = ?", tag.id):
-            resources[tagging.resource_type].append(tagging.resource_id)
-        return TagUse(tag.name, resources)
+        return TagUse(tag.name, self.store.taggings.find("tag_id = ?", tag.id))

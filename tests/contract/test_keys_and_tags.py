@@ -32,7 +32,13 @@ def test_a_key_is_there_once(api: Api) -> None:
     assert error["message"] == "SSH Key is already in use on your account"
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "ssh-rsa !!!!", "ssh-rsa AAAA", None, 5])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "nonsense", "ssh-rsa !!!!", "ssh-rsa AAAA", None, 5),
+        *("ssh-rsa AAAAB3NzaC1yc2E=", KEY[:52], f"{KEY}\n{KEY}", KEY.replace(" AAAA", "\nAAAA")),
+    ],
+)
 def test_what_is_no_key_is_refused(api: Api, text: object) -> None:
     api.call("POST", "/v2/account/keys", {"name": "bad", "public_key": text}, status=422)
 
@@ -43,10 +49,22 @@ def test_a_tag_counts_every_kind_of_resource(api: Api) -> None:
     assert tag["resources"] == {"count": 0} | {kind: {"count": 0} for kind in kinds}
 
 
+def test_a_tag_tells_what_carries_it_since_last(api: Api) -> None:
+    image = api.get("/v2/images/debian-12-x64")["image"]["id"]
+    api.call("POST", "/v2/tags", {"name": "t"}, status=201)
+    body = {"resources": [{"resource_id": str(image), "resource_type": "image"}]}
+    api.call("POST", "/v2/tags/t/resources", body, status=204)
+    used = api.get("/v2/tags/t")["tag"]["resources"]
+    one = {"count": 1, "last_tagged_uri": f"{api.endpoint}/v2/images/{image}"}
+    assert used["images"] == one == {name: used[name] for name in one}
+
+
 def test_creating_a_tag_again_keeps_its_first_capitals(api: Api) -> None:
     api.call("POST", "/v2/tags", {"name": "Web"}, status=201)
     assert api.call("POST", "/v2/tags", {"name": "web"}, status=201)["tag"]["name"] == "Web"
     assert api.get("/v2/tags")["meta"]["total"] == 1
+    api.call("GET", "/v2/tags/web", status=404)
+    api.call("POST", "/v2/tags/web/resources", {"resources": []}, status=404)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 256, "é", "a/b"])

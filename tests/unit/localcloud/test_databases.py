@@ -103,7 +103,7 @@ def test_a_deleted_cluster_is_gone_at_once_and_frees_everything(cloud: Cloud, ro
     assert (rooms.on, rooms.disks, rooms.entrances) == (set(), set(), [])
     for table in cloud.store.tables():
         assert not table.name.startswith("database") or table.count() == (table.name == "database_backups")
-    assert cloud.tags.get("fuzz").resources["database"] == []
+    assert cloud.tags.get("fuzz").taggings == []
 
 
 def test_one_that_is_deleted_while_it_is_made_is_gone(cloud: Cloud, rooms: Rooms) -> None:
@@ -235,11 +235,11 @@ def test_the_firewall_follows_droplets_and_tags(cloud: Cloud, rooms: Rooms) -> N
     settle(cloud)
     address = droplet.droplet.public_address
     assert let_in(rooms, view)[0] == {address}
-    cloud.tags.detach("web", [("droplet", str(droplet.droplet.id))])
+    cloud.tags.detach("Web", [("droplet", str(droplet.droplet.id))])
     assert let_in(rooms, view)[0] == set()
-    cloud.tags.attach("web", [("droplet", str(droplet.droplet.id))])
+    cloud.tags.attach("Web", [("droplet", str(droplet.droplet.id))])
     assert let_in(rooms, view)[0] == {address}
-    cloud.tags.delete("web")
+    cloud.tags.delete("Web")
     assert let_in(rooms, view)[0] == set()
     cloud.databases.trust(view.cluster.uuid, [("droplet", str(droplet.droplet.id))])
     assert let_in(rooms, view) == ({address}, set())
@@ -295,7 +295,7 @@ def test_a_cluster_has_tags_and_a_project(cloud: Cloud) -> None:
     project = cloud.projects.create({"name": "shop", "purpose": "test"})
     view = make(cloud, tags=["web"], project=project.uuid)
     assert (view.tags, view.project) == (["web"], project.uuid)
-    assert cloud.tags.get("web").resources["database"] == [view.cluster.uuid]
+    assert [each.resource_id for each in cloud.tags.get("web").taggings] == [view.cluster.uuid]
     assert [each.urn for each in cloud.projects.resources(project.uuid)] == [f"do:dbaas:{view.cluster.uuid}"]
 
 
