@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from localcloud.api import actions, droplets, regions
-from localcloud.api.http import NOTHING, Call, Handler, Reply, listing
+from localcloud.api.http import NOTHING, Call, Handler, Reply, identifier, listing
 from localcloud.engine.catalogue import REGIONS
-from localcloud.engine.errors import Unprocessable
-from localcloud.engine.floating import FloatingView, number
+from localcloud.engine.errors import NotFound, Unprocessable
+from localcloud.engine.floating import FloatingView, number, urn
 from localcloud.engine.records import FLOATING_IP
 
 
@@ -19,7 +19,7 @@ def render(call: Call, view: FloatingView) -> dict[str, Any]:
         "region": regions.render(REGIONS[view.record.region]),
         "droplet": droplets.render(call, view.droplet) if view.droplet else None,
         "locked": view.locked,
-        "project_id": call.cloud.projects.of(f"do:floatingip:{view.record.address}"),
+        "project_id": call.cloud.projects.of(urn(view.record.address)),
     }
 
 
@@ -29,15 +29,16 @@ def index(call: Call, key: str) -> Reply:
 
 def create(call: Call, key: str) -> Reply:
     """With a droplet the address is assigned by an action of its own, so it is still free in the answer."""
+    project = call.text("project_id")
     if call.body.get("droplet_id"):
-        view, action = call.cloud.floating_ips.reserve_for(_droplet_id(call))
+        view, action = call.cloud.floating_ips.reserve_for(_droplet_id(call), project)
         href = f"{call.base}/v2/droplets/{action.args['droplet_id']}"
         links = {
             "droplets": [{"id": action.args["droplet_id"], "rel": "droplet", "href": href}],
             "actions": [actions.link(call, action, "assign_ip")],
         }
         return Reply(202, {key: render(call, view), "links": links})
-    view = call.cloud.floating_ips.reserve(call.text("region") or "")
+    view = call.cloud.floating_ips.reserve(call.text("region") or "", project)
     return Reply(202, {key: render(call, view), "links": {}})
 
 
@@ -76,9 +77,10 @@ def _number(call: Call) -> int:
 
 def _droplet_id(call: Call) -> int:
     value = call.body.get("droplet_id")
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
-        raise Unprocessable("droplet_id must be the id of a Droplet.")
-    return int(value)
+    try:
+        return identifier(str(value))
+    except NotFound:
+        raise Unprocessable("droplet_id must be the id of a Droplet.") from None
 
 
 def _named(handler: Callable[[Call, str], Reply], key: str) -> Handler:

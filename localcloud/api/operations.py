@@ -98,7 +98,7 @@ FAULT = with_all(some(kind=text("response", "action", "boot", "network", "move")
 TAGGED = thing(resources=many(thing(resource_id=NAME_OR_ID, resource_type=TEXT)))
 VPC_CHANGE = some(name=TEXT, description=TEXT, default=TRUTH)
 PROJECT_CHANGE = some(name=TEXT, description=TEXT, purpose=TEXT, environment=TEXT, is_default=TRUTH)
-ADDRESS_ORDER = some(region=TEXT, droplet_id=ID)
+ADDRESS_ORDER = some(region=TEXT, droplet_id=ID, project_id=nullable(TEXT))
 
 
 def _addresses(key: str) -> dict[tuple[str, str], Operation]:

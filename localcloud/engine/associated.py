@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from localcloud.engine.actions import Actions
 from localcloud.engine.droplets import Droplets
 from localcloud.engine.errors import PENDING_ADDRESS, Conflict, NotFound, Unprocessable
-from localcloud.engine.floating import number
+from localcloud.engine.floating import forget, number
 from localcloud.engine.records import (
     DROPLET,
     ERRORED,
@@ -99,7 +99,7 @@ class Associated:
         if action is None:
             raise Conflict("The Droplet is being destroyed already.")
         for ip in chosen.floating_ips:
-            self.store.floating_ips.delete("id = ?", ip.id)
+            forget(self.store, ip)
         for image in chosen.snapshots:
             self.store.images.update(image.id, deleted=True)
             self.tags.forget(IMAGE, image.id)

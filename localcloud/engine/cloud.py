@@ -67,7 +67,9 @@ class Cloud:
         self.projects = Projects(self.store)
         self.vpcs = Vpcs(config, self.store, machinery.network)
         self.droplets = Droplets(config, self.store, self.actions, self.keys, self.images, self.tags, self.vpcs)
-        self.floating_ips = FloatingIPs(config, self.store, self.actions, self.droplets, machinery.network)
+        self.floating_ips = FloatingIPs(
+            config, self.store, self.actions, self.droplets, self.projects, machinery.network
+        )
         self.lifecycle = Lifecycle(
             config, self.store, self.actions, machinery, self.bases, self.layers, self.tags, self.vpcs, self.trusted
         )

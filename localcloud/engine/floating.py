@@ -12,7 +12,18 @@ from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.droplets import Droplets, DropletView
 from localcloud.engine.errors import PENDING_ADDRESS, PENDING_DROPLET, NotFound, Unprocessable
 from localcloud.engine.limits import FLOATING_IPS as LIMIT
-from localcloud.engine.records import DROPLET, FLOATING_IP, NEW, Action, Droplet, FloatingIP, Listing, Page
+from localcloud.engine.projects import Projects
+from localcloud.engine.records import (
+    DROPLET,
+    FLOATING_IP,
+    IN_PROGRESS,
+    NEW,
+    Action,
+    Droplet,
+    FloatingIP,
+    Listing,
+    Page,
+)
 from localcloud.engine.store import Store
 from localcloud.network import Network
 
@@ -31,24 +42,33 @@ class FloatingView:
 class FloatingIPs:
     """Moving an address is one change of the network's map; the record follows it."""
 
-    def __init__(self, config: Config, store: Store, actions: Actions, droplets: Droplets, network: Network) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        actions: Actions,
+        droplets: Droplets,
+        projects: Projects,
+        network: Network,
+    ) -> None:
         self.config = config
         self.store = store
         self.actions = actions
         self.droplets = droplets
+        self.projects = projects
         self.network = network
         actions.jobs |= {ASSIGN: self._assign, UNASSIGN: self._unassign}
 
-    def reserve(self, region: str) -> FloatingView:
+    def reserve(self, region: str, project: str | None = None) -> FloatingView:
         """A new address that points nowhere. Raises Unprocessable."""
         with self.store.transaction():
-            return self.view(self._add(region))
+            return self.view(self._add(region, project))
 
-    def reserve_for(self, droplet_id: int) -> tuple[FloatingView, Action]:
+    def reserve_for(self, droplet_id: int, project: str | None = None) -> tuple[FloatingView, Action]:
         """A new address, and the action that will point it at the droplet."""
         with self.store.transaction():
             droplet = self._target(droplet_id)
-            record = self._add(droplet.region)
+            record = self._add(droplet.region, project)
             action = self._begin(record, ASSIGN, {"droplet_id": droplet.id})
             view = self.view(record)
         self.actions.submit(action)
@@ -71,12 +91,9 @@ class FloatingIPs:
         """Point the address at the droplet, away from wherever it points now."""
         with self.store.transaction():
             record = self.record(address)
-            droplet = self._target(droplet_id)
+            droplet = self._target(droplet_id, address)
             if droplet.region != record.region:
                 raise Unprocessable("The floating IP and the Droplet must be in the same region.")
-            other = self.store.floating_ips.first("droplet_id = ? AND id != ?", droplet_id, record.id)
-            if other:
-                raise Unprocessable("The Droplet already has a floating IP.")
             action = self._begin(record, ASSIGN, {"droplet_id": droplet_id})
         self.actions.submit(action)
         return action
@@ -96,8 +113,7 @@ class FloatingIPs:
         with self.store.transaction():
             record = self.record(address)
             self._idle(record)
-            self.store.floating_ips.delete("id = ?", record.id)
-            self.store.memberships.delete("urn = ?", f"do:floatingip:{record.address}")
+            forget(self.store, record)
         self.network.move_floating(IPv4Address(address), None)
 
     def table(self) -> dict[IPv4Address, IPv4Address]:
@@ -114,7 +130,7 @@ class FloatingIPs:
         locked = self.actions.pending(FLOATING_IP, number(record.address))
         return FloatingView(record, self.droplets.views([droplet])[0] if droplet else None, locked)
 
-    def _add(self, region: str) -> FloatingIP:
+    def _add(self, region: str, project: str | None) -> FloatingIP:
         if region not in REGIONS:
             raise Unprocessable("You specified an invalid region for floating IP creation.")
         others = self.store.floating_ips.find()
@@ -123,14 +139,22 @@ class FloatingIPs:
         record = self.store.floating_ips.add(FloatingIP(region=region))
         address = choose(self.config.floating_addresses(), (ip.address for ip in others), record.id - 1)
         self.store.floating_ips.update(record.id, address=address)
+        if project:
+            self.projects.file(urn(address), project)
         return self.record(address)
 
-    def _target(self, droplet_id: int) -> Droplet:
+    def _target(self, droplet_id: int, address: str = "") -> Droplet:
+        """The droplet that an address is to point at, which no other does or will."""
         droplet = self.store.droplets.get(droplet_id)
         if droplet is None:
             raise Unprocessable("The Droplet to assign the floating IP to could not be found.")
         if droplet.status == NEW or self.actions.pending(DROPLET, droplet_id):
             raise Unprocessable(PENDING_DROPLET)
+        pointing = {ip.address for ip in self.store.floating_ips.find("droplet_id = ?", droplet_id)}
+        moving = self.store.actions.find("type = ? AND status = ?", ASSIGN, IN_PROGRESS)
+        coming = {str(IPv4Address(to.resource_id)) for to in moving if to.args["droplet_id"] == droplet_id}
+        if (pointing | coming) - {address}:
+            raise Unprocessable("The Droplet already has a floating IP.")
         return droplet
 
     def _idle(self, record: FloatingIP) -> None:
@@ -159,6 +183,17 @@ class FloatingIPs:
         if droplet_id is not None and self.store.droplets.get(droplet_id) is None:
             droplet_id = None
         self.store.floating_ips.update(self.record(address).id, droplet_id=droplet_id)
+
+
+def forget(store: Store, record: FloatingIP) -> None:
+    """An address is given back; who has it next is in no project for that."""
+    store.floating_ips.delete("id = ?", record.id)
+    store.memberships.delete("urn = ?", urn(record.address))
+
+
+def urn(address: str) -> str:
+    """The name under which an address is in a project, whichever of its two kinds it was asked for as."""
+    return f"do:floatingip:{address}"
 
 
 def number(address: str) -> int:

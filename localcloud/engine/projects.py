@@ -111,6 +111,13 @@ class Projects:
             project = self.get(reference)
             return [self._put(project, urn) for urn in urns]
 
+    def file(self, urn: str, reference: str) -> None:
+        """Put a new resource into the project that its order names. Raises Unprocessable."""
+        try:
+            self.assign(reference, [urn])
+        except NotFound:
+            raise Unprocessable("project_id: there is no such project") from None
+
     def of(self, urn: str) -> str:
         """The id of the project that a resource is in."""
         member = self.store.memberships.first("urn = ?", urn)

@@ -65,7 +65,8 @@ def test_an_address_of_a_deleted_droplet_points_nowhere(api: Api) -> None:
 def test_what_cannot_be_assigned(api: Api) -> None:
     address = reserve(api)
     path = f"/v2/floating_ips/{address}/actions"
-    api.call("POST", path, {"type": "assign", "droplet_id": 99999}, status=422)
+    for wrong in (99999, "9" * 30, "9" * 5000, True):
+        api.call("POST", path, {"type": "assign", "droplet_id": wrong}, status=422)
     api.call("POST", path, {"type": "assign"}, status=422)
     api.call("POST", path, {"type": "explode"}, status=422)
     api.call("POST", "/v2/floating_ips", {"region": "moon1"}, status=422)

@@ -62,6 +62,16 @@ def test_resources_move_between_projects(api: Api) -> None:
     api.call("DELETE", f"/v2/projects/{project}", status=204)
 
 
+def test_an_address_begins_in_the_project_that_its_order_names(api: Api) -> None:
+    project = make(api)["id"]
+    order = {"region": "nyc3", "project_id": project}
+    address = api.call("POST", "/v2/reserved_ips", order, status=202)["reserved_ip"]
+    assert address["project_id"] == project
+    assert urns(api, project) == [f"do:floatingip:{address['ip']}"]
+    api.call("POST", "/v2/floating_ips", order | {"project_id": "none"}, status=422)
+    assert api.get("/v2/floating_ips")["meta"]["total"] == 1
+
+
 def test_there_is_always_one_default(api: Api) -> None:
     former = api.get("/v2/projects/default")["project"]["id"]
     ip = api.call("POST", "/v2/floating_ips", {"region": "nyc3"}, status=202)["floating_ip"]["ip"]

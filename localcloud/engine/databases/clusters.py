@@ -156,7 +156,7 @@ class Clusters:
             self.trusted.replace(cluster.id, order.rules)
             self.tags.label(order.tags, DATABASE, cluster.uuid)
             if order.project:
-                self._file(cluster, order.project)
+                self.projects.file(urn(cluster), order.project)
             args = {"source": self.backups.choose(*order.restore)} if order.restore else {}
             action = self.actions.begin("database_create", DATABASE, cluster.id, cluster.region, args)
             begun = self.get(cluster.uuid)
@@ -301,12 +301,6 @@ class Clusters:
             return self.vpcs.choose(region, identifier)
         except Unprocessable:
             raise Unprocessable("invalid private_network_uuid") from None
-
-    def _file(self, cluster: DatabaseCluster, project: str) -> None:
-        try:
-            self.projects.assign(project, [urn(cluster)])
-        except NotFound:
-            raise Unprocessable("project_id: there is no such project") from None
 
     def _reason(self, cluster: DatabaseCluster) -> str:
         where = "resource_type = ? AND resource_id = ? AND status = ?"

@@ -131,6 +131,23 @@ def test_while_being_deleted_a_droplet_is_active_and_its_address_free(cloud: Clo
     assert rooms.floating == {}
 
 
+def test_a_droplet_has_one_address_also_while_that_is_on_its_way(cloud: Cloud, rooms: Rooms) -> None:
+    droplet_id = ready(cloud)
+    first, second = (cloud.floating_ips.reserve("nyc3").record.address for _ in range(2))
+    rooms.gate.clear()
+    cloud.floating_ips.assign(first, droplet_id)
+    for _ in ("on its way", "there"):
+        with pytest.raises(Unprocessable, match="already has a floating IP"):
+            cloud.floating_ips.assign(second, droplet_id)
+        with pytest.raises(Unprocessable, match="already has a floating IP"):
+            cloud.floating_ips.reserve_for(droplet_id)
+        rooms.gate.set()
+        settle(cloud)
+    cloud.floating_ips.assign(first, droplet_id)
+    settle(cloud)
+    assert cloud.store.floating_ips.count() == 2
+
+
 def test_a_failed_move_leaves_the_address_where_it_was(cloud: Cloud, rooms: Rooms) -> None:
     first, second = ready(cloud), ready(cloud)
     address = cloud.floating_ips.reserve_for(first)[0].record.address
