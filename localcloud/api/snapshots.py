@@ -1,4 +1,4 @@
-"""/v2/snapshots: the private images again, with ids that are strings."""
+"""/v2/snapshots: those of the private images that are snapshots, with ids that are strings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from localcloud.api.http import NOTHING, Call, Reply, listing, whole
 from localcloud.api.images import gigabytes, regions
 from localcloud.engine.errors import BadRequest
 from localcloud.engine.images import ImageView
+from localcloud.engine.records import SNAPSHOT
 
 
 def render(view: ImageView) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def delete(call: Call) -> Reply:
 
 def _snapshot(call: Call) -> ImageView:
     view = call.cloud.images.get(str(call.number("snapshot")))
-    if view.image.slug is not None:
+    if view.image.type != SNAPSHOT:
         raise BadRequest("the resource is not a snapshot")
     return view
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from localcloud.engine import backups
 from localcloud.engine.actions import Actions
-from localcloud.engine.catalogue import BASES, SIZES
+from localcloud.engine.catalogue import SIZES
 from localcloud.engine.droplets import TAGGED, Droplets, checked_name
 from localcloud.engine.errors import PENDING_DROPLET, Unprocessable, Unsupported
 from localcloud.engine.images import Images
@@ -118,10 +118,7 @@ class DropletActions:
         return {"name": wish.name or f"{droplet.name}-{now()}", "layer": self.images.layers.reserve()}
 
     def _rebuild(self, droplet: Droplet, wish: Wish) -> dict[str, Any]:
-        image = self.images.find(wish.image)
-        if image is None or image.base not in BASES or image.status != "available":
-            raise Unprocessable("You specified an invalid image for Droplet rebuild.")
-        return _standing_on(image, droplet)
+        return _standing_on(self.images.usable(wish.image, droplet.region, "rebuild"), droplet)
 
     def _restore(self, droplet: Droplet, wish: Wish) -> dict[str, Any]:
         image = self.images.find(wish.image)

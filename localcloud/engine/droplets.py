@@ -10,13 +10,12 @@ from typing import Any
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
 from localcloud.engine.addresses import choose, holders
-from localcloud.engine.catalogue import BASES, DEFAULT_REGION, REGIONS, SIZES
+from localcloud.engine.catalogue import DEFAULT_REGION, REGIONS, SIZES
 from localcloud.engine.errors import NotFound, Unprocessable, Unsupported
 from localcloud.engine.images import Images
 from localcloud.engine.keys import Keys
 from localcloud.engine.limits import DROPLETS, DROPLETS_AT_ONCE, USER_DATA_BYTES
 from localcloud.engine.records import (
-    AVAILABLE,
     BACKUP,
     DROPLET,
     IN_PROGRESS,
@@ -196,11 +195,7 @@ class Droplets:
         return self.store.images.find(f"id IN ({', '.join('?' * len(wanted))})", *wanted)
 
     def _image(self, order: DropletOrder) -> Image:
-        image = self.images.find(order.image)
-        if image is None or image.status != AVAILABLE or (image.base and image.base not in BASES):
-            raise Unprocessable("You specified an invalid image for Droplet creation.")
-        if image.region and order.region not in ("", image.region, *image.regions):
-            raise Unprocessable("You specified an image that is not available in the region of the Droplet.")
+        image = self.images.usable(order.image, order.region or DEFAULT_REGION, "creation")
         if image.min_disk_size > SIZES[order.size].disk:
             raise Unprocessable("This size is not available because it has a smaller disk.")
         return image

@@ -8,10 +8,15 @@ from localcloud.config import Config
 from localcloud.engine.catalogue import BASES, Base, alias
 from localcloud.engine.errors import Forbidden, NotFound, Unprocessable
 from localcloud.engine.layers import Layers
-from localcloud.engine.records import IMAGE, SNAPSHOT, Image, Listing, Page
+from localcloud.engine.records import AVAILABLE, IMAGE, SNAPSHOT, Image, Listing, Page
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 from localcloud.host.errors import HostError
+
+DISTRIBUTIONS = (
+    *("Arch Linux", "CentOS", "CoreOS", "Debian", "Fedora", "Fedora Atomic", "FreeBSD", "Gentoo", "openSUSE"),
+    *("RancherOS", "Rocky Linux", "Ubuntu", "Unknown"),
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,15 @@ class Images:
             return self.store.images.first("id = ? AND NOT deleted", int(reference))
         return self.store.images.first("slug = ? AND NOT deleted", reference)
 
+    def usable(self, reference: str, region: str, purpose: str) -> Image:
+        """The image for a disk in a region. Raises Unprocessable in DigitalOcean's words."""
+        image = self.find(reference)
+        if image is None or image.status != AVAILABLE or (image.base and image.base not in BASES):
+            raise Unprocessable(f"You specified an invalid image for Droplet {purpose}.")
+        if image.region and region not in (image.region, *image.regions):
+            raise Unprocessable("You specified an image that is not available in the region of the Droplet.")
+        return image
+
     def _gone(self, reference: str) -> Image | None:
         """A custom image is still shown when it is deleted: its clients wait for that status."""
         number = int(reference) if reference.isdecimal() and len(reference) < 19 else 0
@@ -117,10 +131,12 @@ class Images:
         return self._views(self.store.images.page(page, "type = ? AND NOT deleted", SNAPSHOT))
 
     def edit(self, reference: int, name: str | None, distribution: str | None, description: str | None) -> ImageView:
-        """Raises NotFound, Forbidden for a base image, Unprocessable for an empty name."""
+        """Raises NotFound, Forbidden for a base image, Unprocessable for an empty name or an unknown distribution."""
         image = self.private(reference)
         if name is not None and not name:
             raise Unprocessable("Name can't be blank")
+        if distribution is not None:
+            check_distribution(distribution)
         wanted = {"name": name, "distribution": distribution, "description": description}
         changes = {field: value for field, value in wanted.items() if value is not None}
         if changes:
@@ -149,3 +165,9 @@ class Images:
     def _views(self, listing: Listing[Image]) -> Listing[ImageView]:
         tags = self.tags.of(IMAGE, [image.id for image in listing.items])
         return Listing([ImageView(image, tags[image.id]) for image in listing.items], listing.total)
+
+
+def check_distribution(name: str) -> None:
+    """Raises Unprocessable for what DigitalOcean does not know."""
+    if name not in DISTRIBUTIONS:
+        raise Unprocessable("You specified an invalid distribution for the image.")

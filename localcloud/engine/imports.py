@@ -8,17 +8,13 @@ from urllib.parse import urlsplit
 from localcloud.engine.actions import Abandoned, Actions, Interrupted, Settle
 from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.errors import Unprocessable
-from localcloud.engine.images import Images, ImageView
+from localcloud.engine.images import Images, ImageView, check_distribution
 from localcloud.engine.records import AVAILABLE, IMAGE, IMPORTING, PENDING, Action, Image
 from localcloud.engine.store import Store
 from localcloud.host.errors import HostError
 from localcloud.storage.imports import SCHEMES, Imports
 
 GIGABYTE = 1_000_000_000
-DISTRIBUTIONS = (
-    *("Arch Linux", "CentOS", "CoreOS", "Debian", "Fedora", "Fedora Atomic", "FreeBSD", "Gentoo", "openSUSE"),
-    *("RancherOS", "Rocky Linux", "Ubuntu", "Unknown"),
-)
 
 
 @dataclass(frozen=True)
@@ -129,9 +125,16 @@ class CustomImages:
 def _check(order: ImageOrder) -> None:
     if not order.name:
         raise Unprocessable("Name can't be blank")
-    if urlsplit(order.url).scheme not in SCHEMES:
+    if _scheme(order.url) not in SCHEMES:
         raise Unprocessable(f"Url must be one of {', '.join(SCHEMES)}.")
     if order.region not in REGIONS:
         raise Unprocessable("You specified an invalid region for the image.")
-    if order.distribution and order.distribution not in DISTRIBUTIONS:
-        raise Unprocessable("You specified an invalid distribution for the image.")
+    if order.distribution:
+        check_distribution(order.distribution)
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:  # a bracket that opens an address and is never closed
+        return ""

@@ -57,6 +57,11 @@ def test_a_droplet_of_a_custom_image(api: Api, daemon: Daemon, archive: Path) ->
     assert droplet["image"]["distribution"] == "Debian"
     command = ("shell", str(droplet["id"]), "--", "stat", "-c", "%u:%g", "/usr/bin")
     assert until(lambda: daemon.run(*command, check=False).stdout) == "0:0\n"
+    assert "not a snapshot" in api.call("GET", f"/v2/snapshots/{image['id']}", status=400)["message"]
+    assert "not a snapshot" in api.call("DELETE", f"/v2/snapshots/{image['id']}", status=400)["message"]
+    daemon.run("shell", str(droplet["id"]), "--", "touch", "/root/state")
+    api.act(droplet["id"], "rebuild", image=image["id"])
+    daemon.run("shell", str(droplet["id"]), "--", "test", "!", "-e", "/root/state")
     api.act(droplet["id"], "power_off")
     api.act(droplet["id"], "snapshot", name="of it")
     api.delete_droplet(droplet["id"])
@@ -103,7 +108,11 @@ def test_what_cannot_be_fetched_says_so(api: Api, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"name": ""}, {"url": "ftp://x/y"}, {"url": ""}, {"region": "mars1"}, {"distribution": "BeOS"}]
+    "fields",
+    [
+        *({"name": ""}, {"url": "ftp://x/y"}, {"url": ""}, {"url": "http://[::1"}, {"region": "mars1"}),
+        {"distribution": "BeOS"},
+    ],
 )
 def test_what_cannot_be_is_refused(api: Api, fields: dict[str, str]) -> None:
     wanted = {"name": "mine", "url": "file:///x", "region": "nyc3", **fields}

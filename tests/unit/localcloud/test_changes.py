@@ -16,6 +16,7 @@ from localcloud.engine import backups
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.droplet_actions import Wish
 from localcloud.engine.errors import Conflict, NotFound, Unprocessable
+from localcloud.engine.floating import urn
 from localcloud.engine.limits import DROPLETS
 from localcloud.engine.records import ACTIVE, BACKUP, ERRORED, OFF, Page
 from localcloud.host.errors import HostError
@@ -45,6 +46,19 @@ def test_a_rebuild_stands_on_its_image_while_that_is_deleted(cloud: Cloud, rooms
     cloud.droplet_actions.act(droplet_id, Wish("rebuild", image="debian-12-x64"))
     settle(cloud)
     assert rooms.layers == set()
+
+
+def test_a_rebuild_wants_an_image_that_is_in_the_droplet_s_region(cloud: Cloud, rooms: Rooms) -> None:
+    image = snapshot(cloud, ready(cloud))
+    elsewhere = cloud.droplets.create(replace(ORDER, region="fra1"))[0][0].droplet.id
+    settle(cloud)
+    with pytest.raises(Unprocessable, match="region"):
+        cloud.droplet_actions.act(elsewhere, Wish("rebuild", image=str(image)))
+    cloud.custom_images.transfer(image, "fra1")
+    settle(cloud)
+    cloud.droplet_actions.act(elsewhere, Wish("rebuild", image=str(image)))
+    settle(cloud)
+    assert cloud.droplets.record(elsewhere).image_id == image
 
 
 @pytest.mark.parametrize("step", ["delete", "mount", "start"])
@@ -110,6 +124,17 @@ def test_a_failed_end_can_be_asked_for_again(cloud: Cloud, rooms: Rooms) -> None
         cloud.associated.last(droplet_id + 1)
 
 
+def test_an_address_that_goes_with_its_droplet_is_in_no_project(cloud: Cloud, rooms: Rooms) -> None:
+    project = cloud.projects.create({"name": "shop", "purpose": "test"}).uuid
+    droplet_id = ready(cloud)
+    address, _ = cloud.floating_ips.reserve_for(droplet_id, project)
+    settle(cloud)
+    assert cloud.projects.of(urn(address.record.address)) == project
+    cloud.associated.destroy_all(droplet_id)
+    settle(cloud)
+    assert cloud.store.memberships.find() == []
+
+
 def test_the_limit_of_droplets_is_the_accounts(cloud: Cloud, rooms: Rooms) -> None:
     ten = replace(ORDER, names=["x"] * 10)
     for _ in range(DROPLETS // 10):
@@ -140,7 +165,7 @@ def test_the_next_window_of_a_policy(policy: dict[str, Any], now: str, start: st
 
 
 @pytest.mark.parametrize(
-    "policy", ["daily", {"plan": "hourly"}, {"plan": [1]}, {"hour": 5}, {"hour": True}, {"hour": [4]}]
+    "policy", ["daily", {"plan": "hourly"}, {"plan": [1]}, {"hour": 5}, {"hour": True}, {"hour": [4]}, {"hour": 4.0}]
 )
 def test_a_policy_that_nobody_offers_is_refused(policy: object) -> None:
     with pytest.raises(Unprocessable, match="backup_policy"):
