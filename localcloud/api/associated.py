@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.api.http import Call, Reply
 from localcloud.api.images import gigabytes
-from localcloud.engine.errors import BadRequest
+from localcloud.engine.errors import BadRequest, NotFound
 from localcloud.engine.records import COMPLETED, ERRORED, FloatingIP, Image
 
 # US dollars a month: what DigitalOcean takes for an address that nobody uses, and for a gigabyte of snapshots.
@@ -29,7 +29,9 @@ def destroy_all(call: Call) -> Reply:
 
 
 def destroy_some(call: Call) -> Reply:
-    """An address may be listed under either of its names."""
+    """An address may be listed under either of its names; there are no volumes that could be listed."""
+    if call.words("volumes") or call.words("volume_snapshots"):
+        raise NotFound
     addresses = dict.fromkeys(call.words("floating_ips") + call.words("reserved_ips"))
     call.cloud.associated.destroy_some(call.number("droplet"), list(addresses), call.words("snapshots"))
     return ACCEPTED

@@ -33,7 +33,7 @@ def _wish(call: Call) -> Wish:
         name=call.text("name") or "",
         image=str(call.body.get("image") or ""),
         size=call.text("size") or "",
-        disk=str(call.body.get("disk")).lower() == "true",  # python-digitalocean sends it as a string
+        disk=bool(call.truth("disk")),
         policy=call.body.get("backup_policy"),
     )
 

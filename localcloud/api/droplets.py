@@ -15,9 +15,6 @@ from localcloud.engine.errors import Unprocessable, Unsupported
 from localcloud.engine.images import ImageView
 from localcloud.engine.records import DROPLET, NEW, Action, Droplet, Vpc
 
-# Asked for, these would have to work, and the local cloud has none of them.
-UNSUPPORTED_OPTIONS = ("volumes",)
-
 
 def render(call: Call, view: DropletView) -> dict[str, Any]:
     droplet = view.droplet
@@ -96,6 +93,8 @@ def create(call: Call) -> Reply:
 
 
 def show(call: Call) -> Reply:
+    if call.params["droplet"] == "autoscale":  # pools, which look like a droplet of that id
+        raise Unsupported(f"The local cloud does not implement GET {call.path}.")
     return Reply(200, {"droplet": render(call, call.cloud.droplets.get(call.number("droplet")))})
 
 
@@ -153,9 +152,10 @@ def _link(call: Call, action: Action) -> dict[str, Any]:
 
 
 def _order(call: Call, several: bool) -> DropletOrder:
-    for option in UNSUPPORTED_OPTIONS:
-        if call.body.get(option):
-            raise Unsupported(f"The local cloud does not implement POST /v2/droplets with {option}.")
+    if call.body.get("volumes"):
+        raise Unsupported("The local cloud does not implement POST /v2/droplets with volumes.")
+    if call.truth("public_networking") is False:
+        raise Unsupported("The local cloud does not implement POST /v2/droplets without public_networking.")
     region = call.text("region") or DEFAULT_REGION
     return DropletOrder(
         names=call.words("names") if several else [call.text("name") or ""],
@@ -165,10 +165,10 @@ def _order(call: Call, several: bool) -> DropletOrder:
         ssh_keys=call.words("ssh_keys"),
         user_data=call.text("user_data") or "",
         tags=call.words("tags"),
-        monitoring=bool(call.body.get("monitoring")),
-        ipv6=bool(call.body.get("ipv6")),
+        monitoring=bool(call.truth("monitoring")),
+        ipv6=bool(call.truth("ipv6")),
         vpc=call.text("vpc_uuid"),
-        backup_policy=backups.policy(call.body.get("backup_policy")) if call.body.get("backups") else None,
+        backup_policy=backups.policy(call.body.get("backup_policy")) if call.truth("backups") else None,
     )
 
 

@@ -54,6 +54,15 @@ class Call:
             raise Unprocessable(f"{name} must be a list of strings or numbers.")
         return [str(item) for item in value]
 
+    def truth(self, name: str) -> bool | None:
+        """A boolean of the body, None when absent or null; python-digitalocean sends some as strings."""
+        value = self.body.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        if str(value).lower() not in ("true", "false"):
+            raise Unprocessable(f"{name} must be true or false.")
+        return str(value).lower() == "true"
+
     @property
     def page(self) -> Page:
         """Which page is wanted; what cannot be read as one means the first, and 200 is the longest."""

@@ -50,10 +50,7 @@ def update(call: Call) -> Reply:
 
 
 def patch(call: Call) -> Reply:
-    is_default = call.body.get("is_default")
-    if is_default is not None and not isinstance(is_default, bool):
-        raise Unprocessable("is_default must be true or false.")
-    project = call.cloud.projects.update(call.params["project"], _values(call), is_default)
+    project = call.cloud.projects.update(call.params["project"], _values(call), call.truth("is_default"))
     return Reply(200, {"project": render(project)})
 
 

@@ -51,10 +51,7 @@ def update(call: Call) -> Reply:
 
 
 def patch(call: Call) -> Reply:
-    default = call.body.get("default")
-    if default is not None and not isinstance(default, bool):
-        raise Unprocessable("default must be true or false.")
-    vpc = call.cloud.vpcs.update(call.params["vpc"], call.text("name"), call.text("description"), default)
+    vpc = call.cloud.vpcs.update(call.params["vpc"], call.text("name"), call.text("description"), call.truth("default"))
     return Reply(200, {"vpc": render(vpc)})
 
 

@@ -77,6 +77,7 @@ def test_several_at_once_by_names_are_listed_and_deleted_by_tag(api: Api) -> Non
         ({"user_data": "x" * 65537}, "User data is too long (maximum is 65536 characters)"),
         ({"names": ["x"] * 11}, "You can only create 10 Droplets at a time."),
         ({"name": 5}, "name must be a string."),
+        ({"ipv6": "perhaps"}, "ipv6 must be true or false."),
     ],
 )
 def test_a_bad_order_is_refused_in_digitaloceans_words(api: Api, change: dict[str, Any], message: str) -> None:
@@ -92,7 +93,13 @@ def test_what_clients_send_without_meaning_it_is_accepted(api: Api) -> None:
     api.droplet(**order, with_droplet_agent=True)
 
 
-@pytest.mark.parametrize("option", [{"volumes": [{"id": "x"}]}])
+def test_a_boolean_may_be_a_word(api: Api) -> None:
+    order = ORDER | {"monitoring": "True", "backups": "false"}
+    droplet = api.call("POST", "/v2/droplets", order, status=202)["droplet"]
+    assert droplet["features"] == ["monitoring", "private_networking"]
+
+
+@pytest.mark.parametrize("option", [{"volumes": [{"id": "x"}]}, {"public_networking": False}])
 def test_what_it_cannot_do_is_not_promised(api: Api, option: dict[str, Any]) -> None:
     error = api.call("POST", "/v2/droplets", ORDER | option, status=501)
     assert next(iter(option)) in error["message"]
@@ -183,6 +190,7 @@ def test_images_are_renamed_and_tagged(api: Api) -> None:
     (image,) = api.get(f"/v2/droplets/{droplet['id']}/snapshots")["snapshots"]
     edited = api.call("PUT", f"/v2/images/{image['id']}", {"name": "two"}, status=200)["image"]
     assert edited == image | {"name": "two"}
+    api.call("PUT", f"/v2/images/{image['id']}", {"distribution": "BeOS"}, status=422)
     api.call("POST", "/v2/tags", {"name": "v1"}, status=201)
     body = {"resources": [{"resource_id": str(image["id"]), "resource_type": "image"}]}
     api.call("POST", "/v2/tags/v1/resources", body, status=204)

@@ -39,6 +39,8 @@ def test_every_answer_has_rate_headers_and_a_request_id(api: Api) -> None:
         ("DELETE", "/v2/account"),
         ("POST", "/v2/load_balancers"),
         ("GET", "/v2/firewalls"),
+        ("GET", "/v2/droplets/autoscale"),
+        ("TRACE", "/v2/droplets"),
     ],
 )
 def test_what_is_not_there_names_itself(api: Api, method: str, path: str) -> None:
