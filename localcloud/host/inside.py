@@ -13,7 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 SHIFT = 524288
-"""The host's user and group id that is root inside every droplet; ids up to 65535 follow it."""
+"""The host's user and group id that is root inside every droplet; its other ids follow."""
+
+IDS, NOBODY = 65536, 65534
+"""How many ids a droplet has, and the one that is Debian's nobody and nogroup."""
 
 MOST = 1 << 20
 """Bytes: a droplet may make its files as large as it likes, and the server must not read all of them."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from localcloud.config import Config
 from localcloud.host import cgroups
 from localcloud.host.errors import HostError
-from localcloud.host.inside import SHIFT
+from localcloud.host.inside import IDS, SHIFT
 from localcloud.host.run import run, spawn
 
 SCRIPTS = Path(__file__).parent
@@ -235,7 +235,7 @@ def nspawn_command(config: Config, name: str, spec: MachineSpec) -> list[str]:
     return [
         *("systemd-nspawn", "--quiet", "--boot", f"--directory={spec.root}", f"--machine={name}"),
         *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=read-only"),
-        *(f"--private-users={SHIFT}:65536", "--private-users-ownership=off"),
+        *(f"--private-users={SHIFT}:{IDS}", "--private-users-ownership=off"),
         *(f"--network-veth-extra={public}:eth0", f"--network-veth-extra={private}:eth1"),
         *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         "systemd.show_status=1",  # to init: tell the console what is being started

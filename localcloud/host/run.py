@@ -9,7 +9,7 @@ import os
 import pty
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from localcloud.host import orphans
@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "HOME": "/root",
 }
+WATCH_SECONDS = 0.1
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TMPDIR")
 
@@ -65,6 +66,34 @@ def pour(argv: Sequence[str], *, source: Path | None, target: Path | None, timeo
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise HostError(f"{argv[0]} failed ({done.returncode}): {said[-1] if said else ' '.join(argv)}")
+
+
+def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
+    """Run ``argv`` to its end, however long that takes; ``watch`` is called often meanwhile and ends it by raising.
+
+    Raises ``HostError`` as :func:`run` does.
+    """
+    env = environment() | {orphans.OWNER: orphans.mark()}
+    try:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
+        )
+    except FileNotFoundError:
+        raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
+    with process:
+        try:
+            while True:
+                try:
+                    _, error = process.communicate(timeout=WATCH_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    watch()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        said = error.decode(errors="replace").strip().splitlines()
+        raise HostError(f"{argv[0]} failed ({process.returncode}): {said[-1] if said else ' '.join(argv)}")
 
 
 def attached(argv: Sequence[str]) -> int:

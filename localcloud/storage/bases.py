@@ -16,7 +16,7 @@ from pathlib import Path
 from localcloud.config import Config
 from localcloud.host import inherit, orphans
 from localcloud.host.errors import HostError
-from localcloud.host.inside import SHIFT
+from localcloud.host.inside import IDS, NOBODY, SHIFT
 from localcloud.host.run import run
 from localcloud.storage.archives import KEYRING, SUITE, archives
 from localcloud.storage.databases import install
@@ -25,7 +25,7 @@ DEBIAN, POSTGRES = "debian-12-x64", "debian-12-postgres"
 SLUGS = (DEBIAN,)
 """What droplets can be made of; the other is the database machines' own, made when the first one is asked for."""
 
-RECIPES = {DEBIAN: 1, POSTGRES: 2}
+RECIPES = {DEBIAN: 2, POSTGRES: 3}
 """One goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
 
 PACKAGES = (
@@ -139,17 +139,29 @@ def _finish(base: Path) -> None:
 
 
 def shift(base: Path) -> None:
-    """Give everything to the ids of the droplets' user namespace; modes and file capabilities stay."""
+    """Give everything to the ids of the droplets' user namespace; modes and file capabilities stay.
+
+    A file is shifted once, however many names it has; whose owner is beyond the namespace is nobody's.
+    """
+    shifted = set()
     for path in _tree(base):
         status = path.lstat()
+        if status.st_ino in shifted:
+            continue
+        shifted.add(status.st_ino)
         capability = b""
         with suppress(OSError):
             capability = os.getxattr(path, "security.capability", follow_symlinks=False)
-        os.lchown(path, status.st_uid + SHIFT, status.st_gid + SHIFT)
+        os.lchown(path, shifted_id(status.st_uid), shifted_id(status.st_gid))
         if not path.is_symlink():
             path.chmod(status.st_mode & 0o7777)
         if len(capability) == 20:
             os.setxattr(path, "security.capability", shifted_capability(capability), follow_symlinks=False)
+
+
+def shifted_id(number: int) -> int:
+    """The host's number for a user or group of a droplet."""
+    return SHIFT + (number if number < IDS else NOBODY)
 
 
 def shifted_capability(value: bytes) -> bytes:

@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 from localcloud.config import Config
 from localcloud.host.errors import HostError
-from localcloud.host.run import run
+from localcloud.host.run import run, watched
 from localcloud.storage.bases import shift
 from localcloud.storage.disks import DRAFT, Disks
 
@@ -61,7 +61,7 @@ class Imports:
             archive = layer.with_name(f"{DRAFT}{layer_id}.archive")
             try:
                 self._download(url, archive, check)
-                self._unpack(archive, layer_id)
+                self._unpack(archive, layer_id, check)
             finally:
                 archive.unlink(missing_ok=True)
         return self._disks.layer_size(layer_id)
@@ -71,12 +71,15 @@ class Imports:
             with self._open(url) as source, archive.open("wb") as target:
                 while block := source.read(CHUNK):
                     check()
-                    if shutil.disk_usage(self._state).free < SPARE:
-                        raise HostError("The disk has no room for the image.", f"Make room in {self._state}.")
+                    self._check_room()
                     target.write(block)
         except (OSError, HTTPException, ValueError) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             raise HostError(f"The image could not be fetched from {url}: {reason}.") from None
+
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self._state).free < SPARE:
+            raise HostError("The disk has no room for the image.", f"Make room in {self._state}.")
 
     def _open(self, url: str) -> IO[bytes]:
         if urlsplit(url).scheme == "file":
@@ -91,22 +94,28 @@ class Imports:
         return found
 
     def _open_file(self, path: Path) -> IO[bytes]:
-        """A regular file that the user who owns the cloud could read without us, who are root."""
+        """A regular file that the user who owns the cloud could read without us, who are root; by groups he may not."""
+        path, owner = Path(os.path.realpath(path)), (self._state / "credentials.json").stat().st_uid
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        found, owner = os.fstat(file), (self._state / "credentials.json").stat().st_uid
-        if not stat.S_ISREG(found.st_mode) or (owner != 0 and found.st_uid != owner and not found.st_mode & 0o004):
+        found = os.fstat(file)
+        reached = all(_may(owner, 0o1, folder.stat()) for folder in path.parents)
+        if not (stat.S_ISREG(found.st_mode) and reached and _may(owner, 0o4, found)):
             os.close(file)
             raise PermissionError("it is not a file that the owner of the cloud may read")
         return os.fdopen(file, "rb")
 
-    def _unpack(self, archive: Path, layer_id: str) -> None:
+    def _unpack(self, archive: Path, layer_id: str, check: Callable[[], None]) -> None:
+        def watch() -> None:
+            check()
+            self._check_room()
+
         refuse_what_is_no_archive(archive)
         layer = self._disks.layer(layer_id)
         draft = layer.with_name(f"{DRAFT}{layer_id}")
         run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
         draft.mkdir(mode=0o700)
         try:
-            run(unpack_command(archive, draft), timeout=1800)
+            watched(unpack_command(archive, draft), watch)
             run(["find", str(draft), "(", "-type", "b", "-o", "-type", "c", ")", "-delete"], timeout=600)
             if not any(os.path.lexists(draft / init) for init in INITS):
                 raise HostError("The image has no init, so nothing could boot from it.", HINT)
@@ -119,9 +128,17 @@ class Imports:
             raise
 
 
+def _may(user: int, right: int, found: os.stat_result) -> bool:
+    """Whether a user has a right (4 to read, 1 to pass), as owner or as one of all."""
+    return user == 0 or bool(found.st_mode & (right << 6 if found.st_uid == user else right))
+
+
 def unpack_command(archive: Path, target: Path) -> list[str]:
-    """The command that unpacks ``archive``; tar itself keeps names and links from leading out of ``target``."""
-    options = ["--numeric-owner", "--same-permissions", "--xattrs", "--xattrs-include=*"]
+    """The command that unpacks ``archive``; tar itself keeps names and links from leading out of ``target``.
+
+    Attributes that only the host's root is trusted with, as those of overlayfs, are no part of a root file system.
+    """
+    options = ["--numeric-owner", "--same-permissions", "--xattrs", "--xattrs-include=*", "--xattrs-exclude=trusted.*"]
     return ["tar", "--extract", *options, f"--file={archive}", f"--directory={target}"]
 
 
