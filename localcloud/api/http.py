@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -146,17 +146,21 @@ def _endpoint(handler: Handler) -> Callable[[Request], Any]:
 async def _read(request: Request) -> bytes:
     """The body, of which never more is held than anybody may send."""
     raw = bytearray()
-    async for part in request.stream():
-        raw += part
-        if len(raw) > MOST_BYTES:
-            raise TooLarge(f"The request body is larger than {MOST_BYTES} bytes.")
+    try:
+        async for part in request.stream():
+            raw += part
+            if len(raw) > MOST_BYTES:
+                raise TooLarge(f"The request body is larger than {MOST_BYTES} bytes.")
+    except ClientDisconnect:
+        raise BadRequest("The request body was cut short.") from None
     return bytes(raw)
 
 
 def _body(raw: bytes) -> Mapping[str, Any]:
     """What the database can hold: no half characters, no numbers beyond 64 bits, nothing nested without end."""
     try:
-        value = json.loads(raw, parse_int=_integer, parse_constant=_no_number) if raw.strip() else {}
+        text = raw.decode()
+        value = json.loads(text, parse_int=_integer, parse_constant=_no_number) if text.strip() else {}
         if b"\\u" in raw:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):

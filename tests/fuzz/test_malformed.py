@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from localcloud.api.operations import OPERATIONS
+from tests.contract.support import until
 from tests.fuzz.conftest import TOKEN, Target
 
 POSTS = ("/v2/droplets", "/v2/account/keys", "/v2/tags", "/v2/floating_ips", "/v2/images", "/v2/vpcs", "/v2/projects")
@@ -19,6 +20,8 @@ BROKEN = {
     "no JSON": b"<xml/>",
     "not UTF-8": b'{"name": "\xff\xfe"}',
     "half a character": b'{"name": "\\ud800", "region": "nyc3"}',
+    "half a character as it is": b'{"name": "\xed\xa0\x80", "purpose": "\xed\xa0\x80", "region": "nyc3"}',
+    "half a character in UTF-16": '{"name": "a", "purpose": "\\ud800", "region": "nyc3"}'.encode("utf-16"),
     "no number": b'{"droplet_id": NaN, "name": Infinity}',
     "a huge number": b'{"droplet_id": ' + b"9" * 40 + b"}",
     "more digits than Python reads": b'{"droplet_id": ' + b"9" * 5000 + b"}",
@@ -102,6 +105,15 @@ def test_a_path_leads_nowhere_else(target: Target, method: str, path: str) -> No
     assert status in (200, 204, 400, 404, 405, 422, 501), body
     assert b"root:" not in body and b"Traceback" not in body
     assert target.state() == before
+
+
+def test_a_body_that_is_cut_short_is_no_failure_of_the_server(target: Target, caplog: pytest.LogCaptureFixture) -> None:
+    head = f"POST /v2/tags HTTP/1.1\r\nHost: fuzz\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 9\r\n\r\n"
+    with caplog.at_level("INFO"):
+        with socket.create_connection(("127.0.0.1", target.port), timeout=5) as connection:
+            connection.sendall(f"{head}{{".encode())
+        until(lambda: any("POST /v2/tags" in record.getMessage() for record in caplog.records))
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_huge_body_is_not_read_to_its_end(target: Target) -> None:
