@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def up(config: Config, arguments: argparse.Namespace) -> int:
-    health = client.health(config)
-    if health is None or not os.access(config.state / "credentials.json", os.R_OK):
+    health = client.health(config) if os.access(config.state / "credentials.json", os.R_OK) else None
+    if health is None:
         _become_root(arguments)
         health = daemon.start(config, tell)
     for slug, state in health.bases.items():
@@ -190,7 +190,7 @@ def _become_root(arguments: argparse.Namespace, *more: str) -> None:
     if os.geteuid() == 0:
         return
     settings = [f"{name}={value}" for name, value in daemon.environment().items()]
-    command = ["env", *settings, sys.executable, "-m", "localcloud", *arguments.words, *more]
+    command = ["env", *settings, sys.executable, "-P", "-m", "localcloud", *arguments.words, *more]
     try:
         os.execvp("sudo", ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *command])
     except FileNotFoundError:

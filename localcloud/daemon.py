@@ -13,15 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localcloud import client, credentials
+from localcloud import client, credentials, log
 from localcloud.config import Config
 from localcloud.host.errors import HostError
-from localcloud.lock import server_pid
+from localcloud.lock import private, server_pid
 
 START_SECONDS = 60.0
 STOP_SECONDS = 120.0
 POLL_SECONDS = 0.05
-LOG_BYTES = 10 << 20
+LOG = "server.log"
 OWNER = ("SUDO_UID", "SUDO_GID")
 DATA = ("disks", "layers", "machines", "databases/backups")
 
@@ -35,7 +35,7 @@ def start(config: Config, progress: Progress) -> client.Health:
     install(requirements.missing(), progress)
     requirements.check(config)
     config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
-    with (config.state / "up.lock").open("w") as lock:
+    with open(config.state / "up.lock", "w", opener=private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _wait(lambda: client.health(config) or not server_pid(config), STOP_SECONDS)
         return client.health(config) or _launch(config)
@@ -103,7 +103,7 @@ def _launch(config: Config) -> client.Health:
                 raise port_busy(port, setting) from None
     output = _log(config)
     begin = output.stat().st_size
-    pid = spawn([sys.executable, "-m", "localcloud", "serve"], output, environment())
+    pid = spawn([sys.executable, "-P", "-m", "localcloud", "serve"], output, environment())
     alive = Path(f"/proc/{pid}")
     _wait(lambda: client.health(config) or not alive.exists(), START_SECONDS)
     health = client.health(config)
@@ -123,10 +123,8 @@ def environment() -> dict[str, str]:
 
 
 def _log(config: Config) -> Path:
-    path = config.state / "server.log"
-    if path.exists() and path.stat().st_size > LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+    path = config.state / LOG
+    os.close(log.make(path))
     return path
 
 

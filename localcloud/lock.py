@@ -1,4 +1,7 @@
-"""Who is the server of a state directory: whoever holds `<state>/server.lock`, so no stale process id is believed."""
+"""Who is the server of a state directory: whoever holds `<state>/server.lock`, so no stale process id is believed.
+
+Whoever could open that file could hold it, so it is the cloud's owner's alone.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,23 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from localcloud import credentials
 from localcloud.config import Config
 from localcloud.host.errors import HostError
+
+
+def private(path: str, flags: int) -> int:
+    """An opener for files that nobody else may open, and so not lock either."""
+    file = os.open(path, flags, 0o600)
+    os.fchmod(file, 0o600)
+    return file
 
 
 @contextmanager
 def claim(config: Config) -> Iterator[None]:
     """Be the server of the state directory. Raises HostError when there is one already."""
-    with (config.state / "server.lock").open("a+") as lock:
+    with open(config.state / "server.lock", "a+", opener=private) as lock:
+        os.fchown(lock.fileno(), *credentials.owner())
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

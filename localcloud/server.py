@@ -8,14 +8,13 @@ import os
 import signal
 import socket
 import ssl
-import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from localcloud import credentials, daemon, lock, tls
 from localcloud.api.app import build
@@ -25,10 +24,13 @@ from localcloud.engine.cloud import Cloud
 from localcloud.engine.machinery import Machinery
 from localcloud.host import limits, orphans, requirements
 from localcloud.host.errors import HostError
+from localcloud.log import begin as begin_log
 
 # Longer than any client waits between two polls, so that a kept connection is never closed under a POST.
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 5
+MOST_OF_A_DROPLET = 16
+"""Connections at once: what is left must do for everybody else."""
 IP_FREEBIND = 15
 BASE_SECONDS = 30.0
 
@@ -37,7 +39,7 @@ log = logging.getLogger("localcloud.server")
 
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then power everything off. Raises HostError when it cannot start."""
-    _log_to_stderr()
+    begin_log(config.state / daemon.LOG)
     requirements.check(config)
     limits.lift()
     config.state.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -59,6 +61,9 @@ def serve(config: Config) -> None:
         server = Server(
             uvicorn.Config(
                 app,
+                http=Connection,
+                ws="none",
+                proxy_headers=False,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -70,6 +75,34 @@ def serve(config: Config) -> None:
             secure,
         )
         server.run(sockets=[listener, droplets_listener])
+
+
+class Connection(H11Protocol):
+    """A connection that does not keep others out: it ends when it is silent, and a droplet has but a few at once."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch(self)
+        if self._caller != str(tls.LOOPBACK) and len(self._of_the_same()) > MOST_OF_A_DROPLET:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _of_the_same(self) -> list[Connection]:
+        return [one for one in self.connections if isinstance(one, Connection) and one._caller == self._caller]
+
+    @property
+    def _caller(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def _watch(self, before: object) -> None:
+        """End it when it was waiting for a request already the last time, for the one after the same as now."""
+        waiting = self.cycle is None or self.cycle.response_complete
+        if waiting and self.cycle is before:
+            self.transport.close()
+        self._timer = self.loop.call_later(self.timeout_keep_alive, self._watch, self.cycle if waiting else self)
 
 
 class Server(uvicorn.Server):
@@ -127,12 +160,3 @@ def _listener(port: int, setting: str, address: str = "127.0.0.1") -> socket.soc
         listener.close()
         raise daemon.port_busy(port, setting) from None
     return listener
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -8,14 +8,19 @@ from collections.abc import Iterator, Sequence
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
+def plain(text: str) -> str:
+    """The text without what would move a terminal's cursor, or worse: a droplet may have said some of it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def show(line: str) -> None:
     """A line of the answer."""
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{plain(line)}\n")
 
 
 def tell(line: str) -> None:
     """A line for whoever watches."""
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{plain(line)}\n")
     sys.stderr.flush()
 
 

@@ -7,20 +7,24 @@ DigitalOcean's metadata API, version 1.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any, TypeAlias
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcloud.api.droplets import networks
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.records import ACTIVE, DROPLET, Droplet
+
+WORKERS = 4
+"""Of their own, so that droplets that ask without end take none from the API."""
 
 ROOT = "/metadata/v1/"
 WHOLE = "/metadata/v1.json"
@@ -47,6 +51,7 @@ class Doors:
         self.cloud = cloud
         self.app = app
         self.address = str(cloud.config.gateway)
+        self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="metadata")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         server = scope.get("server")
@@ -54,7 +59,8 @@ class Doors:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             client = scope["client"][0] if scope.get("client") else ""
-            response = await run_in_threadpool(answer, self.cloud, client, scope["method"], scope["path"])
+            asked = (self.cloud, client, scope["method"], scope["path"])
+            response = await asyncio.get_running_loop().run_in_executor(self.workers, answer, *asked)
             log.info("%s %s %s %d", client, scope["method"], scope["path"], response.status_code)
             await response(scope, receive, send)
 

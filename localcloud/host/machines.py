@@ -175,7 +175,7 @@ class Machines:
         if init is None:
             return {}
         listed = run(["nsenter", f"--net=/proc/{init}/ns/net", "ip", "-json", "link"], check=False)
-        return {link["ifname"]: link["address"] for link in json.loads(listed or "[]")}
+        return {link["ifname"]: link["address"] for link in json.loads(listed or "[]") if "address" in link}
 
     def forget(self, droplet_id: int) -> None:
         """Remove the files that were kept about a machine that is no more."""

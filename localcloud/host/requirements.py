@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from localcloud.config import Config
@@ -42,6 +43,7 @@ def check(config: Config) -> None:
         raise HostError("This kernel has no overlayfs.", "Use a kernel with CONFIG_OVERLAY_FS.")
     for folder in (config.state, config.cache):
         _check_folder(folder)
+        _check_owners(folder)
 
 
 def _check_folder(folder: Path) -> None:
@@ -57,6 +59,19 @@ def _check_folder(folder: Path) -> None:
             f"{folder} is on a file system that cannot hold droplets ({_filesystem(there)}).",
             "Set LOCALCLOUD_STATE and LOCALCLOUD_CACHE to directories on a local disk, in a container to a volume.",
         )
+
+
+def _check_owners(folder: Path) -> None:
+    """What root writes there would be in the hands of whoever can put something else in its place."""
+    trusted, found = {0, int(os.environ.get("SUDO_UID", 0))}, Path(os.path.realpath(folder))
+    for place in (found, *found.parents):
+        status = place.stat() if place.exists() else None
+        open_to_all = status and status.st_mode & stat.S_IWOTH and (place == found or not status.st_mode & stat.S_ISVTX)
+        if status and (open_to_all or status.st_uid not in trusted):
+            raise HostError(
+                f"Other users can change what is in {place}, so the local cloud cannot be in {folder}.",
+                f"Choose another place, or run: chown root {place} && chmod o-w {place}",
+            )
 
 
 def _filesystem(folder: Path) -> str:

@@ -8,8 +8,11 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from ipaddress import IPv4Network
 from pathlib import Path
+
+import pytest
 
 from tests.contract.support import Api, Daemon, until
 
@@ -50,7 +53,7 @@ def test_credentials_are_for_the_owner_alone(daemon: Daemon, api: Api) -> None:
     assert (daemon.state / "credentials.json").stat().st_mode & 0o777 == 0o600
     assert daemon.state.stat().st_mode & 0o777 == 0o711
     api.delete_droplet(api.droplet()["id"])
-    for path in ("server.log", "cloud.db", "disks", "machines", "tls"):
+    for path in ("server.log", "server.lock", "up.lock", "cloud.db", "disks", "machines", "tls"):
         assert not (daemon.state / path).stat().st_mode & 0o077, path
 
 
@@ -80,6 +83,32 @@ def test_a_busy_port_is_one_sentence(other_daemon: Daemon) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"✗ Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
     assert "\n  Stop that program" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("place", ["state", "above", "linked"])
+def test_a_place_that_others_can_change_is_refused(other_daemon: Daemon, place: str) -> None:
+    state, theirs = other_daemon.state, other_daemon.state.parent / "theirs"
+    if place == "state":
+        state.mkdir()
+        state.chmod(0o1777)
+    if place == "above":
+        os.chown(state.parent, 4321, 4321)
+    if place == "linked":
+        theirs.mkdir()
+        os.chown(theirs, 4321, 4321)
+        state.symlink_to(theirs / "state")
+    done = other_daemon.run("up", check=False)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 2
+    assert done.stderr.startswith("✗ Other users can change what is in ")
+
+
+def test_what_lies_where_it_is_started_from_is_not_run(other_daemon: Daemon, tmp_path: Path) -> None:
+    for name in ("localcloud.py", "uvicorn.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'run')!r}, 'w')\n")
+    command = [sys.executable, "-P", "-m", "localcloud", "up"]
+    done = subprocess.run(command, env=other_daemon.env, cwd=tmp_path, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_that_contradict_the_cloud_are_refused(daemon: Daemon, api: Api) -> None:

@@ -19,6 +19,19 @@ URL = "http://169.254.169.254"
 FORMAT = "\\n%{http_code} %{redirect_url}"
 
 
+MANY = """
+import socket, time
+held = [socket.create_connection(("169.254.169.254", 80)) for _ in range(200)]
+time.sleep(1)
+def alive(one):
+    one.settimeout(0)
+    try: return one.recv(1) != b""
+    except BlockingIOError: return True
+    except OSError: return False
+print(sum(map(alive, held)))
+"""
+
+
 class Guest:
     """A droplet, and commands in it; its root's key is the account's."""
 
@@ -136,6 +149,29 @@ def test_nobody_else_reaches_it(daemon: Daemon, api: Api, guests: tuple[Guest, G
         socket.create_connection((gateway, port), timeout=5)
     assert guests[0].run(f"curl --silent --max-time 5 http://{gateway}:{port}/metadata/v1/id").stdout == ""
     assert api.send("GET", "/metadata/v1.json").status_code == 404
+
+
+def test_a_droplet_cannot_forge_the_log(daemon: Daemon, guests: tuple[Guest, Guest]) -> None:
+    guests[0].get("/x%0a2000-01-01T00:00:00Z%20INFO%20localcloud.actions%20forged%1b%5b31m")
+    guests[0].get(f"/{'long' * 2000}")
+    lines = daemon.state.joinpath("server.log").read_text().splitlines()
+    (found,) = [line for line in lines if "forged" in line]
+    assert f"{guests[0].address} GET /x\\n2000" in found and "\x1b" not in found
+    assert max(len(line) for line in lines if "longlong" in line) < 3000
+
+
+def test_a_device_without_hardware_address_is_no_matter(guests: tuple[Guest, Guest]) -> None:
+    made = guests[0].run("ip tuntap add dev tun0 mode tun")
+    assert made.returncode == 0, made.stderr
+    assert guests[0].document()["droplet_id"] == guests[0].id
+    guests[0].run("ip link delete tun0")
+
+
+def test_a_droplet_cannot_keep_the_others_out(api: Api, guests: tuple[Guest, Guest]) -> None:
+    """However many connections it opens."""
+    said = guests[0].run(f"python3 -c '{MANY}'").stdout.split()
+    assert 0 < int(said[0]) <= 16, said
+    assert guests[0].document()["droplet_id"] == guests[0].id, "nor itself, once they are closed"
 
 
 def test_it_is_there_again_after_a_crash(daemon: Daemon, api: Api, guests: tuple[Guest, Guest]) -> None:

@@ -25,7 +25,10 @@ def test_it_has_a_public_and_a_private_address(cloud: Cloud, droplet: MachineSpe
 
 def test_every_file_of_its_disk_has_an_owner(cloud: Cloud, droplet: MachineSpec) -> None:
     """Also those with several names, as perl has them."""
-    assert cloud.sh(droplet.public_address, "test -x /usr/bin/perl && find /etc /usr /var -xdev -user nobody") == (0, "")
+    assert cloud.sh(droplet.public_address, "test -x /usr/bin/perl && find /etc /usr /var -xdev -user nobody") == (
+        0,
+        "",
+    )
 
 
 def test_a_restarted_server_finds_it(cloud: Cloud, droplet: MachineSpec) -> None:
