@@ -29,16 +29,15 @@ def index(call: Call, key: str) -> Reply:
 
 def create(call: Call, key: str) -> Reply:
     """With a droplet the address is assigned by an action of its own, so it is still free in the answer."""
-    project = call.text("project_id")
     if call.body.get("droplet_id"):
-        view, action = call.cloud.floating_ips.reserve_for(_droplet_id(call), project)
+        view, action = call.cloud.floating_ips.reserve_for(_droplet_id(call))
         href = f"{call.base}/v2/droplets/{action.args['droplet_id']}"
         links = {
             "droplets": [{"id": action.args["droplet_id"], "rel": "droplet", "href": href}],
             "actions": [actions.link(call, action, "assign_ip")],
         }
         return Reply(202, {key: render(call, view), "links": links})
-    view = call.cloud.floating_ips.reserve(call.text("region") or "", project)
+    view = call.cloud.floating_ips.reserve(call.text("region") or "", call.text("project_id"))
     return Reply(202, {key: render(call, view), "links": {}})
 
 

@@ -64,11 +64,11 @@ class FloatingIPs:
         with self.store.transaction():
             return self.view(self._add(region, project))
 
-    def reserve_for(self, droplet_id: int, project: str | None = None) -> tuple[FloatingView, Action]:
-        """A new address, and the action that will point it at the droplet."""
+    def reserve_for(self, droplet_id: int) -> tuple[FloatingView, Action]:
+        """A new address, and the action that will point it at the droplet, in whose project it then is."""
         with self.store.transaction():
             droplet = self._target(droplet_id)
-            record = self._add(droplet.region, project)
+            record = self._add(droplet.region)
             action = self._begin(record, ASSIGN, {"droplet_id": droplet.id})
             view = self.view(record)
         self.actions.submit(action)
@@ -130,7 +130,7 @@ class FloatingIPs:
         locked = self.actions.pending(FLOATING_IP, number(record.address))
         return FloatingView(record, self.droplets.views([droplet])[0] if droplet else None, locked)
 
-    def _add(self, region: str, project: str | None) -> FloatingIP:
+    def _add(self, region: str, project: str | None = None) -> FloatingIP:
         if region not in REGIONS:
             raise Unprocessable("You specified an invalid region for floating IP creation.")
         others = self.store.floating_ips.find()

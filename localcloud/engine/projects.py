@@ -28,7 +28,10 @@ class Resource:
 
 
 class Projects:
-    """Droplets, floating IPs and databases can be put into projects; there is nothing else here."""
+    """Droplets, floating IPs and databases can be put into projects; there is nothing else here.
+
+    A floating IP that points at a droplet is where that is, and goes where that goes.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -90,6 +93,7 @@ class Projects:
                 raise Precondition("cannot delete the default project")
             if self.resources(project.uuid):
                 raise Precondition("cannot delete a project with resources")
+            self.store.memberships.delete("project = ?", project.uuid)
             self.store.projects.delete("id = ?", project.id)
 
     def resources(self, reference: str) -> list[Resource]:
@@ -98,7 +102,7 @@ class Projects:
         members = {member.urn: member for member in self.store.memberships.find()}
         found = []
         for urn, created_at in self._everything():
-            member = members.get(urn)
+            member = members.get(self._bearer(urn))
             if member and member.project == project.uuid:
                 found.append(Resource(urn, member.assigned_at))
             elif member is None and project.is_default:
@@ -106,10 +110,15 @@ class Projects:
         return found
 
     def assign(self, reference: str, urns: Iterable[str]) -> list[Resource]:
-        """Put resources into a project, out of wherever they are; each answer says how it went."""
+        """Put resources into a project, out of wherever they are; each answer says how it went.
+
+        Raises NotFound, and Precondition for a floating IP whose droplet is in another project and not put here too.
+        """
+        wanted = list(urns)
         with self.store.transaction():
             project = self.get(reference)
-            return [self._put(project, urn) for urn in urns]
+            answers = {urn: self._put(project, urn) for urn in sorted(wanted, key=_after_droplets)}
+        return [answers[urn] for urn in wanted]
 
     def file(self, urn: str, reference: str) -> None:
         """Put a new resource into the project that its order names. Raises Unprocessable."""
@@ -120,7 +129,7 @@ class Projects:
 
     def of(self, urn: str) -> str:
         """The id of the project that a resource is in."""
-        member = self.store.memberships.first("urn = ?", urn)
+        member = self.store.memberships.first("urn = ?", self._bearer(urn))
         return member.project if member else self.get("default").uuid
 
     def _put(self, project: Project, urn: str) -> Resource:
@@ -129,10 +138,17 @@ class Projects:
             return Resource(urn, now(), MISSING)
         if self.of(canonical) == project.uuid:
             return Resource(urn, now(), ALREADY_ASSIGNED)
+        if self._bearer(canonical) != canonical:
+            raise Precondition("Cannot move a Reserved IP with an associated Droplet. Move the Droplet instead")
         self.store.memberships.delete("urn = ?", canonical)
         return Resource(
             urn, self.store.memberships.add(Membership(project=project.uuid, urn=canonical)).assigned_at, ASSIGNED
         )
+
+    def _bearer(self, urn: str) -> str:
+        """The resource that decides where this one is: of a floating IP the droplet at which it points, if any."""
+        ip = self.store.floating_ips.first("'do:floatingip:' || address = ?", urn)
+        return f"do:droplet:{ip.droplet_id}" if ip and ip.droplet_id else urn
 
     def _make_default(self, project: Project) -> None:
         """What was in the default project because it was nowhere else stays where it is."""
@@ -160,3 +176,7 @@ class Projects:
             raise Unprocessable("environment must be one of Development, Staging, Production")
         if "name" in values and self.store.projects.first("name = ?", values["name"]):
             raise Unprocessable("name is already in use")
+
+
+def _after_droplets(urn: str) -> bool:
+    return not urn.startswith("do:droplet:")

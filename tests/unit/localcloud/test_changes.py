@@ -15,7 +15,7 @@ from localcloud.config import Config
 from localcloud.engine import backups
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.droplet_actions import Wish
-from localcloud.engine.errors import Conflict, NotFound, Unprocessable
+from localcloud.engine.errors import Conflict, NotFound, Precondition, Unprocessable
 from localcloud.engine.floating import urn
 from localcloud.engine.limits import DROPLETS
 from localcloud.engine.records import ACTIVE, BACKUP, ERRORED, OFF, Page
@@ -127,12 +127,31 @@ def test_a_failed_end_can_be_asked_for_again(cloud: Cloud, rooms: Rooms) -> None
 def test_an_address_that_goes_with_its_droplet_is_in_no_project(cloud: Cloud, rooms: Rooms) -> None:
     project = cloud.projects.create({"name": "shop", "purpose": "test"}).uuid
     droplet_id = ready(cloud)
-    address, _ = cloud.floating_ips.reserve_for(droplet_id, project)
+    address = cloud.floating_ips.reserve("nyc3", project).record.address
+    assert cloud.projects.of(urn(address)) == project
+    cloud.floating_ips.assign(address, droplet_id)
     settle(cloud)
-    assert cloud.projects.of(urn(address.record.address)) == project
     cloud.associated.destroy_all(droplet_id)
     settle(cloud)
     assert cloud.store.memberships.find() == []
+
+
+def test_an_address_is_in_the_project_of_its_droplet(cloud: Cloud, rooms: Rooms) -> None:
+    first, second = (cloud.projects.create({"name": name, "purpose": "test"}).uuid for name in ("one", "two"))
+    droplet_id = ready(cloud)
+    droplet, address = f"do:droplet:{droplet_id}", cloud.floating_ips.reserve("nyc3", first).record.address
+    cloud.floating_ips.assign(address, droplet_id)
+    settle(cloud)
+    assert (cloud.projects.resources(first), cloud.projects.of(urn(address))) == ([], cloud.projects.of(droplet))
+    with pytest.raises(Precondition, match="Move the Droplet instead"):
+        cloud.projects.assign(second, [urn(address)])
+    answers = cloud.projects.assign(second, [urn(address), droplet])
+    assert [answer.status for answer in answers] == ["already_assigned", "assigned"]
+    assert [resource.urn for resource in cloud.projects.resources(second)] == [droplet, urn(address)]
+    cloud.projects.delete(first)
+    cloud.floating_ips.unassign(address)
+    settle(cloud)
+    assert cloud.projects.of(urn(address)) == cloud.projects.get("default").uuid
 
 
 def test_the_limit_of_droplets_is_the_accounts(cloud: Cloud, rooms: Rooms) -> None:
