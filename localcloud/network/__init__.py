@@ -38,7 +38,7 @@ class Network:
         self._lock = Lock()
 
     def up(self) -> None:
-        """Make or repair interfaces, routes and rules; the floating IPs that are mapped stay so.
+        """Make or repair interfaces, routes and rules; floating IPs that are mapped stay so, nobody stays muted.
 
         Raises ``HostError`` when the kernel refuses something.
         """
@@ -48,6 +48,8 @@ class Network:
         run(["nft", "-f", "-"], input=ruleset(config))
         bridges.make(config.bridge)
         bridges.make_private(config.vpc_bridge)
+        heard = "".join(f"link set dev {port} state {FORWARDING}\n" for port in bridges.ports(config))
+        run(["bridge", "-force", "-batch", "-"], input=heard, check=False)
         address = f"{config.gateway}/{config.range.prefixlen}"
         run(["ip", "address", "replace", address, "dev", config.bridge])
         run(["ip", "address", "replace", f"{config.anchor_gateway}/32", "dev", config.bridge])

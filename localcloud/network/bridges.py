@@ -48,3 +48,8 @@ def private(config: Config) -> list[str]:
     """The bridges of VPCs that there are."""
     form = re.compile(re.escape(config.vpc_bridge) + r"([0-9a-z]{2})?")
     return [link.name for link in LINKS.iterdir() if form.fullmatch(link.name) and (link / "bridge").is_dir()]
+
+
+def ports(config: Config) -> list[str]:
+    """The private interfaces of the machines that run."""
+    return [port.name for bridge in private(config) for port in (LINKS / bridge / "brif").iterdir()]

@@ -183,6 +183,16 @@ def test_no_new_connection_is_lost_while_the_network_is_put_right(
     cloud.network.set_floating({})
 
 
+def test_nobody_stays_muted_when_the_network_is_put_right(cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]) -> None:
+    one, two = pair
+    client = f"python3 -c \"import socket; socket.create_connection(('{two.private_address}', 8080), 5)\""
+    cloud.network.mute(cloud.config.interfaces(two.droplet_id))
+    assert cloud.sh(one.public_address, client)[0] != 0
+    cloud.network.up()
+    assert ask(two.public_address) == two.hostname
+    assert cloud.sh(one.public_address, client)[0] == 0
+
+
 def test_droplets_use_floating_ips_with_their_own_address(cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]) -> None:
     one, two = pair
     floating = list(cloud.config.floating_addresses())[1]
