@@ -67,7 +67,7 @@ RESOURCES = (
     tags,
     vpcs,
 )
-FORESEEN = (CloudError, HostError, HTTPException, sqlite3.OperationalError, Exception)
+FORESEEN = (CloudError, HostError, HTTPException, sqlite3.OperationalError)
 
 
 def build(

@@ -8,6 +8,7 @@ import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localcloud.api import errors, faults
@@ -65,6 +66,10 @@ class Gate:
                 await faults.answer(fault, request_id)(scope, receive, answer)
             else:
                 await self.app(scope, receive, answer)
+        except Exception as error:  # whatever it is, its answer is like all others, and the connection lives on
+            if status:
+                raise
+            await (await errors.on_error(Request(scope), error))(scope, receive, answer)
         finally:
             milliseconds = (time.monotonic() - began) * 1000
             log.info("%s %s %s %d %.1fms", request_id, scope["method"], shown, status, milliseconds)
