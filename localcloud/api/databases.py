@@ -88,7 +88,7 @@ def create(call: Call) -> Reply:
         version=call.text("version") or next(iter(versions(call.cloud.config))),
         size=call.text("size") or "",
         region=call.text("region") or "",
-        nodes=number(call, "num_nodes") or 1,
+        nodes=number(call, "num_nodes"),
         storage=number(call, "storage_size_mib"),
         vpc=call.text("private_network_uuid") or None,
         project=call.text("project_id") or None,

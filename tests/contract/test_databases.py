@@ -390,6 +390,12 @@ def test_a_database_can_be_taken_away(api: Api) -> None:
     assert reachable(database["connection"]["host"])
 
 
+@pytest.mark.parametrize("nodes", [{}, {"num_nodes": None}, {"num_nodes": 0}, {"num_nodes": 4}])
+def test_an_order_says_how_many_nodes(api: Api, nodes: dict[str, Any]) -> None:
+    order = {"name": "data", "engine": "pg", "size": "db-s-1vcpu-1gb", "region": "nyc3"}
+    assert "num_nodes" in api.call("POST", "/v2/databases", order | nodes, status=422)["message"]
+
+
 def test_a_creation_that_fails_says_why(api: Api) -> None:
     api.fault(kind="action", type="database_create", effect="error", reason="No machine is left.")
     order = {"name": "data", "engine": "pg", "size": "db-s-1vcpu-1gb", "region": "nyc3", "num_nodes": 1}
