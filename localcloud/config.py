@@ -217,6 +217,11 @@ class Config:
         """The bridge of the private network (VPC)."""
         return f"{self.bridge}p"
 
+    @property
+    def group(self) -> int:
+        """What this cloud's bridges, and those of no other of the machine, bear as their interface group."""
+        return int(hashlib.sha256(str(self.state).encode()).hexdigest()[:7], 16) | 1
+
     def interfaces(self, droplet_id: int) -> tuple[str, str]:
         """The host's ends of a droplet's public and private interface: unique on the machine, at most 15 characters."""
         return f"{self.public_prefix}{droplet_id:x}", f"{self._interface_prefix}v{droplet_id:x}"
@@ -307,7 +312,9 @@ def _network(values: Mapping[str, str], name: str) -> IPv4Network:
     try:
         network = IPv4Network(values[name])
     except ValueError as error:
-        raise ConfigError(f"LOCALCLOUD_{name.upper()}={values[name]} is not a network: {error}.") from None
+        raise ConfigError(
+            f"LOCALCLOUD_{name.upper()}={values[name]} is not a network: {error}.", "Give one as in 198.18.0.0/20."
+        ) from None
     if not 16 <= network.prefixlen <= 28:
         raise ConfigError(f"LOCALCLOUD_{name.upper()}={network} has a wrong size.", "Choose a prefix from /16 to /28.")
     return network

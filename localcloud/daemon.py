@@ -68,7 +68,7 @@ def stop(config: Config) -> bool:
         os.kill(pid, signal.SIGTERM)
         if not _wait(lambda: server_pid(config) is None, STOP_SECONDS):
             os.kill(pid, signal.SIGKILL)
-    if config.state.is_dir():
+    if (config.state / "config.json").exists():
         teardown(config)
     return pid is not None
 
@@ -108,7 +108,8 @@ def _launch(config: Config) -> client.Health:
     _wait(lambda: client.health(config) or not alive.exists(), START_SECONDS)
     health = client.health(config)
     if health is None:
-        raise HostError(f"The local cloud did not start: {_last_line(output, begin)}", f"Look at {output}.")
+        sentence, hint = _last_words(output, begin)
+        raise HostError(f"The local cloud did not start: {sentence}", hint or f"Look at {output}.")
     return health
 
 
@@ -128,12 +129,15 @@ def _log(config: Config) -> Path:
     return path
 
 
-def _last_line(path: Path, begin: int) -> str:
+def _last_words(path: Path, begin: int) -> tuple[str, str]:
+    """What a server said since `begin` of why it ends, and the hint with it."""
     with path.open("rb") as file:
         file.seek(begin)
         lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    errors = [line.removeprefix("✗ ") for line in lines if line.startswith("✗ ")]
-    return (errors or lines or [f"it said nothing within {START_SECONDS:g} seconds"])[-1]
+    for number, line in reversed(list(enumerate(lines))):
+        if line.startswith("✗ "):
+            return line.removeprefix("✗ "), "\n".join(hint.strip() for hint in lines[number + 1 :])
+    return (lines or [f"it said nothing within {START_SECONDS:g} seconds"])[-1], ""
 
 
 def _wait(condition: Callable[[], object], seconds: float) -> bool:

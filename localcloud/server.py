@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from localcloud import credentials, daemon, lock, tls
+from localcloud import credentials, daemon, lock, network, tls
 from localcloud.api.app import build
 from localcloud.api.metadata import Doors
 from localcloud.config import Config
@@ -46,6 +46,7 @@ def serve(config: Config) -> None:
     with lock.claim(config):
         listener, tls_listener = _listener(config.port, "PORT"), _listener(config.tls_port, "TLS_PORT")
         droplets_listener = _listener(config.port, "PORT", str(config.gateway))
+        network.check(config)  # before anything of a neighbour's is touched
         config.save()
         token = credentials.ensure(config).token
         secure = tls.context(config)

@@ -43,11 +43,10 @@ class Network:
         Raises ``HostError`` when the kernel refuses something.
         """
         config = self._config
-        check_ranges(config, json.loads(run(["ip", "-json", "-4", "address"])))
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         run(["nft", "-f", "-"], input=ruleset(config))
-        bridges.make(config.bridge)
-        bridges.make_private(config.vpc_bridge)
+        bridges.make(config, config.bridge)
+        bridges.make_private(config, config.vpc_bridge)
         heard = "".join(f"link set dev {port} state {FORWARDING}\n" for port in bridges.ports(config))
         run(["bridge", "-force", "-batch", "-"], input=heard, check=False)
         address = f"{config.gateway}/{config.range.prefixlen}"
@@ -68,18 +67,18 @@ class Network:
         for route in _routes(config):
             run(["ip", "route", "del", *route.split()], check=False)
         for link in (config.bridge, *bridges.private(config)):
-            bridges.remove(link)
+            bridges.remove(config, link)
         self.set_databases([])
         run(["nft", "-f", "-"], input=f"table inet {config.table}\ndelete table inet {config.table}\n")
 
     def make_vpc(self, bridge: str) -> None:
         """Have the bridge of a VPC."""
-        bridges.make_private(bridge)
+        bridges.make_private(self._config, bridge)
 
     def remove_vpc(self, bridge: str) -> None:
         """Remove the bridge of a VPC that has no members; the cloud's first stays as long as the cloud."""
         if bridge != self._config.vpc_bridge:
-            bridges.remove(bridge)
+            bridges.remove(self._config, bridge)
 
     def set_private(self, ranges: Iterable[IPv4Network]) -> None:
         """Say which ranges are VPCs', so that no droplet looks for their addresses elsewhere, in one transaction."""
@@ -166,6 +165,12 @@ class Network:
         """What makes unreachable goes before what makes an exception to it, so that no address is without an answer."""
         for number in reversed(_numbers(self._config.range)):
             run(["ip", "rule", "del", "priority", str(number)], check=False)
+
+
+def check(config: Config) -> None:
+    """Raise ``HostError`` when the cloud's bridge or a range of its addresses is somebody else's."""
+    bridges.check(config, config.bridge)
+    check_ranges(config, json.loads(run(["ip", "-json", "-4", "address"])))
 
 
 def check_ranges(config: Config, addresses: list[dict[str, Any]]) -> None:

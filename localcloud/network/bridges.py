@@ -1,4 +1,8 @@
-"""The bridges of private networks: the host has no address there and routes nothing from there."""
+"""The bridges of a cloud; at those of private networks the host has no address, and it routes nothing from there.
+
+A bridge bears whose it is, as the group of the interface (ip-link(8)), so that what somebody else has under its name is
+never taken or removed. All else that the kernel has of a cloud is named after its bridge, and is as safe.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from localcloud.config import Config
+from localcloud.host.errors import HostError
 from localcloud.host.run import run
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -23,25 +28,43 @@ def name(config: Config, number: int) -> str:
     return config.vpc_bridge if number == 0 else f"{config.vpc_bridge}{DIGITS[first]}{DIGITS[second]}"
 
 
-def make(bridge: str) -> None:
-    """Have a bridge, up."""
+def ours(config: Config, bridge: str) -> bool:
+    """Whether nobody else has an interface of that name."""
+    group = LINKS / bridge / "netdev_group"
+    return not group.exists() or int(group.read_text()) == config.group
+
+
+def check(config: Config, bridge: str) -> None:
+    """Raise ``HostError`` when somebody else has an interface of that name."""
+    if not ours(config, bridge):
+        raise HostError(
+            f"There is an interface {bridge} already, and it is not that of the cloud in {config.state}.",
+            "Choose another LOCALCLOUD_BRIDGE.",
+        )
+
+
+def make(config: Config, bridge: str) -> None:
+    """Have a bridge, up. Raises ``HostError`` when somebody else has it."""
     with _making:
         if not (LINKS / bridge).exists():
-            run(["ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0"])
+            run(["ip", "link", "add", bridge, "group", str(config.group), "type", "bridge", "forward_delay", "0"])
+        check(config, bridge)
     without_ipv6 = Path(f"/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6")
     if without_ipv6.exists():
         without_ipv6.write_text("1")
     run(["ip", "link", "set", bridge, "up"])
 
 
-def make_private(bridge: str) -> None:
+def make_private(config: Config, bridge: str) -> None:
     """Have a bridge from which the host routes nothing, whatever a droplet sends to it."""
-    make(bridge)
+    make(config, bridge)
     Path(f"/proc/sys/net/ipv4/conf/{bridge}/forwarding").write_text("0")
 
 
-def remove(bridge: str) -> None:
-    run(["ip", "link", "del", bridge], check=False)
+def remove(config: Config, bridge: str) -> None:
+    """Have no such bridge, unless it is somebody else's."""
+    if ours(config, bridge):
+        run(["ip", "link", "del", bridge], check=False)
 
 
 def private(config: Config) -> list[str]:

@@ -111,6 +111,30 @@ def test_what_lies_where_it_is_started_from_is_not_run(other_daemon: Daemon, tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("shared", ["LOCALCLOUD_BRIDGE", "LOCALCLOUD_RANGE"])
+def test_a_second_cloud_leaves_the_first_alone(daemon: Daemon, api: Api, other_daemon: Daemon, shared: str) -> None:
+    droplet = api.droplet()
+    there = len(traces(daemon))
+    second = Daemon(other_daemon.env | {shared: daemon.env[shared]})
+    refused = second.run("up", check=False)
+    assert refused.returncode == 1 and "✗ The local cloud did not start: " in refused.stderr
+    assert re.search(rf"\n  Choose another (range with )?{shared}\.\n", refused.stderr)
+    second.run("down")
+    assert len(traces(daemon)) == there
+    assert {d["id"]: d["running"] for d in api.get("/_localcloud/status")["droplets"]}[droplet["id"]]
+
+
+def test_an_interface_of_others_is_no_bridge(other_daemon: Daemon) -> None:
+    name = other_daemon.env["LOCALCLOUD_BRIDGE"]
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        refused = other_daemon.run("up", check=False)
+        other_daemon.run("down")
+        assert refused.returncode == 1 and f"There is an interface {name} already" in refused.stderr
+    finally:
+        subprocess.run(["ip", "link", "del", name], check=True)
+
+
 def test_settings_that_contradict_the_cloud_are_refused(daemon: Daemon, api: Api) -> None:
     done = Daemon(daemon.env | {"LOCALCLOUD_BRIDGE": "other"}).run("up", check=False)
     assert done.returncode == 1
