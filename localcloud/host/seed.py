@@ -2,7 +2,9 @@
 
 cloud-init's DigitalOcean source looks for the hypervisor's firmware, which a container does not have; NoCloud reads
 the same facts from files. Vendor data is DigitalOcean's: root may log in with the account's keys, and /etc/hosts is
-managed. Addresses are looked at again at every boot, as its source does. JSON is YAML, so that is what is written.
+managed. That passwords let nobody in stands in the base image: said here, it would have cloud-init start the SSH server
+anew, and refuse whoever comes right after the first login. Addresses are looked at again at every boot, as its source
+does. JSON is YAML, so that is what is written.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ VENDOR_DATA = """\
 #cloud-config
 disable_root: false
 manage_etc_hosts: true
-ssh_pwauth: false
 updates: {network: {when: [boot-new-instance, boot]}}
 """
 

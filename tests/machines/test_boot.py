@@ -45,6 +45,11 @@ def test_only_keys_let_root_in(cloud: Cloud, droplet: MachineSpec) -> None:
     assert said.split() == ["permitrootlogin", "without-password", "passwordauthentication", "no"]
 
 
+def test_who_got_in_once_gets_in_again(cloud: Cloud, droplet: MachineSpec) -> None:
+    command = "cloud-init status --wait >/dev/null; journalctl --unit ssh --output cat | grep -c '^Started ssh'"
+    assert cloud.sh(droplet.public_address, command) == (0, "1"), "the SSH server was started anew"
+
+
 def test_user_data_runs(cloud: Cloud) -> None:
     spec = cloud.boot(user_data="#cloud-config\nruncmd: [[touch, /root/ran]]\n")
     assert cloud.sh(spec.public_address, "cloud-init status --wait >/dev/null && test -e /root/ran")[0] == 0
