@@ -128,6 +128,11 @@ def firewalls_of(call: Call) -> Reply:
     return _none(call, "firewalls")
 
 
+def firewalls(call: Call) -> Reply:
+    """None either; Ansible asks before it makes a droplet."""
+    return listing(call, "firewalls", whole([], call.page), dict)
+
+
 def neighbors_of(call: Call) -> Reply:
     """All droplets of a region are on the same hardware here."""
     found = call.cloud.droplets.neighbors(_existing(call), call.page)
@@ -183,5 +188,6 @@ ROUTES = [
     ("GET", "/v2/droplets/{droplet}/kernels", kernels_of),
     ("GET", "/v2/droplets/{droplet}/neighbors", neighbors_of),
     ("GET", "/v2/droplets/{droplet}/firewalls", firewalls_of),
+    ("GET", "/v2/firewalls", firewalls),
     ("GET", "/v2/reports/droplet_neighbors_ids", neighbor_ids),
 ]

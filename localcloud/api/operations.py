@@ -180,6 +180,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/v2/droplets/{droplet}/firewalls"): Operation(
         "List a droplet's firewalls: there are none", answer=page("firewalls", ANYTHING), query=PAGE
     ),
+    ("GET", "/v2/firewalls"): Operation(
+        "List firewalls: there are none", answer=page("firewalls", ANYTHING), query=PAGE
+    ),
     ("GET", "/v2/reports/droplet_neighbors_ids"): Operation(
         "List droplets that share a host", answer=thing(neighbor_ids=many(many(ID)))
     ),

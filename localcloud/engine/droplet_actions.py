@@ -23,11 +23,13 @@ from localcloud.network import ipv6
 # What each action needs the droplet to be, and DigitalOcean's words when it is not.
 NEEDS = {
     "power_off": (ACTIVE, "Droplet is already powered off."),
-    "power_on": (OFF, "Droplet is already powered on."),
     "power_cycle": (ACTIVE, "Droplet is currently powered off."),
     "reboot": (ACTIVE, "Droplet is currently powered off."),
     "resize": (OFF, "Droplet must be powered off before it can be resized."),
 }
+# Packer asks for a shutdown again and again, and a pending one would keep the droplet from its snapshot. Ansible powers
+# on what it has just created.
+DONE = {"shutdown": OFF, "power_on": ACTIVE}
 OF_TAGS = {
     *("power_cycle", "power_on", "power_off", "shutdown", "snapshot", "enable_private_networking"),
     *("enable_ipv6", "enable_backups", "disable_backups"),
@@ -105,8 +107,7 @@ class DropletActions:
             raise Unprocessable(f"The action type {wish.type!r} is not valid for a Droplet.")
         if self.actions.pending(DROPLET, droplet.id):
             raise Unprocessable(PENDING_DROPLET)
-        if wish.type == "enable_private_networking" or (wish.type == "shutdown" and droplet.status == OFF):
-            # Packer asks for a shutdown again and again; a pending one would keep the droplet from its snapshot.
+        if wish.type == "enable_private_networking" or DONE.get(wish.type) == droplet.status:
             return self.actions.nothing_to_do(wish.type, DROPLET, droplet.id, droplet.region)
         needed, message = NEEDS.get(wish.type, ("", ""))
         if needed and droplet.status != needed:

@@ -266,6 +266,7 @@ def test_what_asks_for_what_is_there_or_cannot_be(one: Machine) -> None:
     one.finish(one.library().enable_private_networking())
     assert one.library().get_kernel_available() == []
     assert one.api.get(f"/v2/droplets/{one.id}/firewalls")["firewalls"] == []
+    assert one.api.get("/v2/firewalls")["firewalls"] == []
 
 
 def test_neighbours_share_a_region(one: Machine, two: Machine, api: Api) -> None:

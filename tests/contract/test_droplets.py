@@ -124,6 +124,8 @@ def test_power(api: Api) -> None:
     api.act(identifier, "power_on")
     assert status() == "active"
     until(lambda: answers(address), 30)
+    again = api.call("POST", f"{path}/actions", {"type": "power_on"}, status=201)["action"]
+    assert (again["status"], status()) == ("completed", "active")
     api.act(identifier, "reboot")
     until(lambda: answers(address), 30)
     api.act(identifier, "power_cycle")
@@ -131,7 +133,7 @@ def test_power(api: Api) -> None:
     api.act(identifier, "power_off")
     assert (status(), answers(address)) == ("off", False)
     types = [action["type"] for action in api.get(f"{path}/actions")["actions"]]
-    assert types == ["power_off", "power_cycle", "reboot", "power_on", "shutdown", "shutdown", "create"]
+    assert types == ["power_off", "power_cycle", "reboot", "power_on", "power_on", "shutdown", "shutdown", "create"]
 
 
 def test_other_actions(api: Api) -> None:

@@ -38,7 +38,7 @@ def test_every_answer_has_rate_headers_and_a_request_id(api: Api) -> None:
         ("PATCH", "/v2/droplets/1"),
         ("DELETE", "/v2/account"),
         ("POST", "/v2/load_balancers"),
-        ("GET", "/v2/firewalls"),
+        ("POST", "/v2/firewalls"),
         ("GET", "/v2/droplets/autoscale"),
         ("TRACE", "/v2/droplets"),
     ],
