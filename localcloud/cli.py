@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from localcloud import client, daemon, overview, visits
 from localcloud.config import Config, ConfigError
 from localcloud.host.errors import HostError
+from localcloud.host.run import run
 from localcloud.terminal import complain, show, tell
 
 Verb = Callable[[Config, argparse.Namespace], int]
@@ -67,7 +68,7 @@ def status(config: Config, arguments: argparse.Namespace) -> int:
     health = client.health(config)
     if health is None:
         if not arguments.json:
-            raise HostError(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
+            raise client.not_running(config)
         show(json.dumps({"running": False, "state": str(config.state)}))
         return 1
     found, bytes_of = client.status(config), client.usage(config)
@@ -122,7 +123,7 @@ def reset(config: Config, arguments: argparse.Namespace) -> int:
 def env(config: Config, arguments: argparse.Namespace) -> int:
     health = client.health(config)
     if health is None:
-        raise HostError(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
+        raise client.not_running(config)
     described = daemon.describe(config, health)
     for name, value in (
         ("DIGITALOCEAN_API_URL", described["endpoint"]),
@@ -192,6 +193,10 @@ def _become_root(arguments: argparse.Namespace, *more: str) -> None:
     settings = [f"{name}={value}" for name, value in daemon.environment().items()]
     command = ["env", *settings, sys.executable, "-P", "-m", "localcloud", *arguments.words, *more]
     try:
-        os.execvp("sudo", ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *command])
+        if not sys.stdin.isatty():
+            run(["sudo", "-n", "true"])
+        os.execvp("sudo", ["sudo", *command])
     except FileNotFoundError:
         raise HostError("The local cloud needs root, and there is no sudo.", "Run this as root.") from None
+    except HostError as error:
+        raise HostError(f"The local cloud needs root: {error.message}", "Run this in a terminal, or as root.") from None

@@ -39,6 +39,10 @@ def health(config: Config) -> Health | None:
         return None
 
 
+def not_running(config: Config) -> HostError:
+    return HostError(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
+
+
 def status(config: Config) -> dict[str, Any]:
     values = json.loads(_told(config, "GET", "/_localcloud/status", SECONDS))
     assert isinstance(values, dict)
@@ -86,10 +90,14 @@ def reset(config: Config) -> None:
 
 
 def _told(config: Config, method: str, path: str, seconds: float) -> bytes:
+    if server_pid(config) is None:
+        raise not_running(config)
     try:
         code, body = _ask(config, method, path, seconds)
     except (OSError, HTTPException) as error:
-        raise HostError(f"The local cloud does not answer: {error}", "Start it: localcloud up") from None
+        raise HostError(
+            f"The local cloud in {config.state} does not answer: {error}.", "See what it does: localcloud logs"
+        ) from None
     if code == 401:
         raise HostError(
             f"The token of the local cloud in {config.state} belongs to another user.",

@@ -19,6 +19,7 @@ PACKAGES = {
     "flock": "util-linux",
     "openssl": "openssl",
     "find": "findutils",
+    "ssh": "openssh-client",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SPACE = 2 << 30
@@ -42,12 +43,14 @@ def check(config: Config) -> None:
     if "overlay" not in Path("/proc/filesystems").read_text() and not _module("overlay"):
         raise HostError("This kernel has no overlayfs.", "Use a kernel with CONFIG_OVERLAY_FS.")
     for folder in (config.state, config.cache):
-        _check_folder(folder)
+        check_folder(folder)
         _check_owners(folder)
 
 
-def _check_folder(folder: Path) -> None:
-    there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+def check_folder(folder: Path) -> None:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        raise HostError(f"{there} is no directory.", "Set LOCALCLOUD_STATE and LOCALCLOUD_CACHE to directories.")
     free = shutil.disk_usage(there).free
     if free < SPACE:
         raise HostError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from pathlib import Path
 
 import pytest
 
+from localcloud import client
 from localcloud import overview as tables
 from localcloud.cli import main
 from localcloud.config import Config
@@ -15,7 +17,9 @@ from localcloud.engine.cloud import Cloud
 from localcloud.engine.droplet_actions import Wish
 from localcloud.engine.droplets import DropletOrder
 from localcloud.engine.errors import NotFound, Unprocessable
+from localcloud.host import requirements
 from localcloud.host.enter import login
+from localcloud.host.errors import HostError
 from localcloud.host.machines import CONSOLE_BYTES, CONSOLE_KEPT, Machines
 from localcloud.terminal import size, table
 from localcloud.visits import ssh_command
@@ -105,6 +109,29 @@ def test_without_a_cloud_each_verb_is_one_sentence(
     assert main(verb) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("✗ ") and said[1].startswith("  ") and len(said) == 2
+    assert verb == ["logs"] or "is not running" in said[0]
+
+
+@pytest.mark.parametrize("state", ["/dev/null", "/dev/null/below"])
+def test_a_state_that_is_no_directory_is_one_sentence(state: str) -> None:
+    config = Config.from_environment({"LOCALCLOUD_STATE": state})
+    assert client.health(config) is None
+    with pytest.raises(HostError, match="/dev/null is no directory"):
+        requirements.check_folder(config.state)
+
+
+def test_nobody_waits_for_a_password_that_none_can_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sudo").write_text("#!/bin/sh\necho sudo: a password is required >&2\nexit 1\n")
+    (tmp_path / "sudo").chmod(0o755)
+    monkeypatch.setattr("localcloud.host.run.ENVIRONMENT", {"PATH": f"{tmp_path}:/bin"})
+    monkeypatch.setenv("LOCALCLOUD_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["up"]) == 1
+    sentence, hint = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("✗ ") and "a password is required" in sentence and "terminal" in hint
 
 
 def _nothing(*arguments: object) -> None:
