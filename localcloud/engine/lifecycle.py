@@ -270,6 +270,7 @@ class Lifecycle:
             private_address=IPv4Address(droplet.private_address),
             address6=self._address6(droplet),
             vpc_bridge=self.vpcs.ready(self.vpcs.of(droplet)),
+            vpc_range=IPv4Network(self.vpcs.of(droplet).ip_range),
         )
 
     def _address6(self, droplet: Droplet) -> IPv6Address | None:

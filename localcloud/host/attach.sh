@@ -1,10 +1,11 @@
 #!/bin/bash
 # Connect a machine that is starting: as soon as its two interfaces are there, route its public addresses to the one
 # (answering ARP there for the whole range, at once, and taking no other source address) and put the other on the VPC's
-# bridge, which comes last and says that all is done. Part of each boot, so that a reboot from inside works without
-# the server.
+# bridge (taking no address of a neighbour, and nothing but IPv4), which comes last and says that all is done. Part of
+# each boot, so that a reboot from inside works without the server.
 # environment: IPV6_FILE, which says for a machine that has IPv6, at each boot anew: ADDRESS GATEWAY
-# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY ANCHOR_ADDRESS
+# usage: attach.sh PUBLIC_INTERFACE PRIVATE_INTERFACE VPC_BRIDGE ADDRESS GATEWAY ANCHOR_ADDRESS PRIVATE_ADDRESS \
+#                  VPC_RANGE TABLE
 set -eu
 exec 8<> <(:) # nothing ever comes from here: a wait that starts no process, when twenty machines wait at once
 tries=0
@@ -31,6 +32,18 @@ echo 1 >"/proc/sys/net/ipv4/conf/$1/rp_filter"
 # Who calls a machine that is still booting asks for it again soon, not after the kernel's second; three seconds in all.
 echo 100 >"/proc/sys/net/ipv4/neigh/$1/retrans_time_ms"
 echo 30 >"/proc/sys/net/ipv4/neigh/$1/mcast_solicit"
+# Of other networks it may send, as a gateway of its neighbours does. Not every kernel can filter there.
+nft -f - 2>/dev/null <<END || :
+table netdev $9 { chain $2 { type filter hook ingress device "$2" priority filter; policy accept; }; }
+flush chain netdev $9 $2
+table netdev $9 {
+  chain $2 {
+    ether type != { ip, arp } drop
+    ip saddr $8 ip saddr != $7 drop
+    arp saddr ip != { 0.0.0.0, $7 } drop
+  }
+}
+END
 ip -batch - <<END
 link set $1 up
 route replace $4/32 dev $1 src $5

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 
 from localcloud.config import Config
@@ -35,6 +35,9 @@ REBOOT = 133
 CONSOLE_BYTES, CONSOLE_KEPT = 8 << 20, 1 << 20
 POWER_OFF = signal.SIGRTMIN + 4
 """What systemd as process 1 takes for "power off cleanly" (systemd(1), SIGNALS)."""
+
+PROPAGATED = Path("/run/systemd/nspawn/propagate")
+"""Where systemd-nspawn makes a directory for each machine, which it leaves behind when it is killed."""
 
 NSPAWN = {
     # The droplet sees one unified hierarchy, also on hosts of the older layout, and keeps /tmp on its disk.
@@ -56,7 +59,8 @@ class MachineSpec:
     private_address: IPv4Address
     address6: IPv6Address | None = None
     vpc_bridge: str = ""
-    """The private network's bridge, where it is not the cloud's first."""
+    vpc_range: IPv4Network | None = None
+    """The private network's bridge and range, where it is not the cloud's first."""
     boots: bool = True
 
     @property
@@ -129,9 +133,13 @@ class Machines:
             run(["systemctl", "reset-failed", f"{name}.service"], check=False)
         _wait(gone, KILL_TIMEOUT, f"{name} does not end")
         cgroups.remove(name)
-        for interface in self._config.interfaces(droplet_id):
+        public, private = self._config.interfaces(droplet_id)
+        for interface in (public, private):
             if Path(f"/sys/class/net/{interface}").exists():
                 run(["ip", "link", "del", interface], check=False)
+        run(["nft", "delete", "chain", "netdev", self._config.table, private], check=False)
+        with suppress(OSError):
+            (PROPAGATED / name).rmdir()
 
     def is_running(self, droplet_id: int) -> bool:
         """Whether the machine runs or is just rebooting."""
@@ -246,8 +254,9 @@ def nspawn_command(config: Config, name: str, spec: MachineSpec) -> list[str]:
 def attach_arguments(config: Config, spec: MachineSpec) -> list[str]:
     """The arguments of ``attach.sh``."""
     interfaces = config.interfaces(spec.droplet_id)
-    addresses = (spec.public_address, config.gateway, config.anchor_address(spec.public_address))
-    return [*interfaces, spec.vpc_bridge or config.vpc_bridge, *map(str, addresses)]
+    public = (spec.public_address, config.gateway, config.anchor_address(spec.public_address))
+    private = (spec.private_address, spec.vpc_range or config.vpc_range, config.table)
+    return [*interfaces, spec.vpc_bridge or config.vpc_bridge, *map(str, (*public, *private))]
 
 
 def ipv6_file(config: Config, droplet_id: int) -> Path:

@@ -4,7 +4,8 @@ public      each droplet's interface is routed, none is a port of the bridge: th
             gateway, and answers ARP for the whole range; so whatever droplets send each other is routed here, a
             neighbour's floating IP is reached with one's own source address, nobody can use an address that is
             not his, and one that nobody has answers "host unreachable" at once
-private     each VPC is a bridge with droplets and databases only; the host has no address there
+private     each VPC is a bridge with droplets and databases only; the host has no address there, and nobody can use
+            an address that is a neighbour's
 databases   met by their trusted sources alone, at two ports, on both networks
 floating    one nftables map, so that an address moves in one transaction; what it translates to is the anchor address
             that each droplet has beside its public one, as at DigitalOcean
@@ -70,6 +71,9 @@ class Network:
             bridges.remove(config, link)
         self.set_databases([])
         run(["nft", "-f", "-"], input=f"table inet {config.table}\ndelete table inet {config.table}\n")
+        # What machines may send on private networks; each brought its part of it (see localcloud/host/attach.sh).
+        text = f"table netdev {config.table}\ndelete table netdev {config.table}\n"
+        run(["nft", "-f", "-"], input=text, check=False)
 
     def make_vpc(self, bridge: str) -> None:
         """Have the bridge of a VPC."""

@@ -59,9 +59,19 @@ hold.set()
 SEND = """
 import socket
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sender.setsockopt(socket.SOL_IP, 15, 1)  # IP_FREEBIND
+sender.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT
 sender.bind(("{}", 5000))
 sender.sendto(b"x", ("{}", 5001))
+"""
+# Requests by ARP for the neighbour's address, which tell him that the sender has another one.
+ANNOUNCE = """
+import fcntl, socket, struct
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind(("eth1", 0))
+own = fcntl.ioctl(link, 0x8927, b"eth1" + bytes(28))[18:24]  # SIOCGIFHWADDR
+head = b"\\xff" * 6 + own + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1)
+for _ in range(3):
+    link.send(head + own + socket.inet_aton("{0}") + bytes(6) + socket.inet_aton("{1}"))
 """
 RECEIVE = """
 import socket
@@ -70,6 +80,7 @@ receiver.bind(("", 5001))
 print("up", flush=True)
 print(receiver.recvfrom(9)[1][0])
 """
+RECEIVE_TWO = RECEIVE + "print(receiver.recvfrom(9)[1][0])"
 
 
 def python(cloud: Cloud, droplet: MachineSpec, program: str) -> tuple[int, str]:
@@ -230,10 +241,35 @@ def test_it_sends_from_its_own_addresses_only(cloud: Cloud, droplet: MachineSpec
             with cloud.login(other.public_address) as client:
                 _, out, _ = client.exec_command(f"timeout 2 python3 -c '{RECEIVE}'", timeout=20)
                 assert out.readline().strip() == "up"
-                python(cloud, droplet, SEND.format(source, other.public_address))
+                assert python(cloud, droplet, SEND.format(source, other.public_address)) == (0, "")
                 assert out.read().decode().strip() == (str(source) if arrives else "")
     finally:
         cloud.remove(other)
+
+
+def test_it_takes_no_address_of_a_neighbour_on_the_private_network(cloud: Cloud, droplet: MachineSpec) -> None:
+    """What it sends as a gateway, from another network, goes through."""
+    other, third, gateway = cloud.boot(), cloud.config.vpc_range[-3], "192.0.2.7"
+    private = cloud.config.interfaces(other.droplet_id)[1]
+    try:
+        for each in (droplet, other):
+            cloud.sh(each.public_address, "cloud-init status --wait; ip route replace 192.0.2.0/24 dev eth1")
+        with cloud.login(other.public_address) as client:
+            _, out, _ = client.exec_command(f"timeout 30 python3 -c '{RECEIVE_TWO}'", timeout=60)
+            assert out.readline().strip() == "up"
+            for source in (third, gateway, droplet.private_address):
+                assert python(cloud, droplet, SEND.format(source, other.private_address)) == (0, "")
+            assert out.read().decode().split() == [gateway, str(droplet.private_address)]
+        assert python(cloud, droplet, ANNOUNCE.format(third, other.private_address)) == (0, "")
+        ask = f"ping -c1 -W1 {droplet.private_address} >/dev/null; ip neigh show dev eth1"
+        _, neighbours = cloud.sh(other.public_address, ask)
+        assert str(droplet.private_address) in neighbours and str(third) not in neighbours
+        _, said = cloud.sh(other.public_address, "ping -c2 -W1 -I eth1 ff02::1")
+        assert "DUP" not in said, "nobody but itself answers over IPv6"
+    finally:
+        cloud.remove(other)
+    listed = subprocess.run(["nft", "list", "table", "netdev", cloud.config.table], capture_output=True, text=True)
+    assert cloud.config.interfaces(droplet.droplet_id)[1] in listed.stdout and private not in listed.stdout
 
 
 def test_a_snapshot_does_not_lead_what_is_written_to_it_out_of_it(cloud: Cloud, tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ class Nodes:
             public_address=IPv4Address(node.public_address),
             private_address=IPv4Address(node.private_address),
             vpc_bridge=self.vpcs.ready(self.vpcs.of(node)),
+            vpc_range=IPv4Network(self.vpcs.of(node).ip_range),
         )
 
     def _server_spec(self, node: DatabaseNode) -> ServerSpec:
