@@ -48,8 +48,11 @@ def read(root: Path, path: str) -> bytes | None:
     try:
         with _opened(root, parents) as folder:
             file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                os.close(file)
+                return None
             with os.fdopen(file, "rb") as stream:
-                return stream.read(MOST) if stat.S_ISREG(os.fstat(file).st_mode) else None
+                return stream.read(MOST)
     except OSError:
         return None
 
@@ -79,15 +82,21 @@ def _folder(root: Path, parents: list[str]) -> int:
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     for part in parents:
         try:
-            child = _enter(part, folder)
-        except OSError:
-            _unlink(part, folder)
-            os.mkdir(part, 0o755, dir_fd=folder)
-            child = _enter(part, folder)
-            os.fchown(child, SHIFT, SHIFT)
-        os.close(folder)
+            child = _enter_or_make(part, folder)
+        finally:
+            os.close(folder)
         folder = child
     return folder
+
+
+def _enter_or_make(name: str, folder: int) -> int:
+    try:
+        return _enter(name, folder)
+    except OSError:
+        _unlink(name, folder)
+        os.mkdir(name, 0o755, dir_fd=folder)
+        os.chown(name, SHIFT, SHIFT, dir_fd=folder, follow_symlinks=False)
+        return _enter(name, folder)
 
 
 def _enter(name: str, folder: int) -> int:

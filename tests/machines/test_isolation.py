@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
@@ -87,3 +88,17 @@ def test_what_it_left_on_its_disk_leads_nowhere(tmp_path: Path) -> None:
     inside.write(root, "/etc/file", "written")
     assert (victim / "file").read_text() == "untouched"
     assert (root / "etc/dir/file").read_text() == (root / "etc/file").read_text() == "written"
+
+
+def test_what_is_in_its_way_there_is_not_kept_open(tmp_path: Path) -> None:
+    """A disk of which a file is open could not be unmounted any more."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("folder")
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("folder", "pipe", "link", "none", "pipe/below"):
+        assert inside.read(tmp_path, f"/{name}") is None
+    for path in ("/folder", f"/{'x' * 300}", f"/{'x' * 300}/below"):
+        with pytest.raises(OSError):
+            inside.write(tmp_path, path, "written")
+    assert len(os.listdir("/proc/self/fd")) == before
