@@ -119,11 +119,13 @@ class Lifecycle:
         self.machines.forget(droplet_id)
 
     def notice_off(self, droplet_id: int) -> None:
-        """A machine was found not to run: it powered itself off, unless something is being done to it."""
+        """A machine was found not to run: it powered itself off, unless something is being done to it or the host."""
         with self.actions.lock(DROPLET, droplet_id):
             droplet = self.store.droplets.get(droplet_id)
             busy = self.actions.pending(DROPLET, droplet_id)
-            if droplet is None or droplet.status != ACTIVE or busy or self.machines.is_running(droplet_id):
+            if droplet is None or droplet.status != ACTIVE or busy:
+                return
+            if self.machines.is_running(droplet_id) or self.machines.host_goes_down():
                 return
             self.store.droplets.update(droplet_id, status=OFF)
             log.info("droplet %d powered itself off", droplet_id)

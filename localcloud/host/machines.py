@@ -149,6 +149,15 @@ class Machines:
         """The droplets whose machines run, whoever started them."""
         return {droplet_id for droplet_id in self.known() if self.is_running(droplet_id)}
 
+    def host_goes_down(self) -> bool:
+        """Whether this host is being shut down, by which machines end that nobody powered off.
+
+        Its init says so at first, and in the end nothing.
+        """
+        if not cgroups.systemd_is_init():
+            return False
+        return run(["systemctl", "is-system-running"], check=False).strip() in ("stopping", "")
+
     def known(self) -> set[int]:
         """The droplets that have a control group, running or just ending."""
         prefix = self._config.unit_prefix

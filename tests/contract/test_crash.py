@@ -206,7 +206,7 @@ def reach(daemon: Daemon, droplet: dict[str, Any]) -> None:
             return False
 
     try:
-        until(answers, 60)
+        until(answers)
     except AssertionError:
         said = daemon.run("console", str(droplet["id"]), check=False)
         pytest.fail(f"{droplet['name']} does not answer:\n{said.stdout[-3000:]}{said.stderr}")

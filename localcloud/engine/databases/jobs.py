@@ -52,7 +52,7 @@ class Jobs:
         """Begin to start again whatever machine ought to run and does not."""
         for cluster in self.store.database_clusters.find("NOT doomed AND status = ?", ONLINE):
             for node in self.store.database_nodes.find("cluster = ? AND status = ?", cluster.id, ONLINE):
-                if not self.nodes.is_running(node) and self._due(node):
+                if not self.nodes.is_running(node) and self._due(node) and not self.nodes.machines.host_goes_down():
                     with self.store.transaction():
                         if self.actions.paused or self.actions.pending(DATABASE, cluster.id):
                             continue

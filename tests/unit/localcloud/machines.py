@@ -23,6 +23,7 @@ class Rooms:
         self.fail = ""
         self.gate = threading.Event()
         self.gate.set()
+        self.going_down = False
         self.on: set[int] = set()
         self.disks: set[int] = set()
         self.layers: set[str] = set()
@@ -117,6 +118,9 @@ class Rooms:
 
     def is_running(self, droplet_id: int) -> bool:
         return droplet_id in self.on
+
+    def host_goes_down(self) -> bool:
+        return self.going_down
 
     def running(self) -> set[int]:
         return set(self.on)

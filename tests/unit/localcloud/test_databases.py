@@ -210,7 +210,11 @@ def test_moving_to_another_region_changes_the_private_network(cloud: Cloud) -> N
 
 def test_a_machine_that_died_is_started_again(cloud: Cloud, rooms: Rooms) -> None:
     view = make(cloud)
+    rooms.going_down = True
     rooms.on.clear()
+    cloud.database_jobs.revive()
+    assert cloud.store.actions.count("type = 'database_boot'") == 0, "nothing starts on a host that goes down"
+    rooms.going_down = False
     cloud.database_jobs.revive()
     settle(cloud)
     assert rooms.on == {number(view.node.id)}

@@ -203,6 +203,17 @@ def test_what_a_crash_interrupted_is_finished(start: Callable[[], Cloud], rooms:
     assert rooms.on == {made, new}
 
 
+def test_a_machine_that_ends_with_its_host_was_not_powered_off(cloud: Cloud, rooms: Rooms) -> None:
+    droplet_id = ready(cloud)
+    rooms.going_down = True
+    rooms.on.clear()
+    cloud.lifecycle.notice_off(droplet_id)
+    assert cloud.droplets.record(droplet_id).status == ACTIVE
+    rooms.going_down = False
+    cloud.lifecycle.notice_off(droplet_id)
+    assert cloud.droplets.record(droplet_id).status == OFF
+
+
 def test_what_should_run_is_booted_again(start: Callable[[], Cloud], rooms: Rooms) -> None:
     first = start()
     kept, off = ready(first), ready(first)
