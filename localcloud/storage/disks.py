@@ -69,7 +69,7 @@ class Disks:
             self._layers.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._discard(draft)
             try:
-                run(["cp", "-a", "--reflink=auto", str(upper), str(draft)], timeout=600)
+                run(copy_command(upper, draft), timeout=600)
             except HostError:
                 self._discard(draft)
                 raise
@@ -131,6 +131,19 @@ def mount_command(disk: Path, layers: Sequence[Path]) -> list[str]:
         "mount", "-t", "overlay", "localcloud",
         "-o", f"nodev,{options},redirect_dir=off,metacopy=off,index=off", str(disk / "root"),
     ]  # fmt: skip
+
+
+def copy_command(upper: Path, draft: Path) -> list[str]:
+    """The command that copies what a droplet wrote, which may run and put a link to elsewhere where a directory was.
+
+    So the copy is made of a mount that follows no links, in a namespace that ends with it.
+    """
+    script = """
+    mount --bind "$1" "$1"
+    mount -o remount,bind,nosymfollow "$1"
+    exec cp -a --reflink=auto "$1" "$2"
+    """
+    return ["unshare", "--mount", "sh", "-euc", script, "sh", str(upper), str(draft)]
 
 
 def _bytes(path: Path) -> int:

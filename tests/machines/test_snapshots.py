@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from localcloud.host.errors import HostError
+
 from .conftest import Cloud
 
 IDENTITY = (
@@ -33,3 +41,35 @@ def test_a_droplet_of_a_snapshot(cloud: Cloud) -> None:
     cloud.disks.delete_layer("layer-1")
     cloud.disks.delete_layer("layer-1")
     assert not cloud.disks.layer("layer-1").exists()
+
+
+def test_the_copy_of_a_running_droplet_does_not_leave_its_disk(cloud: Cloud, tmp_path: Path) -> None:
+    """The droplet may put a link where a directory was, at any moment."""
+    moving, secret = cloud.disks.root(999).parent / "upper", tmp_path / "secret"
+    for folder, content in ((moving / "folder", "its own"), (secret, "secret")):
+        folder.mkdir(parents=True)
+        for number in range(100):
+            (folder / f"{number}").write_text(content)
+    (moving / "link").symlink_to(secret)
+    over, exchange = threading.Event(), ctypes.CDLL(None).renameat2
+    names = [os.fsencode(moving / name) for name in ("folder", "link")]
+
+    def move() -> None:
+        while not over.is_set():
+            exchange(-100, names[0], -100, names[1], 2)  # AT_FDCWD, RENAME_EXCHANGE
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        for number in range(20):
+            with suppress(HostError):  # what vanishes while it is copied
+                cloud.disks.snapshot(999, f"moving{number}")
+        layers = [path for number in range(20) if (path := cloud.disks.layer(f"moving{number}")).is_dir()]
+        copied = [file.read_text() for layer in layers for file in layer.glob("*/*") if not file.parent.is_symlink()]
+        assert set(copied) <= {"its own"}
+    finally:
+        over.set()
+        mover.join()
+        cloud.disks.delete(999)
+        for number in range(20):
+            cloud.disks.delete_layer(f"moving{number}")
