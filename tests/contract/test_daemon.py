@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon, control_groups, until
 
 
 def connect(started: dict[str, str]) -> Api:
@@ -36,7 +36,7 @@ def traces(daemon: Daemon) -> list[str]:
     ]
     shown.append(Path("/proc/mounts").read_text())
     found = [line for text in shown for line in text.splitlines()]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/*localcloud-{bridge}-*")]
+    found += [str(path) for path in control_groups(f"*localcloud-{bridge}-*")]
     # Not those of a cloud whose number begins with this one's.
     wanted = rf"{bridge}p?:|_{bridge}\b|-{bridge}-|dev {bridge}p?\b|{re.escape(str(daemon.state))}"
     return [line for line in found if re.search(wanted, line)]

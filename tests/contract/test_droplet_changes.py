@@ -13,7 +13,7 @@ from typing import Any
 import digitalocean
 import pytest
 
-from tests.contract.support import SSH, Api, public_address, until
+from tests.contract.support import SSH, Api, Daemon, control_groups, public_address, until
 
 SMALL, LARGE, HUGE = "s-1vcpu-512mb-10gb", "s-1vcpu-1gb", "s-2vcpu-2gb"
 
@@ -230,7 +230,7 @@ def test_a_password_reset_changes_the_password_and_tells_it_here_only(one: Machi
     assert password not in api.send("GET", f"/v2/droplets/{one.id}/actions").text
 
 
-def test_a_resize_changes_the_limits_of_the_next_boot_and_a_disk_only_grows(two: Machine) -> None:
+def test_a_resize_changes_the_limits_of_the_next_boot_and_a_disk_only_grows(two: Machine, daemon: Daemon) -> None:
     assert "powered off" in two.refuse("resize", size=LARGE)
     two.act("power_off")
     assert "invalid size" in two.refuse("resize", size="none-such")
@@ -240,14 +240,14 @@ def test_a_resize_changes_the_limits_of_the_next_boot_and_a_disk_only_grows(two:
     assert (two.record["size_slug"], two.record["vcpus"], two.record["disk"]) == (HUGE, 2, 60)
     assert "smaller disk" in two.refuse("resize", size=SMALL)
     two.act("power_on")
-    assert limits(two) == (2048 << 20, 2.0)
+    assert limits(two, daemon.env["LOCALCLOUD_BRIDGE"]) == (2048 << 20, 2.0)
 
 
-def limits(machine: Machine) -> tuple[int, float]:
+def limits(machine: Machine, bridge: str) -> tuple[int, float]:
     """Bytes of memory and number of CPUs that the kernel lets a machine have."""
-    name = f"localcloud-*-{machine.id}"
+    name = f"localcloud-{bridge}-{machine.id}"
     found: dict[str, list[int]] = {}
-    for group in (*Path("/sys/fs/cgroup").glob(f"**/{name}"), *Path("/sys/fs/cgroup").glob(f"**/{name}.service")):
+    for group in (*control_groups(name), *control_groups(f"{name}.service")):
         for file in ("memory.max", "memory.limit_in_bytes", "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"):
             if (group / file).exists():
                 found[file] = [int(word) for word in (group / file).read_text().split()]
