@@ -134,14 +134,17 @@ def mount_command(disk: Path, layers: Sequence[Path]) -> list[str]:
 
 
 def copy_command(upper: Path, draft: Path) -> list[str]:
-    """The command that copies what a droplet wrote, which may run and put a link to elsewhere where a directory was.
+    """The command that copies what a droplet wrote, which may run: what it removes meanwhile is not there.
 
-    So the copy is made of a mount that follows no links, in a namespace that ends with it.
+    It may also put a link to elsewhere where a directory was. So the copy is made of a mount that follows no links, in
+    a namespace that ends with it.
     """
     script = """
     mount --bind "$1" "$1"
     mount -o remount,bind,nosymfollow "$1"
-    exec cp -a --reflink=auto "$1" "$2"
+    said=$(cp -a --reflink=auto "$1" "$2" 2>&1) && exit 0
+    echo "$said" | grep -v ": No such file or directory$" >&2 && exit 1
+    exit 0
     """
     return ["unshare", "--mount", "sh", "-euc", script, "sh", str(upper), str(draft)]
 

@@ -103,7 +103,8 @@ def test_a_field_of_a_wrong_type_is_refused(target: Target, method: str, path: s
 def _wrong(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each field with each wrong value, and so each field of an object that is a field."""
     for field, schema in fields.items():
-        inner = next((each["properties"] for each in (schema, *schema.get("anyOf", ())) if "properties" in each), {})
+        kinds = [each for each in (schema, *schema.get("anyOf", ())) if "properties" in each]
+        inner = kinds[0]["properties"] if kinds else {}
         yield from ({field: value} for value in WRONG)
         yield from ({field: {name: value}} for name in inner for value in WRONG)
 

@@ -8,7 +8,11 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from localcloud.host.errors import HostError
+from localcloud.host.run import run
+from localcloud.storage.disks import copy_command
 
 from .conftest import Cloud
 
@@ -66,10 +70,50 @@ def test_the_copy_of_a_running_droplet_does_not_leave_its_disk(cloud: Cloud, tmp
                 cloud.disks.snapshot(999, f"moving{number}")
         layers = [path for number in range(20) if (path := cloud.disks.layer(f"moving{number}")).is_dir()]
         copied = [file.read_text() for layer in layers for file in layer.glob("*/*") if not file.parent.is_symlink()]
-        assert set(copied) <= {"its own"}
+        assert set(copied) == {"its own"}
     finally:
         over.set()
         mover.join()
         cloud.disks.delete(999)
         for number in range(20):
             cloud.disks.delete_layer(f"moving{number}")
+
+
+def test_a_running_droplet_may_remove_what_is_being_copied(cloud: Cloud) -> None:
+    upper, over = cloud.disks.root(998).parent / "upper", threading.Event()
+    (upper / "kept").mkdir(parents=True)
+    for number in range(300):
+        (upper / "kept" / f"{number}").touch()
+
+    def remove() -> None:
+        while not over.is_set():
+            for number in range(300):
+                (upper / f"going{number}").touch()
+            for number in range(300):
+                (upper / f"going{number}").unlink()
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        for number in range(10):
+            cloud.disks.snapshot(998, f"removing{number}")
+            assert len(list((cloud.disks.layer(f"removing{number}") / "kept").iterdir())) == 300
+    finally:
+        over.set()
+        remover.join()
+        cloud.disks.delete(998)
+        for number in range(10):
+            cloud.disks.delete_layer(f"removing{number}")
+
+
+def test_a_copy_for_which_there_is_no_room_is_none(cloud: Cloud, tmp_path: Path) -> None:
+    full, upper = tmp_path / "full", tmp_path / "upper"
+    for folder in (full, upper):
+        folder.mkdir()
+    (upper / "large").write_bytes(bytes(4096) * 1000)
+    run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(full)])
+    try:
+        with pytest.raises(HostError, match="No space left on device"):
+            run(copy_command(upper, full / "copy"))
+    finally:
+        run(["umount", str(full)])
