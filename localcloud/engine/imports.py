@@ -126,7 +126,7 @@ def _check(order: ImageOrder) -> None:
     if not order.name:
         raise Unprocessable("Name can't be blank")
     if _scheme(order.url) not in SCHEMES:
-        raise Unprocessable(f"Url must be one of {', '.join(SCHEMES)}.")
+        raise Unprocessable(f"url must be an address that begins with one of {', '.join(SCHEMES)}.")
     if order.region not in REGIONS:
         raise Unprocessable("You specified an invalid region for the image.")
     if order.distribution:
