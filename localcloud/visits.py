@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,4 +76,5 @@ def _algorithms(key_type: str) -> str:
 def _view(path: Path, lines: str, *, follow: bool) -> None:
     if not path.exists():
         raise HostError(f"There is no {path}.", "Start the cloud: localcloud up")
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads no further, as `| head` does, ends it without a word
     os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), "--", str(path)])

@@ -97,9 +97,9 @@ def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
 
 
 def attached(argv: Sequence[str]) -> int:
-    """Run ``argv`` in the user's own terminal and environment, and return its exit code."""
+    """Run ``argv`` in the user's own terminal and environment, and return its exit code, as a shell tells it."""
     try:
-        return subprocess.run(argv).returncode
+        return _as_a_shell(subprocess.run(argv).returncode)
     except FileNotFoundError:
         raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
 
@@ -111,7 +111,11 @@ def secluded(argv: Sequence[str]) -> int:
     """
     if not os.isatty(0):
         return attached(["setsid", "--wait", *argv])
-    return os.waitstatus_to_exitcode(pty.spawn(list(argv)))
+    return _as_a_shell(os.waitstatus_to_exitcode(pty.spawn(list(argv))))
+
+
+def _as_a_shell(code: int) -> int:
+    return code if code >= 0 else 128 - code
 
 
 def spawn(argv: Sequence[str], output: Path, extra: Mapping[str, str] | None = None) -> int:

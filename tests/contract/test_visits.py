@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.contract.support import Api, Daemon, until
@@ -33,6 +37,17 @@ def test_a_request_is_one_line_without_secrets(daemon: Daemon, api: Api) -> None
     [line] = [line for line in log.splitlines() if answer.headers["x-request-id"] in line]
     assert "GET /v2/account 200" in line and line.endswith("ms")
     assert api.token not in log and "of-the-query" not in log
+
+
+def test_who_reads_no_further_hears_no_complaint(daemon: Daemon, api: Api, clean: None) -> None:
+    api.droplet(name="web")
+    for words, code in ((["logs"], -signal.SIGPIPE), (["shell", "web", "--", "yes"], 128 + signal.SIGPIPE)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "localcloud", *words]
+        done = subprocess.run(command, env=daemon.env, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (code, b""), words
 
 
 def test_a_name_that_is_no_droplets(daemon: Daemon, api: Api) -> None:
