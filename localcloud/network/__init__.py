@@ -113,12 +113,17 @@ class Network:
     def move_floating(self, address: IPv4Address, target: IPv4Address | None) -> None:
         """Point one floating IP at a droplet's public address, or nowhere, in one transaction.
 
-        Connections through it end at once, for both of their ends; new ones reach the new droplet.
+        Connections through it end at once, for both of their ends; new ones reach the new droplet. Raises ``HostError``
+        when they cannot be ended: then it points where it did.
         """
         with self._lock:
-            table = self.floating()
-            table.pop(address, None)
-            self._replace(table if target is None else table | {address: target}, {address})
+            before = self.floating()
+            others = {a: found for a, found in before.items() if a != address}
+            try:
+                self._replace(others if target is None else others | {address: target}, {address})
+            except HostError:
+                run(["nft", "-f", "-"], input=floating_rules(self._config, before))
+                raise
 
     def detach(self, target: IPv4Address) -> None:
         """Point nowhere whatever points at a droplet's public address."""

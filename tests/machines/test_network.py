@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
+from itertools import islice
 
 import pytest
 
+from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
-from localcloud.network import bridges
+from localcloud.network import bridges, connections
 
 from .conftest import BOOT, Cloud
 
@@ -180,6 +182,25 @@ def test_no_new_connection_is_lost_while_the_network_is_put_right(
     over.set()
     visitor.join()
     assert refused == [] and connected > 100
+    cloud.network.set_floating({})
+
+
+@pytest.mark.parametrize("assigned", [True, False])
+def test_an_address_that_cannot_be_moved_stays_where_it_was(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, assigned: bool
+) -> None:
+    floating, one, two = (*islice(cloud.config.floating_addresses(), 1), *islice(cloud.config.public_addresses(), 2))
+    before = {floating: one} if assigned else {}
+    cloud.network.set_floating(before)
+
+    def fail(address: IPv4Address, target: IPv4Address | None) -> None:
+        raise HostError("The command conntrack is missing.")
+
+    monkeypatch.setattr(connections, "end", fail)
+    with pytest.raises(HostError):
+        cloud.network.move_floating(floating, two)
+    monkeypatch.undo()
+    assert cloud.network.floating() == before
     cloud.network.set_floating({})
 
 
