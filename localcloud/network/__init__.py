@@ -122,7 +122,7 @@ class Network:
             try:
                 self._replace(others if target is None else others | {address: target}, {address})
             except HostError:
-                run(["nft", "-f", "-"], input=floating_rules(self._config, before))
+                self._map(before)
                 raise
 
     def detach(self, target: IPv4Address) -> None:
@@ -157,12 +157,15 @@ class Network:
         added = "".join(f"route replace {a}/32 dev {bridge} src {gateway}\n" for a in table.keys() - routed)
         gone = "".join(f"route del {a}/32 dev {bridge}\n" for a in routed - table.keys())
         run(["ip", "-batch", "-"], input=added)
-        run(["nft", "-f", "-"], input=floating_rules(self._config, table))
+        self._map(table)
         # An address that points nowhere keeps its route until its connections have heard of their end.
         for address in changed | (routed - table.keys()):
             target = table.get(address)
             connections.end(address, self._config.anchor_address(target) if target else None)
         run(["ip", "-force", "-batch", "-"], input=gone, check=False)
+
+    def _map(self, table: Mapping[IPv4Address, IPv4Address]) -> None:
+        run(["nft", "-f", "-"], input=floating_rules(self._config, self.floating(), table))
 
     def _routed(self) -> set[IPv4Address]:
         """The floating IPs that the host has a route for."""

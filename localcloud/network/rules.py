@@ -47,10 +47,18 @@ def ruleset(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def floating_rules(config: Config, table: Mapping[IPv4Address, IPv4Address]) -> str:
-    """One transaction that makes ``table`` (to public addresses) the map of floating IPs, to anchor addresses."""
-    anchors = {address: config.anchor_address(target) for address, target in sorted(table.items())}
-    return _map(config, "floating", anchors) + _map(config, "anchored", {a: f for f, a in anchors.items()})
+def floating_rules(
+    config: Config, before: Mapping[IPv4Address, IPv4Address], after: Mapping[IPv4Address, IPv4Address]
+) -> str:
+    """One transaction that turns the map of floating IPs (to public addresses, in the kernel to anchor addresses) from
+    ``before`` into ``after``.
+
+    What stays is not touched. Kernels before 6.17 may for a moment not find what a transaction removes and puts back,
+    and a connection that begins then goes nowhere, however often it asks.
+    """
+    anchors = [{a: config.anchor_address(target) for a, target in sorted(table.items())} for table in (before, after)]
+    anchored = [{anchor: address for address, anchor in table.items()} for table in anchors]
+    return _change(config, "floating", *anchors) + _change(config, "anchored", *anchored)
 
 
 def muted_rules(config: Config, interface: str, muted: bool) -> str:
@@ -67,12 +75,15 @@ def private_rules(config: Config, ranges: Iterable[IPv4Network]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _map(config: Config, name: str, elements: Mapping[IPv4Address, IPv4Address]) -> str:
-    lines = [f"flush map inet {config.table} {name}"]
-    if elements:
-        listed = ", ".join(f"{key} : {value}" for key, value in elements.items())
-        lines.append(f"add element inet {config.table} {name} {{ {listed} }}")
-    return "\n".join(lines) + "\n"
+def _change(
+    config: Config, name: str, before: Mapping[IPv4Address, IPv4Address], after: Mapping[IPv4Address, IPv4Address]
+) -> str:
+    gone = [f"{key}" for key in before if after.get(key) != before[key]]
+    come = [f"{key} : {value}" for key, value in after.items() if before.get(key) != value]
+    changes = (("delete", gone), ("add", come))
+    return "".join(
+        f"{verb} element inet {config.table} {name} {{ {', '.join(listed)} }}\n" for verb, listed in changes if listed
+    )
 
 
 def _rules(config: Config) -> dict[str, list[str]]:

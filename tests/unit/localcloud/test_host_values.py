@@ -13,7 +13,7 @@ from localcloud.host import cgroups, inherit
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec, unit_command
 from localcloud.host.seed import begin_anew
-from localcloud.network import check_ranges, connections
+from localcloud.network import check_ranges, connections, foreign
 from localcloud.network.databases import Entrance, Machine, ruleset, without
 from localcloud.network.rules import floating_rules
 from localcloud.storage.archives import Archive, archives
@@ -174,16 +174,40 @@ def test_a_range_that_others_use_is_refused(tmp_path: Path) -> None:
         check_ranges(config(tmp_path), interface("tun0", "10.124.7.1"))
 
 
-def test_the_map_of_floating_ips_is_one_transaction(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_beside_another_firewall_the_rules_are_put_right_in_one_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    changes = []
+
+    def run(argv: list[str], *, input: str = "") -> str:
+        if "-C" not in argv:
+            changes.append((argv[0], input.splitlines()))
+        elif not there:
+            raise HostError("Bad rule (does a matching rule exist in that chain?).")
+        return ""
+
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr(foreign, "run", run)
+    foreign.accept(ours := config(tmp_path))
+    rules = [" ".join(rule) for rule in foreign.rules(ours)]
+    removed = [f"-D FORWARD {rule}" for rule in rules if there]
+    put = [f"-I FORWARD {rule}" for rule in rules]
+    assert changes == [("iptables-restore", ["*filter", *removed, *put, "COMMIT"])]
+
+
+def test_a_change_of_the_map_of_floating_ips_is_one_transaction_about_what_changes(tmp_path: Path) -> None:
     ours = config(tmp_path)
-    table = {IPv4Address("198.18.8.1"): IPv4Address("198.18.0.2")}
-    assert floating_rules(ours, table).splitlines() == [
-        "flush map inet localcloud_lcloud0 floating",
-        "add element inet localcloud_lcloud0 floating { 198.18.8.1 : 10.16.0.2 }",
-        "flush map inet localcloud_lcloud0 anchored",
-        "add element inet localcloud_lcloud0 anchored { 10.16.0.2 : 198.18.8.1 }",
+    moved, stays = IPv4Address("198.18.8.1"), IPv4Address("198.18.8.2")
+    two, three, four = (IPv4Address(f"198.18.0.{number}") for number in (2, 3, 4))
+    assert floating_rules(ours, {moved: two, stays: three}, {moved: four, stays: three}).splitlines() == [
+        "delete element inet localcloud_lcloud0 floating { 198.18.8.1 }",
+        "add element inet localcloud_lcloud0 floating { 198.18.8.1 : 10.16.0.4 }",
+        "delete element inet localcloud_lcloud0 anchored { 10.16.0.2 }",
+        "add element inet localcloud_lcloud0 anchored { 10.16.0.4 : 198.18.8.1 }",
     ]
-    assert floating_rules(ours, {}).count("\n") == 2
+    assert floating_rules(ours, {stays: three}, {stays: three}) == ""
+    assert floating_rules(ours, {stays: three}, {}).count("\n") == 2
 
 
 def test_a_droplets_anchor_address_says_which_it_is(tmp_path: Path) -> None:
