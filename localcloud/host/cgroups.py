@@ -17,9 +17,9 @@ from localcloud.host.errors import HostError
 
 WANTED = ("name=systemd", "memory", "cpu", "pids")
 PERIOD = 100_000
-WEIGHT = 25
-"""A processor's share of the host's, of which a process outside has 100: busy droplets let the cloud answer."""
-_SHARES_A_WEIGHT = 1024 / 100
+WEIGHT, SHARES = 100, 1024
+"""Of a droplet, for each of its processors: what a process outside has, by the unified hierarchy's measure and by the
+older one's. With less an app waits long beside busy processes."""
 
 
 def systemd_is_init() -> bool:
@@ -105,7 +105,7 @@ def limits(hierarchy: Hierarchy, memory_mb: int, vcpus: int, tasks: int) -> dict
             "cpu": {
                 "cpu.cfs_period_us": str(PERIOD),
                 "cpu.cfs_quota_us": str(quota),
-                "cpu.shares": str(int(vcpus * WEIGHT * _SHARES_A_WEIGHT)),
+                "cpu.shares": str(vcpus * SHARES),
             },
             "pids": {"pids.max": str(tasks)},
         }

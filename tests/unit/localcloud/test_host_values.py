@@ -91,7 +91,7 @@ def test_limits_go_where_the_layout_has_them(tmp_path: Path) -> None:
     found = cgroups.hierarchies(HYBRID)
     assert [each.root.name for each in found] == ["unified", "systemd", "cpu,cpuacct"]
     quota = {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "200000"}
-    assert cgroups.limits(found[2], 512, 2, 100) == {**quota, "cpu.shares": "512"}
+    assert cgroups.limits(found[2], 512, 2, 100) == {**quota, "cpu.shares": "2048"}
     (tmp_path / "cgroup.controllers").write_text("memory pids")
     unified = cgroups.Hierarchy(tmp_path, frozenset())
     assert cgroups.limits(unified, 1, 1, 9) == {"memory.max": "1048576", "memory.swap.max": "0", "pids.max": "9"}
