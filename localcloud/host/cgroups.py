@@ -116,7 +116,8 @@ def limits(hierarchy: Hierarchy, memory_mb: int, vcpus: int, tasks: int) -> dict
         "cpu": {"cpu.max": f"{quota} {PERIOD}", "cpu.weight": str(vcpus * WEIGHT)},
         "pids": {"pids.max": str(tasks)},
     }
-    return {k: v for name, files in unified.items() if name in available for k, v in files.items()}
+    given = {k: v for name, files in unified.items() if name in available for k, v in files.items()}
+    return given | {"cgroup.max.descendants": str(tasks)}
 
 
 def delegate() -> None:

@@ -206,6 +206,15 @@ def test_it_has_the_number_of_processes_of_its_size(cloud: Cloud, droplet: Machi
     assert cloud.sh(droplet.public_address, "true")[0] == 0, "and it is as well as before"
 
 
+def test_it_has_as_many_control_groups_as_processes(cloud: Cloud, droplet: MachineSpec) -> None:
+    if cgroups.systemd_is_init():
+        pytest.skip("systemd has no such limit to give; there they count as memory")
+    groups = f"/sys/fs/cgroup/tried{{1..{droplet.tasks + 1}}}"
+    status, said = shell(cloud, droplet, f"mkdir {groups}")
+    assert status != 0 and "Resource temporarily unavailable" in said
+    shell(cloud, droplet, "rmdir /sys/fs/cgroup/tried*")
+
+
 @pytest.fixture(scope="module")
 def neighbour(cloud: Cloud) -> Iterator[Cloud]:
     """Another cloud on this machine."""

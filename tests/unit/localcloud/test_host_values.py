@@ -94,7 +94,8 @@ def test_limits_go_where_the_layout_has_them(tmp_path: Path) -> None:
     assert cgroups.limits(found[2], 512, 2, 100) == {**quota, "cpu.shares": "2048"}
     (tmp_path / "cgroup.controllers").write_text("memory pids")
     unified = cgroups.Hierarchy(tmp_path, frozenset())
-    assert cgroups.limits(unified, 1, 1, 9) == {"memory.max": "1048576", "memory.swap.max": "0", "pids.max": "9"}
+    counted = {"pids.max": "9", "cgroup.max.descendants": "9"}
+    assert cgroups.limits(unified, 1, 1, 9) == {"memory.max": "1048576", "memory.swap.max": "0", **counted}
 
 
 @pytest.mark.parametrize(
