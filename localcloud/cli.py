@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(f"{error.filename} may not be touched: {error.strerror}.", "Run this as root.")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read has seen enough; the exit must not flush into it
+    except OSError as error:
+        complain(f"The system refuses: {error}.", "See what is there, and whether its disk is full.")
     except KeyboardInterrupt:
         complain("Interrupted.")
         return 130

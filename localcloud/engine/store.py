@@ -36,6 +36,7 @@ from localcloud.engine.records import (
     Tagging,
     Vpc,
 )
+from localcloud.host.errors import HostError
 
 
 class Record(Protocol):
@@ -60,8 +61,13 @@ class Database:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self.connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self.connection.row_factory = sqlite3.Row
-        self.connection.execute("PRAGMA journal_mode=WAL")
-        self.connection.execute("PRAGMA synchronous=NORMAL")
+        try:
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.DatabaseError as error:
+            raise HostError(
+                f"The records in {path} cannot be read: {error}.", "Put a copy in its place, or run: localcloud reset"
+            ) from None
         self._depth = 0
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:

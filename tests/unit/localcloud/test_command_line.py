@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from localcloud import client
 from localcloud import overview as tables
-from localcloud.cli import main
+from localcloud.cli import VERBS, main
 from localcloud.config import Config
 from localcloud.engine import overview
 from localcloud.engine.cloud import Cloud
@@ -118,6 +119,19 @@ def test_a_state_that_is_no_directory_is_one_sentence(state: str) -> None:
     assert client.health(config) is None
     with pytest.raises(HostError, match="/dev/null is no directory"):
         requirements.check_folder(config.state)
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(config: Config, arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "server.log")
+
+    monkeypatch.setitem(VERBS, "down", full)
+    assert main(["down"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "✗ The system refuses: [Errno 28] No space left on device: 'server.log'.\n"
+    )
 
 
 def test_nobody_waits_for_a_password_that_none_can_give(

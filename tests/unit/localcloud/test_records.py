@@ -13,8 +13,15 @@ from localcloud.engine.errors import Unprocessable
 from localcloud.engine.keys import fingerprint
 from localcloud.engine.records import Action, Droplet, Image, Page, Tag, now
 from localcloud.engine.store import Store
+from localcloud.host.errors import HostError
 
 ADDRESSES = [IPv4Address(f"10.0.0.{n}") for n in range(4)]
+
+
+def test_what_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "db").write_bytes(b"something else" * 100)
+    with pytest.raises(HostError, match="The records in .* cannot be read: file is not a database"):
+        Store(tmp_path / "db")
 
 
 def test_records_are_kept_exactly(tmp_path: Path) -> None:
