@@ -39,9 +39,16 @@ def test_a_request_is_one_line_without_secrets(daemon: Daemon, api: Api) -> None
     assert api.token not in log and "of-the-query" not in log
 
 
-def test_who_reads_no_further_hears_no_complaint(daemon: Daemon, api: Api, clean: None) -> None:
-    api.droplet(name="web")
-    for words, code in ((["logs"], -signal.SIGPIPE), (["shell", "web", "--", "yes"], 128 + signal.SIGPIPE)):
+def test_who_reads_no_further_hears_no_complaint(daemon: Daemon, api: Api, clean: None, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    api.droplet(name="web", ssh_keys=[api.key(key)["id"]])
+    ssh = ["ssh", "-i", str(key), "web", "--"]
+    until(lambda: daemon.run(*ssh, "true", check=False).returncode == 0)
+    for words, code in (
+        (["logs"], -signal.SIGPIPE),
+        (["shell", "web", "--", "yes"], 128 + signal.SIGPIPE),
+        ([*ssh, "yes"], 255),
+    ):
         reader, writer = os.pipe()
         os.close(reader)
         command = [sys.executable, "-m", "localcloud", *words]
