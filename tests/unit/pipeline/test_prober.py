@@ -82,7 +82,7 @@ def test_a_status_that_is_no_answer_is_a_loss() -> None:
         time.sleep(0.2)
     found = cutover.figures(prober.samples)
     assert found.lost > 5 and found.kept_lost > 2 and set(found.errors) == {"status 503"}
-    assert found.longest_gap > 150
+    assert found.longest_gap > 100
 
 
 def test_an_outage_is_seen_as_long_as_it_is() -> None:
