@@ -41,12 +41,11 @@ def run(argv: Sequence[str], *, input: str | None = None, check: bool = True, ti
             argv, input=input, text=True, errors="replace", capture_output=True, timeout=timeout, env=env
         )
     except FileNotFoundError:
-        raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
-    except subprocess.TimeoutExpired:
-        raise HostError(f"{argv[0]} did not end within {timeout:g} seconds: {' '.join(argv)}") from None
+        raise _missing(argv) from None
+    except subprocess.TimeoutExpired as error:
+        raise _overdue(argv, error.timeout) from None
     if check and done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise HostError(f"{argv[0]} failed ({done.returncode}): {said[-1] if said else ' '.join(argv)}")
+        raise _failed(argv, done.returncode, done.stderr.strip() or done.stdout)
     return done.stdout
 
 
@@ -60,12 +59,11 @@ def pour(argv: Sequence[str], *, source: Path | None, target: Path | None, timeo
         try:
             done = subprocess.run(argv, stdin=read, stdout=write, stderr=subprocess.PIPE, timeout=timeout, env=env)
         except FileNotFoundError:
-            raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
+            raise _missing(argv) from None
         except subprocess.TimeoutExpired:
-            raise HostError(f"{argv[0]} did not end within {timeout:g} seconds: {' '.join(argv)}") from None
+            raise _overdue(argv, timeout) from None
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise HostError(f"{argv[0]} failed ({done.returncode}): {said[-1] if said else ' '.join(argv)}")
+        raise _failed(argv, done.returncode, done.stderr.decode(errors="replace"))
 
 
 def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
@@ -79,7 +77,7 @@ def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
         )
     except FileNotFoundError:
-        raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
+        raise _missing(argv) from None
     with process:
         try:
             while True:
@@ -92,8 +90,7 @@ def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
             process.kill()
             raise
     if process.returncode:
-        said = error.decode(errors="replace").strip().splitlines()
-        raise HostError(f"{argv[0]} failed ({process.returncode}): {said[-1] if said else ' '.join(argv)}")
+        raise _failed(argv, process.returncode, error.decode(errors="replace"))
 
 
 def attached(argv: Sequence[str]) -> int:
@@ -101,7 +98,7 @@ def attached(argv: Sequence[str]) -> int:
     try:
         return _as_a_shell(subprocess.run(argv).returncode)
     except FileNotFoundError:
-        raise HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.") from None
+        raise _missing(argv) from None
 
 
 def secluded(argv: Sequence[str]) -> int:
@@ -134,3 +131,16 @@ def spawn(argv: Sequence[str], output: Path, extra: Mapping[str, str] | None = N
         )
     threading.Thread(target=child.wait, name=f"reap-{child.pid}", daemon=True).start()
     return child.pid
+
+
+def _missing(argv: Sequence[str]) -> HostError:
+    return HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.")
+
+
+def _overdue(argv: Sequence[str], timeout: float) -> HostError:
+    return HostError(f"{argv[0]} did not end within {timeout:g} seconds: {' '.join(argv)}")
+
+
+def _failed(argv: Sequence[str], code: int, said: str) -> HostError:
+    lines = said.strip().splitlines()
+    return HostError(f"{argv[0]} failed ({code}): {lines[-1] if lines else ' '.join(argv)}")
