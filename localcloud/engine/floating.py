@@ -12,7 +12,7 @@ from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.droplets import Droplets, DropletView
 from localcloud.engine.errors import PENDING_ADDRESS, PENDING_DROPLET, NotFound, Unprocessable
 from localcloud.engine.limits import FLOATING_IPS as LIMIT
-from localcloud.engine.projects import Projects
+from localcloud.engine.projects import ADDRESS, Projects
 from localcloud.engine.records import (
     DROPLET,
     FLOATING_IP,
@@ -193,7 +193,7 @@ def forget(store: Store, record: FloatingIP) -> None:
 
 def urn(address: str) -> str:
     """The name under which an address is in a project, whichever of its two kinds it was asked for as."""
-    return f"do:floatingip:{address}"
+    return f"{ADDRESS}{address}"
 
 
 def number(address: str) -> int:

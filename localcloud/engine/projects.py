@@ -15,6 +15,7 @@ DEFAULT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, "default.project.localcloud"))
 ENVIRONMENTS = ("", "Development", "Staging", "Production")
 CREATED_AT = "2023-07-20T19:23:26Z"
 NAME_LENGTH, DESCRIPTION_LENGTH, PURPOSE_LENGTH = 175, 255, 255
+ADDRESS, DROPLET = "do:floatingip:", "do:droplet:"
 ASSIGNED, ALREADY_ASSIGNED, MISSING, OK = "assigned", "already_assigned", "not_found", "ok"
 
 
@@ -133,7 +134,7 @@ class Projects:
         return member.project if member else self.get("default").uuid
 
     def _put(self, project: Project, urn: str) -> Resource:
-        canonical = urn.replace("do:reservedip:", "do:floatingip:", 1)
+        canonical = urn.replace("do:reservedip:", ADDRESS, 1)
         if canonical not in dict(self._everything()):
             return Resource(urn, now(), MISSING)
         if self.of(canonical) == project.uuid:
@@ -147,8 +148,10 @@ class Projects:
 
     def _bearer(self, urn: str) -> str:
         """The resource that decides where this one is: of a floating IP the droplet at which it points, if any."""
-        ip = self.store.floating_ips.first("'do:floatingip:' || address = ?", urn)
-        return f"do:droplet:{ip.droplet_id}" if ip and ip.droplet_id else urn
+        if not urn.startswith(ADDRESS):
+            return urn
+        ip = self.store.floating_ips.first("address = ?", urn.removeprefix(ADDRESS))
+        return f"{DROPLET}{ip.droplet_id}" if ip and ip.droplet_id else urn
 
     def _make_default(self, project: Project) -> None:
         """What was in the default project because it was nowhere else stays where it is."""
@@ -161,8 +164,8 @@ class Projects:
 
     def _everything(self) -> list[tuple[str, str]]:
         """The URN of each resource, and since when it is there."""
-        droplets = [(f"do:droplet:{droplet.id}", droplet.created_at) for droplet in self.store.droplets.find()]
-        addresses = [(f"do:floatingip:{ip.address}", ip.created_at) for ip in self.store.floating_ips.find()]
+        droplets = [(f"{DROPLET}{droplet.id}", droplet.created_at) for droplet in self.store.droplets.find()]
+        addresses = [(f"{ADDRESS}{ip.address}", ip.created_at) for ip in self.store.floating_ips.find()]
         clusters = self.store.database_clusters.find(f"NOT doomed AND status != '{ERRORED}'")
         return droplets + addresses + [(f"do:dbaas:{each.uuid}", each.created_at) for each in clusters]
 
@@ -179,4 +182,4 @@ class Projects:
 
 
 def _after_droplets(urn: str) -> bool:
-    return not urn.startswith("do:droplet:")
+    return not urn.startswith(DROPLET)
