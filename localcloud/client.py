@@ -40,6 +40,7 @@ def health(config: Config) -> Health | None:
 
 
 def not_running(config: Config) -> HostError:
+    """What is said of a cloud that is wanted and down."""
     return HostError(f"The local cloud in {config.state} is not running.", "Start it: localcloud up")
 
 

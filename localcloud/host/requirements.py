@@ -48,6 +48,7 @@ def check(config: Config) -> None:
 
 
 def check_folder(folder: Path) -> None:
+    """Raise HostError unless a directory is or can be there, with room, on a file system that droplets can live on."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir():
         raise HostError(f"{there} is no directory.", "Set LOCALCLOUD_STATE and LOCALCLOUD_CACHE to directories.")
