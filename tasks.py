@@ -38,9 +38,11 @@ from pipeline.errors import PipelineError
 from pipeline.image import version_of
 from pipeline.ledger import Ledger
 from pipeline.progress import Progress
+from pipeline.redaction import hide
 from pipeline.reference import Reference
 from pipeline.release import How
 from pipeline.session import Session
+from pipeline.text import visible
 from pipeline.tools import checks
 from pipeline.tools.toolchain import Toolchain
 
@@ -96,15 +98,17 @@ def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
 
 
 def _exit(message: str, hint: str) -> Exit:
-    return Exit("\n".join(["", f"✗ {message}", *(f"  {line}" for line in hint.splitlines())]), code=1)
+    said = hide("\n".join(["", f"✗ {message}", *(f"  {line}" for line in hint.splitlines())]))
+    return Exit(visible(said), code=1)
 
 
 def _show(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """A result for a person, or JSON, which has nothing in it that this would change."""
+    sys.stdout.write(f"{visible(text)}\n")
 
 
 def _json(data: object) -> str:
-    return jsonlib.dumps(data, indent=2)
+    return jsonlib.dumps(data, indent=2).replace("\x7f", "\\u007f")  # the one that it leaves as it is
 
 
 @verb(
@@ -398,7 +402,7 @@ def env(c: Context, environment: str | None = None) -> None:
     engines = [session.terraform, *([session.database] if session.settings.project.database else [])]
     variables = {name: value for engine in engines for name, value in engine.environment.items()}
     for name, value in {**variables, **session.host_keys(current)}.items():
-        _show(f"export {name}={shlex.quote(value)}")
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")  # as it is: a shell reads it
     for engine in engines:
         _show(f"# cd {shlex.quote(str(engine.folder))} && {session.toolchain.tofu()} plan")
 

@@ -16,6 +16,7 @@ from pipeline.bake_run import BakeRun
 from pipeline.errors import PipelineError
 from pipeline.keys import KeyPair, new_key, write_private
 from pipeline.progress import Progress
+from pipeline.redaction import hide
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.packer import Packer
@@ -93,7 +94,7 @@ def _bake(session: Session, recipe: Recipe) -> None:
         variables = packer_variables(session, recipe, Path(folder), run.id, identity)
         # A key of Packer's own would be nobody's when Packer is killed.
         variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
-        template, show = settings.project.root / "packer", _watch(log.write, progress)
+        template, show = settings.project.root / "packer", _watch(lambda text: log.write(hide(text)), progress)
         try:
             packer.build(template, variables, show, _trouble(session, run))
         except PipelineError as error:

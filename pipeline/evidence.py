@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.redaction import Redactor
 from pipeline.reference import Release
 from pipeline.session import Session
+from pipeline.text import visible
 from pipeline.tools import ssh
 
 FROM_INSIDE = {
@@ -51,19 +52,19 @@ def failure(folder: Path) -> PipelineError | None:
     path = folder / "failure.txt"
     if not path.exists():
         return None
-    message, _, hint = path.read_text().strip().partition("\n")
+    message, _, hint = path.read_text(errors="replace").strip().partition("\n")
     return PipelineError(message, f"{hint}\nThe evidence is in {os.path.relpath(folder)}".strip())
 
 
-def _collect(session: Session, folder: Path, release: Release, address: str) -> Redactor:
+def _collect(session: Session, folder: Path, release: Release, address: str) -> Callable[[str], str]:
     """One file for each question; what cannot be had leaves a file that says why."""
     folder.mkdir(parents=True, exist_ok=True)
-    redact = Redactor()
+    redact = _cleaner(Redactor())
     base = f"http://{address}:{reference.port(release.config)}"
     try:
         with ssh.connect(address, session.key.identity, session.key.host_key(release.key).public) as client:
             conf_env = ssh.execute(client, "cat /opt/app/conf.env", timeout=10).output
-            redact = Redactor.of_configuration(conf_env, {*release.config, "APP_RELEASE"})
+            redact = _cleaner(Redactor.of_configuration(conf_env, {*release.config, "APP_RELEASE"}))
             for name, command in FROM_INSIDE.items():
                 try:
                     text = ssh.run(client, command)
@@ -71,9 +72,14 @@ def _collect(session: Session, folder: Path, release: Release, address: str) -> 
                     text = f"{command}: {error}\n"
                 (folder / name).write_text(redact(text))
     except PipelineError as error:
-        (folder / "ssh.txt").write_text(f"{error.message}\n")
+        (folder / "ssh.txt").write_text(redact(f"{error.message}\n"))
     (folder / "responses.txt").write_text(redact("\n".join(_responses(base))))
     return redact
+
+
+def _cleaner(redact: Redactor) -> Callable[[str], str]:
+    """What makes a text fit to be kept: without secrets, and harmless for the terminal of whoever reads it."""
+    return lambda text: visible(redact(text))
 
 
 def _last_words(folder: Path) -> list[str]:
@@ -94,13 +100,13 @@ def _last_words(folder: Path) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _json(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -17,12 +17,16 @@ from typing import Any
 
 from pipeline.config import Project
 from pipeline.errors import PipelineError
-from pipeline.redaction import Redactor
+from pipeline.redaction import hide
 from pipeline.remote_lock import is_running, place
 from pipeline.tools.refs import Shelf
 
 CONTINUED = "SLIPWAY_RUN"
 """The variable by which the verbs that Terraform's graph calls know whose steps theirs are."""
+
+
+_FACTS = {"event", "at", "run", "environment", "cloud", "who", "host", "pid", "place", "commit", "live", "outcome"}
+"""What the pipeline itself says of a run, by which it is found again: no text of others, and no secret."""
 
 
 class Run:
@@ -36,7 +40,6 @@ class Run:
         self.path = path
         self.broken = ""
         self._lock = threading.Lock()
-        self._redact = Redactor()
 
     @classmethod
     def begin(cls, folder: Path, facts: Mapping[str, Any]) -> Run:
@@ -74,12 +77,12 @@ class Run:
         self.write("warning", text=text)
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        hidden = {name: self._redact(value) if isinstance(value, str) else value for name, value in line.items()}
-        text = json.dumps(hidden, ensure_ascii=False) + "\n"
+        kept = {name: value if name in _FACTS else _hidden(value) for name, value in line.items()}
+        text = json.dumps(kept, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
         with self._lock:
             file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
             try:
-                os.write(file, text.encode())
+                os.write(file, text)
                 os.fsync(file)
             finally:
                 os.close(file)
@@ -145,6 +148,15 @@ class Ledger:
         if run in self.runs():
             return path.read_text(errors="replace") if path.exists() else self._shelf.read(path.name)
         raise PipelineError(f"There is no run {run}.", "./invoke report --list shows them.")
+
+
+def _hidden(value: Any) -> Any:
+    """Data without the secrets that are in its texts, the names of its entries among them."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, Mapping):
+        return {hide(str(name)): _hidden(each) for name, each in value.items()}
+    return [_hidden(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _is_over(text: str) -> bool:

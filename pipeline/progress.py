@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from pipeline.redaction import hide
+from pipeline.text import visible
+
 
 class Listener(Protocol):
     """Who else wants to know of a run's steps: the ledger does."""
@@ -31,8 +34,8 @@ class Progress:
         """Where the lines of other programs go; None lets these write to the terminal themselves."""
 
     def say(self, text: str) -> None:
-        """A line of its own."""
-        sys.stderr.write(f"{text}\n")
+        """A line of its own, without secrets, and without what would steer a terminal."""
+        sys.stderr.write(f"{visible(hide(text))}\n")
         sys.stderr.flush()
 
     def detail(self, text: str) -> None:

@@ -18,6 +18,7 @@ from typing import NoReturn, Protocol
 from pipeline.config import VARIABLE, SecretSettings, Settings, VaultSettings
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
+from pipeline.redaction import learn
 from pipeline.tools.vault import Vault
 
 
@@ -30,6 +31,7 @@ class Secret:
     __slots__ = ("_value", "expires")
 
     def __init__(self, value: str, expires: datetime | None = None) -> None:
+        learn(value)
         self._value = value
         self.expires = expires
 

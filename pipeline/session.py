@@ -15,6 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.ledger import CONTINUED, Run
 from pipeline.progress import Progress
+from pipeline.redaction import learn
 from pipeline.reference import Reference
 from pipeline.statekey import StateKey
 from pipeline.tools import state
@@ -37,6 +38,7 @@ class Session:
         project = Project.load(root)
         name = choose_environment(root, environ, environment)
         cloud = choose_cloud(name, environ, LocalCloud(root, self.progress).up)
+        learn(cloud.token)
         self.settings = Settings(project, name, cloud)
         # Its owner's alone: the deploy key, the state and the settings of the app are in it.
         self.settings.work.mkdir(mode=0o700, parents=True, exist_ok=True)

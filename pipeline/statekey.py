@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.keys import write_private
+from pipeline.redaction import learn
 from pipeline.tools.encryption import is_encrypted
 
 GIVEN = "SLIPWAY_STATE_KEY"
@@ -85,4 +86,5 @@ def new() -> str:
 def _check(key: str, origin: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9+/=_.-]{32,}", key):
         raise PipelineError(f"{origin} does not hold a usable key.", _HINT)
+    learn(key)
     return key

@@ -12,6 +12,7 @@ import requests
 
 from pipeline.config import Cloud
 from pipeline.errors import PipelineError
+from pipeline.redaction import learn
 from pipeline.tools.process import environment
 
 T = TypeVar("T")
@@ -318,6 +319,7 @@ def _volume(kind: str, data: dict[str, Any], attached: bool) -> Volume:
 
 def _cluster(data: dict[str, Any]) -> Cluster:
     public, private = data.get("connection") or {}, data.get("private_connection") or {}
+    learn(str(public.get("password") or ""))
     return Cluster(
         id=data["id"],
         name=data["name"],

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import requests
 
 from pipeline.errors import PipelineError
+from pipeline.redaction import learn
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Vault:
     def __init__(self, address: str, token: str, *, namespace: str | None = None) -> None:
         import hvac
 
+        learn(token)
         self.address = address
         self._client = hvac.Client(url=address, token=token, namespace=namespace, timeout=_TIMEOUT)
 
@@ -54,6 +56,7 @@ class Vault:
         namespace = environ.get("VAULT_NAMESPACE") or None
         role, secret = environ.get("VAULT_ROLE_ID"), environ.get("VAULT_SECRET_ID")
         if role and secret:
+            learn(secret)
             vault = cls(address, "", namespace=namespace)
             vault._ask("log in", lambda client: client.auth.approle.login(role, secret))
             return vault

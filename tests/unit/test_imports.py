@@ -25,6 +25,8 @@ SHARED = {
     "pipeline.errors",
     "pipeline.progress",
     "pipeline.config",
+    "pipeline.redaction",
+    "pipeline.text",
     "localcloud.certificates",
     "localcloud.config",
     "localcloud.host.errors",

@@ -1,0 +1,25 @@
+"""Text of others on its way to a person: nothing in it can steer a terminal or change the order of its letters."""
+
+from __future__ import annotations
+
+import re
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but tab and newline
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, or turning order
+    "\ud800-\udfff\U000e0000-\U000e0fff]"  # what no encoding can write, and invisible tags
+)
+
+
+def visible(text: str) -> str:
+    r"""The text with each control character and each invisible one spelt out, as in `\x1b`; tabs and newlines stay."""
+    return _UNSEEN.sub(_spelt, text.replace("\r\n", "\n"))
+
+
+def line(text: str) -> str:
+    r"""The same as one line: newlines and tabs are spelt out too, as `\n` and `\t`."""
+    return visible(text).replace("\n", r"\n").replace("\t", r"\t")
+
+
+def _spelt(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
