@@ -21,7 +21,7 @@ from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import Call, task
 
-from pipeline import ages, bake, drill, history, reference, report_page, rotation, runs, suites
+from pipeline import ages, bake, boot, drill, history, reference, report_page, rotation, runs, suites
 from pipeline import backup as backups
 from pipeline import cost as costs
 from pipeline import diff as comparing
@@ -401,7 +401,8 @@ def env(c: Context, environment: str | None = None) -> None:
     current = reference.read(session.settings.reference_path)
     engines = [session.terraform, *([session.database] if session.settings.project.database else [])]
     variables = {name: value for engine in engines for name, value in engine.environment.items()}
-    for name, value in {**variables, **session.host_keys(current)}.items():
+    at_boot = boot.variable(current.releases, {})  # a release with secrets is made by ./invoke deploy alone
+    for name, value in {**variables, **session.host_keys(current), **at_boot}.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")  # as it is: a shell reads it
     for engine in engines:
         _show(f"# cd {shlex.quote(str(engine.folder))} && {session.toolchain.tofu()} plan")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.figures import Run, Stopwatch
-from pipeline import reference, version
+from pipeline import boot, reference, version
 from pipeline.bake import Recipe, packer_variables
 from pipeline.image import Inputs
 from pipeline.release import compose
@@ -71,7 +71,7 @@ class ByHand:
         target = current.deploying(compose(session, current, name, None))
         var_file = settings.work / "by-hand.tfvars.json"
         reference.write(var_file, target)
-        env = {**session.terraform.environment, **session.host_keys(target)}
+        env = {**session.terraform.environment, **session.host_keys(target), **boot.variable(target.releases, {})}
         argv = [str(session.toolchain.tofu()), "apply", "-auto-approve", "-input=false", f"-var-file={var_file}"]
         with watch.time("tofu apply"):
             run(argv, cwd=session.terraform.folder, env=env)

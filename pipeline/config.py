@@ -33,7 +33,7 @@ _VAULT = {"address", "mount", "path", "database_mount", "database_role"}
 SOURCES = ("environment", "file", "vault")
 OURS = {"APP_DATABASE_URL", "APP_IMAGE", "APP_RELEASE"}
 """Variables that the pipeline itself gives the app."""
-VARIABLE = r"[A-Z][A-Z0-9_]*"
+VARIABLE = r"[A-Z][A-Z0-9_]{0,99}"
 
 
 @dataclass(frozen=True)

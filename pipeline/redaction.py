@@ -19,7 +19,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _AUTHORIZATION = re.compile(r"(authorization[\"']?[ \t]{0,9}[:=][ \t]{0,9}\[?[\"']?[a-z]+ )[^\s\"',\]]+", re.IGNORECASE)
-_LINE = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.MULTILINE)
+_LINE = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL)
 _SHORTEST = 6
 """A shorter value would take innocent words with it."""
 _known: set[str] = set()
@@ -44,7 +44,7 @@ class Redactor:
     @classmethod
     def of_configuration(cls, conf_env: str, public: Collection[str]) -> Redactor:
         """What hides every value of a `conf.env` but those of the names that the reference file shows to everybody."""
-        pairs = [(name, re.sub(r"\\(.)", r"\1", value)) for name, value in _LINE.findall(conf_env)]
+        pairs = [(name, re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)) for name, value in _LINE.findall(conf_env)]
         return cls(value for name, value in pairs if name not in public)
 
     def __call__(self, text: str) -> str:
@@ -65,12 +65,12 @@ def _long(value: str) -> set[str]:
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it stands and as it is written elsewhere, and the same of the password of one that is a URL."""
+    """A value, its lines, and the password of one that is a URL: as they stand and as they are written elsewhere."""
     try:
         password = urlsplit(value).password or ""
     except ValueError:
         password = ""
-    forms = {value, password, unquote(password)}
+    forms = {value, *value.splitlines(), password, unquote(password)}
     return forms | {spelt for form in forms for spelt in (_json(form), quote(form, safe=""), _base64(form))}
 
 

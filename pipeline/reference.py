@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -11,7 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import OURS
+from pipeline import boot
+from pipeline.config import OURS, VARIABLE
 from pipeline.errors import PipelineError
 
 CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
@@ -21,6 +23,8 @@ _MARKS = 20
 """How many marks of releases that were gone back from are kept."""
 _MAPS = {"config", "secrets"}
 _LATER = {"database_user", "secrets", "database_expires"}
+_ENCODED = "config_base64"
+"""Settings whose text OpenTofu would change: the file has them in base64."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,38 @@ class Release:
     def parse(cls, data: Any) -> Release:
         """Raises ValueError naming what is missing, unknown or of the wrong type."""
         names = {f.name for f in fields(cls)}
-        if not isinstance(data, dict) or not names - _LATER <= set(data) <= names:
+        if not isinstance(data, dict) or not names - _LATER <= set(data) <= {*names, _ENCODED}:
             raise ValueError(f"a release has exactly the fields {', '.join(sorted(names))}")
-        release = cls(**data)
+        given = {name: value for name, value in data.items() if name != _ENCODED}
+        release = cls(**{**given, "config": _decoded(given["config"], data.get(_ENCODED) or {})})
         maps = [release.config, release.secrets]
-        texts = [value for name, value in data.items() if name not in _MAPS]
+        texts = [value for name, value in given.items() if name not in _MAPS]
         if not all(isinstance(each, dict) for each in maps) or not all(
             isinstance(text, str) for text in [*texts, *(value for each in maps for value in each.values())]
         ):
             raise ValueError("the fields of a release are texts, and each of config and secrets a map of texts")
         return release
+
+    def dump(self) -> dict[str, Any]:
+        """The entry of the file, from which Terraform gives back what was written."""
+        encoded = {name: value for name, value in self.config.items() if not boot.is_kept_by_opentofu(value)}
+        if not encoded:
+            return asdict(self)
+        plain = {name: value for name, value in self.config.items() if name not in encoded}
+        as_base64 = {name: base64.b64encode(value.encode()).decode() for name, value in encoded.items()}
+        return {**asdict(self), "config": plain, _ENCODED: as_base64}
+
+
+def _decoded(plain: Any, encoded: Any) -> Any:
+    """The settings of an entry; raises ValueError for an encoded one that is no text."""
+    if not isinstance(plain, dict) or not isinstance(encoded, dict):
+        return None
+    if twice := sorted(plain.keys() & encoded.keys()):
+        raise ValueError(f"{twice[0]} is in config and in {_ENCODED}")
+    try:
+        return {**plain, **{name: base64.b64decode(text, validate=True).decode() for name, text in encoded.items()}}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{_ENCODED} is a map of texts in base64") from error
 
 
 @dataclass(frozen=True)
@@ -164,7 +190,7 @@ class Reference:
         """The file's text."""
         data = {
             "live": self.live,
-            "releases": {k: asdict(r) for k, r in self.releases.items()},
+            "releases": {k: r.dump() for k, r in self.releases.items()},
             "standby": self.standby,
             **({"rejected": dict(self.rejected)} if self.rejected else {}),
             **({"retiring": list(self.retiring)} if self.retiring else {}),
@@ -214,16 +240,17 @@ def next_user(reference: Reference) -> str:
 
 
 def check_config(config: Mapping[str, str]) -> None:
-    """Raise PipelineError for what could not stand as a line of `conf.env`."""
+    """Raise PipelineError for what cannot be a variable of the app's environment."""
     for name, value in config.items():
-        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+        if not re.fullmatch(VARIABLE, name):
             raise PipelineError(
-                f"{name!r} is not the name of an environment variable.", "Capitals, digits and underscores."
+                f"{name!r} cannot be the name of a setting.",
+                "Capitals, digits and underscores, beginning with a letter, 100 at most, such as APP_MESSAGE.",
             )
         if name in OURS:
             raise PipelineError(f"{name} is not yours to set: the pipeline sets it for each release.")
-        if re.search(r"[\r\n\0]", value):
-            raise PipelineError(f"The value of {name} is more than one line.")
+        boot.refuse_unfit(f"The value of {name}", value)
+    boot.refuse_too_long(config)
     port(config)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pipeline import (
     adoption,
     backup,
+    boot,
     database,
     evidence,
     image,
@@ -38,6 +39,7 @@ from pipeline.remote_lock import LockLost
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.process import environment
+from pipeline.tools.terraform import expression
 from pipeline.watch import Unfit
 
 _ASKED = 2
@@ -206,10 +208,10 @@ def compose(
     settings = {**(live.config if live else {}), **(config or {})}
     reference.check_config(settings)
     _check_settings(session, found.name, version, config or {})
-    project = session.settings.project
+    project, found_secrets = session.settings.project, _secrets(session)
     if live and not size and live.size != project.size:
         session.progress.warn(f"the size stays {live.size}; slipway.toml says {project.size}: --size changes it")
-    return Release(
+    release = Release(
         version=version,
         commit=found.label("commit"),
         image=found.name,
@@ -218,8 +220,10 @@ def compose(
         config=settings,
         database_user=(live.database_user if live else "") or "app_1" if project.database else "",
         database_expires=live.database_expires if live and project.database else "",
-        secrets=_fingerprints(session),
+        secrets=secrets.fingerprints(found_secrets, session.key),
     )
+    boot.encoded(release, {name: each.reveal() for name, each in found_secrets.items()})  # refused here if too long
+    return release
 
 
 def _check_settings(session: Session, image_name: str, version: str, given: Mapping[str, str]) -> None:
@@ -321,7 +325,7 @@ def _make_it_so(
 def _variables(
     session: Session, standing: Collection[str], target: Reference, passwords: Mapping[str, secrets.Secret]
 ) -> dict[str, str]:
-    """The secrets of the droplets that are to be made, as Terraform's variables.
+    """The settings and secrets of the droplets that are to be made, as Terraform's variables.
 
     Raises PipelineError for a droplet that would not be what its release says.
     """
@@ -329,9 +333,11 @@ def _variables(
     for release in made.values():
         check_template(session.settings.project.root, release)
     lease.refuse_lost(made, passwords)
+    values = _values(session, made)
+    in_urls = {user: quote(each.reveal(), safe="") for user, each in passwords.items()}
     return {
-        "TF_VAR_secrets": json.dumps(_values(session, made)),
-        "TF_VAR_database_passwords": json.dumps({user: each.reveal() for user, each in passwords.items()}),
+        **boot.variable(made, values),
+        "TF_VAR_database_passwords": expression(in_urls),
     }
 
 

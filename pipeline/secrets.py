@@ -6,6 +6,7 @@ and nowhere else.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from pipeline import boot
 from pipeline.config import VARIABLE, SecretSettings, Settings, VaultSettings
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
@@ -92,7 +94,10 @@ class Environment(SecretSource):
 
 
 class File(SecretSource):
-    """Lines NAME=value; # begins a comment, and one pair of quotes around a value is not part of it."""
+    """Lines NAME=value in UTF-8; # begins a comment.
+
+    Blanks at the end of a line are not part of the value, nor is one pair of quotes around it: quotes keep blanks.
+    """
 
     def __init__(self, path: Path, root: Path) -> None:
         self._path = path
@@ -105,7 +110,7 @@ class File(SecretSource):
 
     def _read(self) -> dict[str, str]:
         try:
-            with self._path.open() as file:
+            with self._path.open("rb") as file:
                 facts = os.fstat(file.fileno())
                 if facts.st_mode & 0o077 or facts.st_uid != os.geteuid():
                     mode = f"{facts.st_mode & 0o777:04o} of user {facts.st_uid}"
@@ -113,23 +118,31 @@ class File(SecretSource):
                         f"{self.where} holds secrets and is not its owner's alone: its mode is {mode}.",
                         f"chmod 600 {self.where}, as the user who deploys; change what others may have read.",
                     )
-                return dict(_pairs(file, self.where))
+                return _values(file.read(), self.where)
         except FileNotFoundError as error:
             raise PipelineError(f"There is no {self.where}.", f"install -m 600 /dev/null {self.where}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise PipelineError(f"{self.where} cannot be read: {reason}.") from error
+        except OSError as error:
+            raise PipelineError(f"{self.where} cannot be read: {error.strerror}.") from error
 
 
-def _pairs(lines: Iterable[str], where: str) -> Iterable[tuple[str, str]]:
-    for number, line in enumerate(map(str.strip, lines), 1):
-        if not line or line.startswith("#"):
+def _values(data: bytes, where: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    # By bytes: Python ends lines at characters that may be part of a value. Windows begins files with a BOM.
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        try:
+            text = line.strip(b" \t\r").decode()
+        except UnicodeDecodeError:
+            raise PipelineError(f"Line {number} of {where} is not UTF-8.", boot.BINARY) from None
+        if not text or text.startswith("#"):
             continue
-        name, equals, value = line.partition("=")
+        name, equals, value = text.partition("=")
         if not equals or not re.fullmatch(VARIABLE, name):
             raise PipelineError(f"Line {number} of {where} is not NAME=value.")  # the line itself may be a secret
+        if name in values:
+            raise PipelineError(f"Line {number} of {where} gives {name} a second time.", "Remove one of the two lines.")
         quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
-        yield name, value[1:-1] if quoted else value
+        values[name] = value[1:-1] if quoted else value
+    return values
 
 
 class VaultSecret(SecretSource):
@@ -139,7 +152,7 @@ class VaultSecret(SecretSource):
         self._vault = vault
         self._mount = mount
         self._path = path
-        self._fields: Mapping[str, str] | None = None
+        self._fields: Mapping[str, object] | None = None
         self.where = f"{mount}/{path} in Vault"
         self.issuer = issuer
 
@@ -148,6 +161,13 @@ class VaultSecret(SecretSource):
         if self._fields is None:
             self._fields = self._vault.read(self._mount, self._path)
         value = self._fields.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str | None):
+            raise PipelineError(
+                f"The field {name} of {self.where} is neither a text nor a whole number.",
+                f"vault kv patch writes a text: vault kv patch … {name}=…",
+            )
         return Secret(value) if value else None
 
 
@@ -196,8 +216,7 @@ def collect(source: SecretSource, names: Iterable[str]) -> dict[str, Secret]:
         )
     values = {name: secret for name, secret in found.items() if secret is not None}
     for name, secret in values.items():
-        if re.search(r"[\r\n\0]", secret.reveal()):
-            raise PipelineError(f"The secret {name} is more than one line.", "Encode it, for instance by base64 -w0.")
+        boot.refuse_unfit(f"The secret {name}", secret.reveal())
     return values
 
 

@@ -23,7 +23,7 @@ from pipeline.tools.digitalocean import API
 from pipeline.tools.encryption import Encryption, is_encrypted
 from pipeline.tools.git import Git
 from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.terraform import Root, Terraform
+from pipeline.tools.terraform import Root, Terraform, expression
 from pipeline.tools.toolchain import Toolchain
 
 
@@ -103,7 +103,7 @@ class Session:
             "nodes": wanted.nodes,
             "trusted_sources": [{"type": kind, "value": value} for kind, value in wanted.trusted_sources],
         }
-        return self.engine(self.roots[1], {"database": json.dumps(cluster)})
+        return self.engine(self.roots[1], {"database": expression(cluster)})
 
     def engine(self, root: Root, variables: Mapping[str, str], encryption: Encryption | None = None) -> Terraform:
         """The engine in a root module that is up to date and whose state is encrypted as wanted."""
@@ -174,7 +174,7 @@ class Session:
         """The variable that gives Terraform the host keys of a reference's releases."""
         keys = {name: self.key.host_key(name) for name in reference.releases}
         return {
-            "TF_VAR_host_keys": json.dumps(
+            "TF_VAR_host_keys": expression(
                 {name: {"private": key.private, "public": key.public} for name, key in keys.items()}
             )
         }

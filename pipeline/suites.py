@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.tools import checks, host
 from pipeline.tools.process import show
-from pipeline.tools.toolchain import RELEASE_TOOLS, VAULT_TOOLS, Toolchain
+from pipeline.tools.toolchain import RELEASE_TOOLS, TERRAFORM_TOOLS, VAULT_TOOLS, Toolchain
 
 ON_DISK = "/var/tmp"
 """/tmp may be in memory, and too small for the environments of the clones that several suites make at once."""
@@ -50,7 +50,7 @@ SUITES: dict[str, Suite] = {
     "unit": _pytest("unit"),
     "fuzz": _pytest("fuzz"),
     "machines": _pytest("machines", as_root=True),
-    "contract": _pytest("contract", as_root=True, packages=["openssh-client"]),
+    "contract": _pytest("contract", as_root=True, packages=["openssh-client"], tools=TERRAFORM_TOOLS),
     "data": _pytest("data", as_root=True, tools=VAULT_TOOLS),
     "releases": _pytest("e2e/test_releases.py", "e2e/test_the_end.py"),
     "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py", "e2e/test_first_release.py"),

@@ -10,8 +10,9 @@ locals {
     if can(regex("^app_[0-9]+$", release.database_user))
   ])
 
+  # As they are written in a URL, where a space is no plus sign.
   database_passwords = merge(
-    { for name, user in digitalocean_database_user.app : name => user.password },
+    { for name, user in digitalocean_database_user.app : name => replace(urlencode(user.password), "+", "%20") },
     var.database_passwords,
   )
 
@@ -19,7 +20,7 @@ locals {
     for key, release in local.with_database : key => format(
       "postgres://%s:%s@%s:%d/app?sslmode=verify-full&sslrootcert=/opt/app/database-ca.pem",
       release.database_user,
-      urlencode(lookup(local.database_passwords, release.database_user, "")), # a droplet that stands has its own
+      lookup(local.database_passwords, release.database_user, ""), # a droplet that stands has its own
       data.digitalocean_database_cluster.app[0].private_host,
       data.digitalocean_database_cluster.app[0].port,
     )

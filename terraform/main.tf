@@ -10,19 +10,22 @@ locals {
     if key == var.live || key == var.standby || contains(var.retiring, key)
   }
 
-  # What the app is told at boot. The URL and the secrets are here, in the state, and on the droplet; nowhere else.
-  settings = {
-    for key, release in local.running : key => merge(
-      release.config,
-      { APP_RELEASE = key },
-      { for name, url in local.database_urls : "APP_DATABASE_URL" => url if name == key },
-      lookup(var.secrets, key, {}),
-    )
-  }
+  # What the app is told at boot, in base64: OpenTofu normalizes every text, and would change some of these. The settings
+  # come from the pipeline; the line with the URL follows them. They are in the plan and on the droplet, nowhere else.
   conf_env = {
-    for key, settings in local.settings : key => join("", [
-      for name, value in settings : "${name}=\"${replace(replace(value, "\\", "\\\\"), "\"", "\\\"")}\"\n"
+    for key, release in local.running : key => join("", [
+      lookup(var.settings, key, ""), # a droplet that stands has its own
+      base64encode(join("", [for name, url in local.database_urls : "APP_DATABASE_URL=\"${url}\"\n" if name == key])),
     ])
+  }
+
+  user_data = {
+    for key, release in local.running : key => templatefile("${var.project}/provisioning/cloud-init.yaml.tftpl", {
+      conf_env         = local.conf_env[key]
+      database_ca      = release.database_user == "" ? "" : base64encode(data.digitalocean_database_ca.app[0].certificate)
+      host_key_private = var.host_keys[key].private
+      host_key_public  = var.host_keys[key].public
+    })
   }
 }
 
@@ -66,12 +69,7 @@ resource "digitalocean_droplet" "app" {
   # Nothing but the pipeline's own key opens a droplet.
   droplet_agent = false
 
-  user_data = templatefile("${var.project}/provisioning/cloud-init.yaml.tftpl", {
-    conf_env         = local.conf_env[each.key]
-    database_ca      = each.value.database_user == "" ? "" : data.digitalocean_database_ca.app[0].certificate
-    host_key_private = var.host_keys[each.key].private
-    host_key_public  = var.host_keys[each.key].public
-  })
+  user_data = local.user_data[each.key]
 
   lifecycle {
     # The new one stands before the old one goes.

@@ -11,6 +11,7 @@ variable "releases" {
     size             = string
     template         = string
     config           = map(string)
+    config_base64    = optional(map(string), {}) # settings whose text OpenTofu would change
     secrets          = optional(map(string), {}) # fingerprints by name, never values
     database_user    = optional(string, "")      # empty: a release without a database
     database_expires = optional(string, "")      # when a leased user ends
@@ -27,15 +28,11 @@ variable "releases" {
   }
   validation {
     condition = alltrue(flatten([
-      for release in values(var.releases) : [for key in keys(release.config) : can(regex("^[A-Z][A-Z0-9_]*$", key))]
+      for release in values(var.releases) : [
+        for key in concat(keys(release.config), keys(release.config_base64)) : can(regex("^[A-Z][A-Z0-9_]*$", key))
+      ]
     ]))
     error_message = "Config keys are environment variables: capitals, digits and underscores."
-  }
-  validation {
-    condition = alltrue(flatten([
-      for release in values(var.releases) : [for value in values(release.config) : !can(regex("[\\r\\n]", value))]
-    ]))
-    error_message = "A config value must be one line."
   }
   validation {
     condition = alltrue([
@@ -127,15 +124,20 @@ variable "host_keys" {
   }
 }
 
-variable "secrets" {
-  description = "The app's secrets by release key and name, of the releases whose droplets are yet to be made."
-  type        = map(map(string))
+variable "settings" {
+  description = "The app's settings and secrets by release key, of the releases whose droplets are yet to be made: an environment file of systemd's in base64, without padding at its end."
+  type        = map(string)
   sensitive   = true
   default     = {}
+
+  validation {
+    condition     = alltrue([for text in values(var.settings) : can(regex("^[A-Za-z0-9+/]*$", text)) && length(text) % 4 == 0])
+    error_message = "Settings are base64 without padding."
+  }
 }
 
 variable "database_passwords" {
-  description = "Passwords of the database users that a vault leased, by name."
+  description = "Passwords of the database users that a vault leased, by name, as they are written in a URL."
   type        = map(string)
   sensitive   = true
   default     = {}

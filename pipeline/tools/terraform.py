@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -252,6 +253,18 @@ class Terraform:
         import python_terraform
 
         return python_terraform.Terraform(working_dir=str(self.folder), terraform_bin_path=str(self._binary))
+
+
+def expression(data: object) -> str:
+    """Plain data as the engine reads a variable that is not a text from the environment: as an expression of HCL.
+
+    HCL has other escapes than JSON, and its texts are templates.
+    """
+    text = json.dumps(data, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+    return re.sub(r"\\(.)", lambda escape: _HCL_ESCAPES.get(escape[1], escape[0]), text)
+
+
+_HCL_ESCAPES = {"b": r"\u0008", "f": r"\u000c"}
 
 
 def _variables(var_file: Path | None) -> dict[str, str]:

@@ -133,7 +133,8 @@ TOOLS = {
 }
 
 VAULT_TOOLS = ("vault", "vault-postgresql")
-RELEASE_TOOLS = ("packer", "packer-plugin-digitalocean", "opentofu", "terraform-provider-digitalocean")
+TERRAFORM_TOOLS = ("opentofu", "terraform-provider-digitalocean")
+RELEASE_TOOLS = ("packer", "packer-plugin-digitalocean", *TERRAFORM_TOOLS)
 
 
 @dataclass(frozen=True)

@@ -66,15 +66,15 @@ class Vault:
             raise PipelineError(f"There is no way to log in to Vault at {address}.", hint)
         return cls(address, token, namespace=namespace)
 
-    def read(self, mount: str, path: str) -> dict[str, str]:
-        """The fields of a KV v2 secret, as texts."""
+    def read(self, mount: str, path: str) -> dict[str, object]:
+        """The fields of a KV v2 secret, as JSON has them."""
         answer = self._ask(
             f"read {mount}/{path}",
             lambda client: client.secrets.kv.v2.read_secret_version(
                 path, mount_point=mount, raise_on_deleted_version=True
             ),
         )
-        return {name: str(value) for name, value in answer["data"]["data"].items()}
+        return dict(answer["data"]["data"])
 
     def database_credential(self, mount: str, role: str) -> Lease:
         """A new database user. It ends with its lease or with the token that asked, whichever is first."""

@@ -35,12 +35,12 @@ print(sum(map(alive, held)))
 class Guest:
     """A droplet, and commands in it; its root's key is the account's."""
 
-    def __init__(self, api: Api, folder: Path, name: str, user_data: str | None = None) -> None:
+    def __init__(self, api: Api, folder: Path, name: str, user_data: str | None = None, **fields: Any) -> None:
         self.key = folder / name
         key = api.key(self.key)
         self.public_key = key["public_key"]
         told = user_data or f"#!/bin/sh\necho {name}\n"
-        self.fields = api.droplet(name=name, ssh_keys=[key["id"]], user_data=told, tags=[name, "both"])
+        self.fields = api.droplet(name=name, ssh_keys=[key["id"]], user_data=told, tags=[name, "both"], **fields)
         self.id = self.fields["id"]
         self.address = public_address(self.fields)
         until(lambda: self.run("true").returncode == 0)

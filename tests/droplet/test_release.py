@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -26,8 +27,13 @@ class Settings(dict[str, str]):
 
 def environment(text: str) -> Settings:
     """conf.env as the app gets it: KEY="VALUE", with backslash and double quote escaped by a backslash."""
-    found = re.findall(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE)
-    return Settings({key: re.sub(r"\\(.)", r"\1", value) for key, value in found})
+    found = re.findall(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE | re.DOTALL)
+    return Settings({key: re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL) for key, value in found})
+
+
+def contents(host: Any, path: str) -> str:
+    """The text of a file, of which no locale and no terminal changes a byte."""
+    return base64.b64decode(host.check_output("base64 --wrap=0 %s", path)).decode()
 
 
 def differing(want: dict[str, str], got: dict[str, str]) -> list[str]:
@@ -56,7 +62,7 @@ def unit(host: Any) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def conf_env(host: Any) -> Settings:
-    return environment(host.check_output("cat /opt/app/conf.env"))
+    return environment(contents(host, "/opt/app/conf.env"))
 
 
 def test_cloud_init_finished_without_an_error(host: Any) -> None:
@@ -91,8 +97,8 @@ def test_the_configuration_is_the_released_one(conf_env: Settings, expected: Exp
 
 
 def test_the_app_runs_with_the_released_configuration(host: Any, unit: dict[str, str], conf_env: Settings) -> None:
-    process = host.check_output(f"tr '\\0' '\\n' </proc/{unit['MainPID']}/environ")
-    running = dict(line.split("=", 1) for line in process.splitlines() if "=" in line)
+    process = contents(host, f"/proc/{unit['MainPID']}/environ")
+    running = dict(entry.split("=", 1) for entry in process.split("\0") if "=" in entry)
     keys = differing(conf_env, {key: running[key] for key in conf_env if key in running})
     assert keys == []
 

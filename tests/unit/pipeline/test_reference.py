@@ -123,14 +123,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         reference.read(tmp_path / "local.tfvars.json")
 
 
-@pytest.mark.parametrize("config", [{"lower": "x"}, {"1ST": "x"}, {"A-B": "x"}, {"TWO": "lines\nhere"}])
-def test_config_must_fit_into_a_file_of_variables(config: dict[str, str]) -> None:
+@pytest.mark.parametrize("config", [{"lower": "x"}, {"1ST": "x"}, {"A-B": "x"}, {"NUL": "a\0"}, {"A" * 101: "x"}])
+def test_config_must_fit_into_an_environment(config: dict[str, str]) -> None:
     with pytest.raises(PipelineError):
         reference.check_config(config)
 
 
 def test_other_config_is_taken() -> None:
-    reference.check_config({"APP_MESSAGE": 'any "text" $at \\all', "A1_B": ""})
+    reference.check_config({"APP_MESSAGE": 'any "text" $at \\all\non two lines', "A1_B": ""})
 
 
 def test_what_older_files_do_not_have_changes_no_key_while_it_is_empty() -> None:

@@ -12,7 +12,7 @@ import pytest
 from pipeline.config import Cloud, Project, SecretSettings, Settings, VaultSettings
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
-from pipeline.secrets import File, Secret, collect, fingerprints, source
+from pipeline.secrets import File, Secret, VaultSecret, collect, fingerprints, source
 from pipeline.tools.vault import Vault
 from tests.support import free_port
 
@@ -53,15 +53,75 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
         collect(found, ["APP_KEY", "APP_EMPTY", "APP_OTHER"])
 
 
-def test_a_secret_of_two_lines_is_refused_without_showing_it(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="^The secret APP_KEY is more than one line.$"):
-        collect(source(settings(tmp_path, SecretSettings()), {"APP_KEY": "a\nb"}), ["APP_KEY"])
+def test_a_secret_may_have_lines(tmp_path: Path) -> None:
+    found = source(settings(tmp_path, SecretSettings()), {"APP_KEY": "-----BEGIN\nabc\n-----END\n"})
+    assert collect(found, ["APP_KEY"])["APP_KEY"].reveal() == "-----BEGIN\nabc\n-----END\n"
+
+
+@pytest.mark.parametrize(("value", "says"), [("caf\udce9", "not UTF-8 at character 4"), ("a\0b", "has a NUL byte")])
+def test_a_secret_that_no_environment_can_hold_is_refused_without_showing_it(
+    tmp_path: Path, value: str, says: str
+) -> None:
+    with pytest.raises(PipelineError, match=f"^The secret APP_KEY .*{says}") as refused:
+        collect(source(settings(tmp_path, SecretSettings()), {"APP_KEY": value}), ["APP_KEY"])
+    assert value not in refused.value.message + refused.value.hint
 
 
 def test_a_file_has_a_line_for_each(tmp_path: Path) -> None:
     found = a_file(tmp_path, "# of the app\n\nAPP_ONE=a=b #c\nAPP_TWO='two words'\n")
     values = {name: secret.reveal() for name, secret in collect(found, ["APP_ONE", "APP_TWO"]).items()}
     assert values == {"APP_ONE": "a=b #c", "APP_TWO": "two words"}
+
+
+def test_a_file_is_read_byte_for_byte(tmp_path: Path) -> None:
+    lines = (
+        'APP_QUOTED="  blanks stay "',
+        "APP_SEPARATORS=\u2028\x85\x1c\x0b\xa0x\xa0",
+        "APP_WINDOWS=ends in CR LF\r",
+        "APP_INNER=a\rb",
+        "APP_MARKS=\ufeffe\u0301",
+        "APP_DOLLAR=${x} %{if} $HOME \\\\ '",
+    )
+    found = a_file(tmp_path, "\ufeff" + "\n".join(lines) + "\n")
+    names = [line.partition("=")[0] for line in lines]
+    assert [found.get(name).reveal() for name in names] == [  # type: ignore[union-attr]
+        "  blanks stay ",
+        "\u2028\x85\x1c\x0b\xa0x\xa0",
+        "ends in CR LF",
+        "a\rb",
+        "\ufeffe\u0301",
+        "${x} %{if} $HOME \\\\ '",
+    ]
+
+
+def test_a_line_that_is_not_utf_8_or_comes_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.env"
+    path.write_bytes(b"APP_KEY=caf\xe9\n")
+    path.chmod(0o600)
+    with pytest.raises(PipelineError, match="^Line 1 of secrets.env is not UTF-8.$"):
+        File(path, tmp_path).get("APP_KEY")
+    with pytest.raises(PipelineError, match="^Line 2 of secrets.env gives APP_KEY a second time.$"):
+        a_file(tmp_path, "APP_KEY=a\nAPP_KEY=b\n").get("APP_KEY")
+
+
+class AnsweringVault:
+    """A Vault whose one secret has these fields."""
+
+    def __init__(self, fields: dict[str, object]) -> None:
+        self._fields = fields
+
+    def read(self, mount: str, path: str) -> dict[str, object]:
+        return self._fields
+
+
+def test_a_field_of_vault_that_is_no_text_is_refused() -> None:
+    fields: dict[str, object] = {"APP_TEXT": "e\u0301", "APP_NUMBER": 5, "APP_FLAG": True, "APP_MAP": {"a": 1}}
+    found = VaultSecret(AnsweringVault(fields), "secret", "app")  # type: ignore[arg-type]
+    read = collect(found, ["APP_TEXT", "APP_NUMBER"])
+    assert {name: secret.reveal() for name, secret in read.items()} == {"APP_TEXT": "e\u0301", "APP_NUMBER": "5"}
+    for name in ("APP_FLAG", "APP_MAP"):
+        with pytest.raises(PipelineError, match=f"^The field {name} of secret/app in Vault is neither a text nor"):
+            collect(found, [name])
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
