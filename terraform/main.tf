@@ -11,7 +11,7 @@ locals {
   }
 
   # What the app is told at boot, in base64: OpenTofu normalizes every text, and would change some of these. The settings
-  # come from the pipeline; the line with the URL follows them. They are in the plan and on the droplet, nowhere else.
+  # come from the pipeline; the line with the URL follows them. The state has of all this the database's password alone.
   conf_env = {
     for key, release in local.running : key => join("", [
       lookup(var.settings, key, ""), # a droplet that stands has its own
