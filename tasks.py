@@ -121,7 +121,7 @@ def build(c: Context, version: str | None = None, environment: str | None = None
     session = Session(ROOT, os.environ, environment)
     with runs.recorded(session, f"build {version or ''}".strip()):
         image = bake.build(session, version, dirty=dirty)
-    c.config["built"] = version_of(image) or ""  # for a deploy on the same line
+    c.config["built"] = version_of(session.settings.names, image) or ""  # for a deploy on the same line
     _show(image.name)
 
 

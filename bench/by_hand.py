@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.figures import Run, Stopwatch
 from pipeline import boot, reference, version
 from pipeline.bake import Recipe, packer_variables
+from pipeline.bake_run import BakeRun
 from pipeline.image import Inputs
 from pipeline.release import compose
 from pipeline.session import Session
@@ -36,7 +37,8 @@ class ByHand:
             with watch.time("go build"):
                 self._compile(binary, name, commit)
             recipe = Recipe(name, commit, binary, Inputs.read(self._project, self._session.git, binary))
-            variables = packer_variables(self._session, recipe, Path(folder), "by-hand")
+            run = BakeRun("by-hand", self._project.name, recipe.image, self._session.settings.cloud.endpoint)
+            variables = packer_variables(self._session, recipe, Path(folder), run)
             with watch.time("packer build"):
                 self._bake(variables)
         self._deploy(name, watch)

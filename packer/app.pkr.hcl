@@ -29,8 +29,8 @@ source "digitalocean" "app" {
   region = var.region
   size   = var.size
 
-  droplet_name = "bake-${var.image_name}"
-  tags         = ["slipway-build", "slipway-run:${var.run_id}"]
+  droplet_name = var.droplet_name
+  tags         = var.droplet_tags
 
   # The agent would put keys of its own into the image.
   droplet_agent  = false

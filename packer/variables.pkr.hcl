@@ -3,12 +3,12 @@
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "image_name" {
-  description = "Name of the image: app-<version>-<digest>. The snapshot gets it, and the app reports it."
+  description = "Name of the image: <project>-<version>-<digest>. The snapshot gets it, and the app reports it."
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z0-9]([A-Za-z0-9.-]{0,56}[A-Za-z0-9])?$", var.image_name))
-    error_message = "The image_name has at most 58 letters, digits, dots and dashes: with bake- before it, it is a hostname."
+    error_message = "The image_name has at most 58 letters, digits, dots and dashes."
   }
 }
 
@@ -113,13 +113,23 @@ variable "tags" {
   }
 }
 
-variable "run_id" {
-  description = "Identifies this bake: a tag of the build droplet, by which a left-over is found."
+variable "droplet_name" {
+  description = "Name of the build droplet, which is its hostname."
   type        = string
 
   validation {
-    condition     = can(regex("^[[:alnum:]_-]{1,64}$", var.run_id))
-    error_message = "The run_id has 1 to 64 letters, digits, dashes and underscores."
+    condition     = can(regex("^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$", var.droplet_name))
+    error_message = "The droplet_name has at most 63 letters, digits, dots and dashes."
+  }
+}
+
+variable "droplet_tags" {
+  description = "Tags of the build droplet: its project, and the run by which a left-over is found."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.droplet_tags) > 0 && alltrue([for tag in var.droplet_tags : can(regex("^[[:alnum:]:_-]{1,255}$", tag))])
+    error_message = "There is at least one tag, and tags have 1 to 255 letters, digits, colons, dashes and underscores."
   }
 }
 

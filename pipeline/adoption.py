@@ -62,7 +62,7 @@ def adopt(session: Session, outputs: Mapping[str, Any]) -> bool:
     unsettled = state.ordered(root.folder) is not None
     known = _kinds(session.terraform) if root.has_state else set()
     key = _key(session) if _KEY not in known else None
-    if key and key.name == f"slipway-{session.settings.environment}" and _is_new(root, str(key.id)):
+    if key and key.name == session.settings.names.deploy_key and _is_new(root, str(key.id)):
         _take(session, session.terraform, f"{_KEY}.deploy", str(key.id), f"the deploy key {key.name}")
     if ADDRESS not in known and (address := lost_address(session)):
         _take(session, session.terraform, f"{ADDRESS}.public", address, f"the floating IP {address}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline import bridge, database
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
+from pipeline.names import Names
 from pipeline.session import Session
 from pipeline.tools import postgres
 from pipeline.tools.digitalocean import Cluster
@@ -24,7 +25,7 @@ FORMAT = 1
 class Backup:
     """A dump, and what was in the database at its moment: ``tables`` has rows and checksum by table.
 
-    ``taken_at`` is RFC 3339 in UTC, ``size`` in bytes, ``version`` the server's.
+    ``taken_at`` is RFC 3339 in UTC, ``size`` in bytes, ``version`` the server's. An older backup names no ``project``.
     """
 
     environment: str
@@ -37,6 +38,7 @@ class Backup:
     sha256: str
     tables: Mapping[str, tuple[int, str]]
     sequences: Mapping[str, int]
+    project: str = ""
     format: int = FORMAT
 
     @property
@@ -79,7 +81,7 @@ def backup(session: Session, *, to: str | None = None, keep: int | None = None) 
         client = postgres.Client.of(bridge.version(cluster), session.progress.detail)
         with session.progress.step(f"back up {cluster.name}"), bridge.through_live(session) as way:
             made = _dump(session, cluster, client, way, folder)
-        for old in known(folder, session.settings.environment)[: -keep or None] if keep else []:
+        for old in _own(folder, session.settings.names)[: -keep or None] if keep else []:
             (folder / old.dump).unlink(missing_ok=True)
             _description(folder, old).unlink()
     return made, folder / made.dump
@@ -87,13 +89,14 @@ def backup(session: Session, *, to: str | None = None, keep: int | None = None) 
 
 def _dump(session: Session, cluster: Cluster, client: postgres.Client, way: bridge.Bridge, folder: Path) -> Backup:
     now = datetime.now(UTC)
-    name = f"{session.settings.environment}-{now:%Y%m%dT%H%M%SZ}.dump"
+    name = f"{session.settings.names.prefix}-{now:%Y%m%dT%H%M%SZ}.dump"
     partial = _private(folder / f"{name}.partial")
     try:
         with way.reach(session.api, cluster, database.DATABASE) as reached, postgres.snapshot(reached) as moment:
             session.progress.detail(f"{len(moment.contents.tables)} tables counted")
             client.dump(reached, moment.id, partial)
         made = Backup(
+            project=session.settings.project.name,
             environment=session.settings.environment,
             cluster=cluster.name,
             version=bridge.version(cluster),
@@ -115,15 +118,27 @@ def _dump(session: Session, cluster: Cluster, client: postgres.Client, way: brid
     return made
 
 
-def known(folder: Path, environment: str) -> list[Backup]:
-    """The backups of an environment in a folder, the oldest first; what is no description is passed over."""
+def known(folder: Path, names: Names) -> list[Backup]:
+    """The backups of an environment in a folder, the oldest first; what is no description is passed over.
+
+    Those of before, which name no project, come first, because others may have made them in a shared folder.
+    """
+    before = [each for each in _all(folder) if (each.project, each.environment) == ("", names.environment)]
+    return [*before, *_own(folder, names)]
+
+
+def _own(folder: Path, names: Names) -> list[Backup]:
+    return [each for each in _all(folder) if (each.project, each.environment) == (names.project, names.environment)]
+
+
+def _all(folder: Path) -> list[Backup]:
     found = []
-    for path in folder.glob(f"{environment}-*.json"):
+    for path in folder.glob("*.json"):
         try:
             found.append(Backup.load(path))
         except ValueError:
             continue
-    return sorted((each for each in found if each.environment == environment), key=lambda each: each.taken_at)
+    return sorted(found, key=lambda each: each.taken_at)
 
 
 def intact(folder: Path, backup: Backup) -> Path:

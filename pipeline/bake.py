@@ -59,7 +59,7 @@ def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     if found is None:
         with session.progress.step(f"bake {recipe.image}"):
             _bake(session, recipe)
-        return image.find(session.api.images(), name)
+        return image.find(session.settings.names, session.api.images(), name)
     session.progress.say(f"  ✓ {found.name} was baked before")
     return found
 
@@ -91,7 +91,7 @@ def _bake(session: Session, recipe: Recipe) -> None:
     ):
         key = new_key()
         identity = write_private(Path(folder) / "id_ed25519", key.private)
-        variables = packer_variables(session, recipe, Path(folder), run.id, identity)
+        variables = packer_variables(session, recipe, Path(folder), run, identity)
         # A key of Packer's own would be nobody's when Packer is killed.
         variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
         template, show = settings.project.root / "packer", _watch(lambda text: log.write(hide(text)), progress)
@@ -107,7 +107,8 @@ def _bake(session: Session, recipe: Recipe) -> None:
 def _run(session: Session, name: str) -> Iterator[BakeRun]:
     """A run of which nothing is left afterwards, whatever Packer removed itself."""
     patience: float = _PATIENCE
-    with bake_run.begin(session.settings.project.work, name, session.settings.cloud.endpoint) as run:
+    settings = session.settings
+    with bake_run.begin(settings.project.work, settings.project.name, name, settings.cloud.endpoint) as run:
         try:
             yield run
             patience = 0  # Packer says that all is removed, and its droplet may still be on its way
@@ -150,7 +151,7 @@ def _trouble(session: Session, run: BakeRun) -> Callable[[], str | None]:
 
 
 def packer_variables(
-    session: Session, recipe: Recipe, folder: Path, run: str, identity: Path | None = None
+    session: Session, recipe: Recipe, folder: Path, run: BakeRun, identity: Path | None = None
 ) -> dict[str, str]:
     """The variables of the template for a run; the files that they name, which are secret, are made in ``folder``.
 
@@ -175,7 +176,8 @@ def packer_variables(
         "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
         "manifest": str(session.settings.work / "manifest.json"),
         "contents": str(folder / "contents.json.gz"),
-        "run_id": run,
+        "droplet_name": run.droplet,
+        "droplet_tags": json.dumps(run.tags),
         **({"ssh_private_key_file": str(identity)} if identity else {}),
     }
 

@@ -18,25 +18,33 @@ from pathlib import Path
 
 from pipeline import image
 from pipeline.errors import PipelineError
+from pipeline.names import ProjectNames
 from pipeline.tools.digitalocean import API
-
-BUILD = "slipway-build"
-RUN = "slipway-run:"
-"""With the run's id after it, the tag of the build droplet and the name of the key with which Packer logs in."""
 
 
 @dataclass(frozen=True)
 class BakeRun:
-    """A bake of an image on the cloud at ``endpoint``. Its id begins with the time at which it began."""
+    """A bake of a project's image on the cloud at ``endpoint``. Its id begins with the time at which it began."""
 
     id: str
+    project: str
     image: str
     endpoint: str
 
     @property
     def tag(self) -> str:
         """The tag of its droplet, which is the name of its key too."""
-        return f"{RUN}{self.id}"
+        return ProjectNames(self.project).run(self.id)
+
+    @property
+    def tags(self) -> list[str]:
+        """All tags of its droplet."""
+        return ProjectNames(self.project).build_tags(self.id)
+
+    @property
+    def droplet(self) -> str:
+        """The name of its droplet."""
+        return ProjectNames(self.project).build_droplet(self.image)
 
 
 def began(id: str) -> datetime | None:
@@ -48,9 +56,9 @@ def began(id: str) -> datetime | None:
 
 
 @contextmanager
-def begin(work: Path, image: str, endpoint: str) -> Iterator[BakeRun]:
+def begin(work: Path, project: str, image: str, endpoint: str) -> Iterator[BakeRun]:
     """A new run, which is under way until the context ends; its file stays until `forget`."""
-    run = BakeRun(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", image, endpoint)
+    run = BakeRun(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", project, image, endpoint)
     path = _path(work, run)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".new").open("w") as file:

@@ -34,7 +34,7 @@ class Bridge:
 
 def cluster(session: Session) -> Cluster:
     """The environment's cluster; raises PipelineError when there is none."""
-    found = session.api.cluster(session.settings.cluster)
+    found = session.api.cluster(session.settings.cluster, session.settings.tag)
     if found is None:
         raise PipelineError(
             f"There is no database cluster {session.settings.cluster}.",
@@ -54,10 +54,9 @@ def through_live(session: Session) -> Iterator[Bridge]:
 
     Raises PipelineError when none is live, or when it is not the one that it should be.
     """
-    name = session.settings.environment
     droplet = session.api.live_droplet(session.settings.tag)
     if droplet is None:
         raise PipelineError("No droplet is live, and the database is reached through that alone.", "./invoke status")
-    release = droplet.name.removeprefix(f"app-{name}-")
+    release = session.settings.names.release(droplet.name)
     with ssh.connect(droplet.address, session.key.identity, session.key.host_key(release).public) as client:
         yield Bridge(client, droplet, release)

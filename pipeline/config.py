@@ -15,10 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError
+from pipeline.names import Names, is_slug
 
 DIGITALOCEAN = "https://api.digitalocean.com"
 LOCAL = "local"
 _KNOWN = {
+    "project": {"name"},
     "image": {"base", "deadline"},
     "droplet": {"region", "size"},
     "verification": {"deadline"},
@@ -98,7 +100,7 @@ class VaultSettings:
 
     address: str = ""
     mount: str = "secret"
-    path: str = "slipway/{environment}"
+    path: str = "slipway/{project}/{environment}"
     database_mount: str = "database"
     database_role: str = ""
 
@@ -166,11 +168,13 @@ def milliseconds(text: object) -> float:
 class Project:
     """The checkout and what `slipway.toml` says of it; ``database`` may be left out.
 
-    ``deadline`` is a verification's, ``bake_deadline`` a bake's, in seconds; ``keep_images`` is how many images are
-    kept, those that are needed not counted.
+    ``name`` is part of every name that something of the project has in an account. ``deadline`` is a verification's,
+    ``bake_deadline`` a bake's, in seconds; ``keep_images`` is how many images are kept, those that are needed not
+    counted.
     """
 
     root: Path
+    name: str
     base_image: str
     region: str
     size: str
@@ -197,6 +201,7 @@ class Project:
                     raise PipelineError(f"{path.name} has an unknown setting: {table}.{name}.", _known_settings())
         return cls(
             root=root,
+            name=_name(data, root),
             base_image=_setting(data, "image", "base", str),
             region=_setting(data, "droplet", "region", str),
             size=_setting(data, "droplet", "size", str),
@@ -214,6 +219,24 @@ class Project:
     def work(self) -> Path:
         """Where everything is kept that is not in git."""
         return self.root / ".slipway"
+
+
+def _name(data: Mapping[str, Any], root: Path) -> str:
+    """The project's name. Without one it is refused, since a folder's name differs from clone to clone."""
+    name = data.get("project", {}).get("name")
+    if name is None:
+        words = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).lstrip("-0123456789")[:12].strip("-")
+        raise PipelineError(
+            "slipway.toml has no project.name, which is part of every name in the account.",
+            "Add it to slipway.toml, a name that no other project of the account has:\n"
+            f'[project]\nname = "{words or "app"}"',
+        )
+    if not isinstance(name, str) or not is_slug(name):
+        raise PipelineError(
+            "slipway.toml has no valid project.name.",
+            'Small letters, digits and single dashes, beginning with a letter, such as "shop".',
+        )
+    return name
 
 
 def _ledger_remote(value: object) -> str:
@@ -284,14 +307,19 @@ class Settings:
         return reference_path(self.project.root, self.environment)
 
     @property
+    def names(self) -> Names:
+        """How everything of the environment is called."""
+        return Names(self.project.name, self.environment)
+
+    @property
     def cluster(self) -> str:
         """The name of the environment's database cluster."""
-        return f"slipway-{self.environment}"
+        return self.names.cluster
 
     @property
     def tag(self) -> str:
         """The tag of the environment's droplets."""
-        return f"slipway-environment:{self.environment}"
+        return self.names.tag
 
 
 def reference_path(root: Path, environment: str) -> Path:
@@ -305,7 +333,7 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
     Raises PipelineError when there is no such environment.
     """
     name = asked or (LOCAL if _is_local(environ) else "production")
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name) or not reference_path(root, name).exists():
+    if not is_slug(name) or not reference_path(root, name).exists():
         folder = root / "terraform" / "environments"
         known = sorted(path.name.removesuffix(".tfvars.json") for path in folder.glob("*.tfvars.json"))
         raise PipelineError(

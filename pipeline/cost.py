@@ -9,6 +9,7 @@ from typing import Any
 from pipeline import image, reference
 from pipeline.errors import PipelineError
 from pipeline.image import version_of
+from pipeline.names import ProjectNames
 from pipeline.reference import Reference
 from pipeline.session import Session
 from pipeline.status import table
@@ -76,23 +77,25 @@ def cost(session: Session, version: str | None = None, size: str | None = None) 
     settings, api = session.settings, session.api
     current, images, sizes = reference.read(settings.reference_path), api.images(), api.sizes()
     if version:
-        image.find(images, version)
+        image.find(settings.names, images, version)
     wanted = size or (current.releases[current.live].size if current.live else settings.project.size)
     if wanted not in sizes:
         raise PipelineError(f"{settings.cloud.endpoint} has no size {wanted}.", f"It has {', '.join(sorted(sizes))}.")
     droplets = api.droplets(settings.tag)
-    clusters = [each for each in api.clusters() if each.name == settings.cluster]
+    clusters = [each for each in api.clusters() if each.name == settings.cluster and settings.tag in each.tags]
     databases = [
         Item("database", each.name, f"{each.nodes} × {each.size}" if each.nodes > 1 else each.size, None)
         for each in clusters
     ]
-    items = [*_droplets(droplets), *databases, *_images(images)]
+    items = [*_droplets(droplets), *databases, *_images(settings.names, images)]
     monthly = _sum(items)
     release = None
     if version or size:
         release = _release(current, droplets, sizes, version or "another", wanted, monthly)
     notes = ["The API tells no prices of databases: they are not in the sums."] if databases else []
-    notes += ["Images are shared by all environments of the account."] if images else []
+    notes += (
+        ["Images are shared by all environments of the project."] if any(item.kind == "image" for item in items) else []
+    )
     hourly = round(sum(droplet.hourly for droplet in droplets), 5)
     return Cost(settings.environment, items, monthly, hourly, release, notes)
 
@@ -101,8 +104,8 @@ def _droplets(droplets: Sequence[Droplet]) -> list[Item]:
     return [Item("droplet", each.name, each.size, each.monthly) for each in droplets]
 
 
-def _images(images: Sequence[Image]) -> list[Item]:
-    ours = [each for each in images if version_of(each)]
+def _images(names: ProjectNames, images: Sequence[Image]) -> list[Item]:
+    ours = [each for each in images if version_of(names, each)]
     return [Item("image", each.name, f"{each.size:g} GB", image_price(each.size)) for each in ours]
 
 

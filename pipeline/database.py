@@ -30,7 +30,8 @@ def ensure(session: Session) -> None:
     wanted = session.settings.project.database
     if wanted is None:
         return
-    cluster, stamp, digest = session.api.cluster(session.settings.cluster), _stamp(session), _digest(session, wanted)
+    cluster = session.api.cluster(session.settings.cluster, session.settings.tag)
+    stamp, digest = _stamp(session), _digest(session, wanted)
     if cluster is None and session.roots[1].has_state and session.database.outputs().get("cluster"):
         raise PipelineError(
             f"The cluster {session.settings.cluster} is gone, and its data with it.",
@@ -64,7 +65,7 @@ def online(session: Session) -> Cluster:
     """The cluster, as soon as it serves; raises PipelineError when there is none, or it does not for ten minutes."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        cluster = session.api.cluster(session.settings.cluster)
+        cluster = session.api.cluster(session.settings.cluster, session.settings.tag)
         if cluster is None:
             name = session.settings.cluster
             raise PipelineError(f"There is no database cluster {name}.", "./invoke deploy makes it.")
@@ -102,7 +103,7 @@ def source_name(source: tuple[str, str]) -> str:
 def destroy(session: Session) -> None:
     """Remove the cluster with all that is in it. Whoever calls this has asked, and has made a backup."""
     with session.progress.step(f"remove the database {session.settings.cluster}"):
-        if session.api.cluster(session.settings.cluster) is None:
+        if session.api.cluster(session.settings.cluster, session.settings.tag) is None:
             session.database.forget(_GONE_WITH_IT)
         else:
             _adopt(session)

@@ -86,11 +86,11 @@ def find(session: Session, name: str) -> Side:
         release = _release(known, asked)
         if release is not None:
             return Side(release.key, release.image, release)
-    images = session.api.images()
-    exact = next((each for each in images if each.name == asked), None)
-    if exact is None and not any(image.version_of(each) == asked for each in images):
+    images, names = session.api.images(), session.settings.names
+    exact = next((each for each in images if each.name == asked and image.version_of(names, each)), None)
+    if exact is None and not any(image.version_of(names, each) == asked for each in images):
         raise PipelineError(f"There is no release, version or image {asked}.", "./invoke releases")
-    found = exact or image.find(images, asked)
+    found = exact or image.find(names, images, asked)
     return Side(asked, found.name, None)
 
 

@@ -51,7 +51,7 @@ def verify(session: Session, *, folder: str | None = None, max_age: str | None =
     """
     limit = age(max_age) if max_age else None
     place = backup.folder_of(session, folder)
-    found = backup.known(place, session.settings.environment)
+    found = backup.known(place, session.settings.names)
     if not found:
         raise PipelineError(f"There is no backup of {session.settings.environment} in {place}.", "./invoke backup")
     newest = found[-1]
@@ -109,34 +109,37 @@ def _new_cluster(session: Session, like: Cluster, way: bridge.Bridge) -> Iterato
 
     What a killed drill left is found by its name: of this checkout at once, of others after three hours.
     """
-    api, name = session.api, f"{session.settings.cluster}-drill"
+    api, names = session.api, session.settings.names
     here = f"{os.uname().nodename} {session.settings.project.root}"
-    own = f"{name}-{hashlib.sha256(here.encode()).hexdigest()[:6]}-"
+    own = hashlib.sha256(here.encode()).hexdigest()[:6]
     oldest = datetime.now(UTC) - LEFT_BEHIND
 
     def sweep(*, others: bool) -> None:
         for found in api.clusters():
-            left = others and found.name.startswith(f"{name}-") and datetime.fromisoformat(found.created_at) < oldest
-            if left or found.name.startswith(own):
+            drilled = names.is_drill(found.name, found.tags)
+            left = others and drilled and datetime.fromisoformat(found.created_at) < oldest
+            if left or names.is_drill(found.name, found.tags, own):
                 api.delete_cluster(found.id)
 
     with ended_by_term():
         sweep(others=True)
         try:
-            made = api.create_cluster(f"{own}{secrets.token_hex(2)}", like, "slipway-drill")
+            made = api.create_cluster(names.drill(own, secrets.token_hex(2)), like, names.tags)
             yield _online(session, made, way)
         finally:
             try:
                 sweep(others=False)
             except PipelineError as error:
-                session.progress.warn(f"a cluster {own}… may be left: {error.message} The next drill removes it.")
+                session.progress.warn(
+                    f"a cluster {names.drill(own, '…')} may be left: {error.message} The next drill removes it."
+                )
 
 
 def _online(session: Session, made: Cluster, way: bridge.Bridge) -> Cluster:
     deadline = time.monotonic() + _ONLINE_WITHIN
     session.progress.detail(f"waiting for {made.name}")
     while time.monotonic() < deadline:
-        found = session.api.cluster(made.name)
+        found = session.api.cluster(made.name, session.settings.tag)
         if found is None:
             raise PipelineError(f"{made.name} was removed by somebody else.")
         if found.status == "online":

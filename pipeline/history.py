@@ -1,4 +1,4 @@
-"""The releases that can be made live: every image, and what the reference says of it."""
+"""The releases that can be made live: every image of the project, and what the reference says of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def releases(session: Session) -> list[Known]:
     by_image = {release.image: key for key, release in current.releases.items()}
     known = []
     for found in session.api.images():
-        version = image.version_of(found)
+        version = image.version_of(session.settings.names, found)
         if version is None:
             continue
         key = by_image.get(found.name)

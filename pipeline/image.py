@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from pipeline.artifact import digest_files
 from pipeline.config import Project
 from pipeline.errors import PipelineError
+from pipeline.names import DIGEST_LENGTH, ProjectNames
 from pipeline.reference import CLOUD_INIT
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.git import Git
@@ -18,8 +18,9 @@ from pipeline.tools.git import Git
 
 @dataclass(frozen=True)
 class Inputs:
-    """Digests (SHA-256, shortened to 12 digits) of all that makes an image, and the name of its base."""
+    """Digests (SHA-256, shortened) of all that makes an image, and the names of its base and of its project."""
 
+    project: str
     binary: str
     provisioning: str
     template: str
@@ -30,20 +31,26 @@ class Inputs:
         """Digest what is in the checkout now."""
         provisioning = [file for file in git.files("provisioning") if file != project.root / CLOUD_INIT]
         return cls(
-            binary=hashlib.sha256(binary.read_bytes()).hexdigest()[:12],
-            provisioning=digest_files(provisioning, project.root)[:12],
-            template=digest_files(git.files("packer"), project.root)[:12],
+            project=project.name,
+            binary=hashlib.sha256(binary.read_bytes()).hexdigest()[:DIGEST_LENGTH],
+            provisioning=digest_files(provisioning, project.root)[:DIGEST_LENGTH],
+            template=digest_files(git.files("packer"), project.root)[:DIGEST_LENGTH],
             base=project.base_image,
         )
 
     @property
     def digest(self) -> str:
         """The digest of them all."""
-        return hashlib.sha256("\0".join(asdict(self).values()).encode()).hexdigest()[:12]
+        return hashlib.sha256("\0".join(asdict(self).values()).encode()).hexdigest()[:DIGEST_LENGTH]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What an image's tags say of it; its project is told by a tag of its own."""
+        return {name: value for name, value in asdict(self).items() if name != "project"}
 
     def name(self, version: str) -> str:
         """The image's name."""
-        return f"app-{version}-{self.digest}"
+        return ProjectNames(self.project).image(version, self.digest)
 
     def tags(self, version: str, commit: str) -> list[str]:
         """The image's tags. Tags know no dots (`[a-zA-Z0-9_:-]`), so a version's become underscores."""
@@ -51,24 +58,26 @@ class Inputs:
             "version": version.replace(".", "_"),
             "commit": commit,
             "digest": self.digest,
-            **asdict(self),
+            **self.labels,
         }
-        return ["slipway", *(f"{name}:{value}" for name, value in facts.items())]
+        return [*ProjectNames(self.project).shared_tags, *(f"{name}:{value}" for name, value in facts.items())]
 
     def differences(self, image: Image) -> list[str]:
         """The names of the inputs that an image was made from otherwise."""
-        return [name for name, value in asdict(self).items() if image.label(name) != value]
+        return [name for name, value in self.labels.items() if image.label(name) != value]
+
+
+_LABELS = [field.name for field in fields(Inputs) if field.name != "project"]
 
 
 def finished(image: Image) -> bool:
     """Whether an image has all its labels: Packer gives it those when it has taken the snapshot."""
-    return all(image.label(name) for name in ("version", "commit", "digest", *(f.name for f in fields(Inputs))))
+    return all(image.label(name) for name in ("version", "commit", "digest", *_LABELS))
 
 
-def version_of(image: Image) -> str | None:
-    """The version in an image's name; None for an image that is not the pipeline's."""
-    match = re.fullmatch(r"app-(.+)-[0-9a-f]{12}", image.name)
-    return match.group(1) if match else None
+def version_of(names: ProjectNames, image: Image) -> str | None:
+    """The version in an image's name; None for an image that is not the project's."""
+    return names.version(image.name, image.tags)
 
 
 def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image | None:
@@ -76,7 +85,8 @@ def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image
 
     And when the image has not all its labels: a bake is about to end elsewhere, or was killed just before its end.
     """
-    same_version = [image for image in images if version_of(image) == version]
+    names = ProjectNames(inputs.project)
+    same_version = [image for image in images if version_of(names, image) == version]
     same = only([image for image in same_version if image.name == inputs.name(version)])
     if same and not finished(same):
         raise PipelineError(
@@ -93,9 +103,10 @@ def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image
     return same
 
 
-def find(images: Iterable[Image], version: str) -> Image:
-    """The image of a version, of a dirty one the newest; raises PipelineError when there is none, or more than one."""
-    same_version = sorted((i for i in images if version_of(i) == version), key=lambda image: image.created_at)
+def find(names: ProjectNames, images: Iterable[Image], version: str) -> Image:
+    """The project's image of a version, of a dirty one the newest; raises PipelineError unless there is just one."""
+    same_version = [image for image in images if version_of(names, image) == version]
+    same_version.sort(key=lambda image: image.created_at)
     if version.endswith("-dirty"):
         same_version = same_version[-1:]
     image = only(same_version)

@@ -69,9 +69,9 @@ class DeployKey:
         key = Ed25519PrivateKey.from_private_bytes(self._derive(f"slipway host key {name}"))
         return KeyPair(_private_text(key), _public_text(key))
 
-    def lock_key(self, environment: str) -> str:
+    def lock_key(self, lock: str) -> str:
         """The public half of a key that opens nothing, and that only one run at a time can give the account."""
-        return _public_text(Ed25519PrivateKey.from_private_bytes(self._derive(f"slipway lock {environment}")))
+        return _public_text(Ed25519PrivateKey.from_private_bytes(self._derive(f"slipway lock {lock}")))
 
     def fingerprint(self, name: str, value: str) -> str:
         """Twelve digits that tell whether the secret `name` has changed, and nothing of its value.

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.config import Project
 from pipeline.errors import PipelineError
+from pipeline.names import Names
 from pipeline.redaction import hide
 from pipeline.remote_lock import is_running, place
 from pipeline.tools.refs import Shelf
@@ -91,15 +92,16 @@ class Run:
 class Ledger:
     """All runs of an environment: those of this checkout, and those that others have shared."""
 
-    def __init__(self, folder: Path, root: Path, environment: str, remote: str = "") -> None:
+    def __init__(self, folder: Path, root: Path, names: Names, remote: str = "") -> None:
         self.folder = folder
         self._remote = remote
-        self._shelf = Shelf(root, f"refs/slipway/{environment}/ledger")
+        self._shelf = Shelf(root, names.ledger)
 
     @classmethod
     def of(cls, project: Project, environment: str) -> Ledger:
         """The ledger of an environment of a checkout."""
-        return cls(project.work / environment / "runs", project.root, environment, project.ledger_remote)
+        names = Names(project.name, environment)
+        return cls(project.work / environment / "runs", project.root, names, project.ledger_remote)
 
     def close_dead(self) -> list[Run]:
         """Say of runs without an end whose process is gone that they died."""

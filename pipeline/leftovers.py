@@ -108,7 +108,7 @@ def _users(session: Session, outputs: Mapping[str, Any]) -> dict[str, str]:
     """Database users of the pipeline's own naming that no confirmed release has, by their path in the API."""
     if session.settings.project.database is None:
         return {}
-    cluster = session.api.cluster(session.settings.cluster)
+    cluster = session.api.cluster(session.settings.cluster, session.settings.tag)
     if cluster is None:
         return {}
     confirmed = Reference.from_state(outputs.get("reference"))

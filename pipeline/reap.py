@@ -18,6 +18,9 @@ from pipeline.remote_lock import Holder
 from pipeline.session import Session
 from pipeline.status import table
 
+_PACKERS_KEY = timedelta(days=1)
+"""The age from which on a temporary key of Packer's is told of. slipway's own bakes make none."""
+
 
 @dataclass(frozen=True)
 class Reaped:
@@ -58,7 +61,7 @@ def prune(session: Session, *, keep: int | None, apply: bool) -> Reaped:
     with _alone(session, "prune", apply=apply):
         facts = Facts(
             now=datetime.now(UTC),
-            environment=session.settings.environment,
+            names=session.settings.names,
             keep=keep,
             droplets=session.api.droplets(),
             images=session.api.images(),
@@ -96,9 +99,14 @@ def gather(session: Session, older_than: timedelta | None = None, address: str =
     addresses, unclear = _addresses(session, [str(v["ip_address"]) for k, v in resources if k == ADDRESS], address)
     notes += unclear
     keys, bake = api.keys(), timedelta(seconds=project.bake_deadline)
+    notes += [
+        f"the key {name} was made by a Packer more than a day ago, and does not say for whom"
+        for _, name in keys
+        if (made := remains.made_by_packer(name)) and datetime.now(UTC) - made > _PACKERS_KEY
+    ]
     facts = Facts(
         now=datetime.now(UTC),
-        environment=settings.environment,
+        names=settings.names,
         keep=project.keep_images,
         older_than=max(OLDER_THAN, bake) if older_than is None else older_than,
         # The droplets last: whatever is made meanwhile is not yet old.

@@ -25,7 +25,7 @@ def rehearse(
     Gives the key of the live release; None when it has no database, and nothing could break it. Raises PipelineError
     for a step that fails, or that the live release does not survive.
     """
-    key = live.name.removeprefix(f"app-{session.settings.environment}-")
+    key = session.settings.names.release(live.name)
     with _live(session, key, live.address) as running:
         if not (user := running.database_user()):
             return None

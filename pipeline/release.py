@@ -104,7 +104,7 @@ def plan(
             release = compose(session, current, version, config, size)
             reference.refuse_rejected(current, release, how.force)
             target = current.deploying(release, standby=how.standby)
-        if settings.project.database and session.api.cluster(settings.cluster) is None:
+        if settings.project.database and session.api.cluster(settings.cluster, settings.tag) is None:
             return Plan(f"make the database cluster {settings.cluster}; the rest can be planned when it is there")
         target, before = _check_images(session, target), session.outputs()
         variables = _variables(session, retirement.standing(session, before), target, {})
@@ -204,7 +204,7 @@ def compose(
                 "Nothing is live whose settings could be changed.", "./invoke build deploy --version v1"
             )
         version = live.version
-    found: Image = image.find(session.api.images(), version)
+    found: Image = image.find(session.settings.names, session.api.images(), version)
     settings = {**(live.config if live else {}), **(config or {})}
     reference.check_config(settings)
     _check_settings(session, found.name, version, config or {})

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pipeline import bake_run, drill, image, retention
-from pipeline.bake_run import BUILD, RUN
 from pipeline.cost import IDLE_ADDRESS, image_price
 from pipeline.image import version_of
+from pipeline.names import BUILD, Names
 from pipeline.remote_lock import Holder
 from pipeline.tools.digitalocean import Cluster, Droplet, Image, Volume
 
 OLDER_THAN = timedelta(hours=1)
 """The age from which on a thing is left over that nobody here can vouch for: its run may go on elsewhere."""
-_PACKERS_KEY = timedelta(days=1)
-_AT_ONCE = timedelta(minutes=2)
-"""Packer makes its droplet right after its key."""
 _SILENT = timedelta(hours=1)
 """A lock is renewed every few seconds, and the next run takes a dead one over; this is for when there is none."""
 
@@ -54,7 +51,7 @@ class Facts:
     """
 
     now: datetime
-    environment: str
+    names: Names
     keep: int
     older_than: timedelta = OLDER_THAN
     droplets: Sequence[Droplet] = ()
@@ -84,7 +81,7 @@ def find(facts: Facts) -> list[Left]:
     return [
         *builds,
         *_candidates(facts),
-        *_keys(facts, dead),
+        *_keys(facts, standing={tag for each in facts.droplets if each not in dead for tag in each.tags}),
         *_unfinished(facts),
         *beyond(facts),
         *_clusters(facts),
@@ -98,14 +95,14 @@ def beyond(facts: Facts) -> Iterator[Left]:
     """The images of versions that are neither new nor needed."""
     if facts.named is None:
         return
-    for each in retention.beyond(_finished(facts), facts.keep, facts.named, facts.droplets):
+    for each in retention.beyond(facts.names, _finished(facts), facts.keep, facts.named, facts.droplets):
         yield _image(each, f"not among the {facts.keep} newest images, and nothing names it")
 
 
 def _builds(facts: Facts) -> Iterator[Left]:
     for each in facts.droplets:
-        run = next((tag.removeprefix(RUN) for tag in each.tags if tag.startswith(RUN)), "")
-        if BUILD not in each.tags or not run or each.id in facts.addressed:
+        run = next(filter(None, map(facts.names.run_of, each.tags)), None)
+        if BUILD not in each.tags or run is None or each.id in facts.addressed:
             continue
         if run in facts.ended or run not in facts.alive and facts.old(each.created_at):
             yield _droplet(each, "the build droplet of a bake that ended")
@@ -115,25 +112,20 @@ def _candidates(facts: Facts) -> Iterator[Left]:
     if facts.in_state is None:
         return
     # A droplet that the reference file wants is known, unless the state has another one of its name.
-    wanted = {f"app-{facts.environment}-{key}" for key in facts.wanted} - facts.in_state.keys()
+    wanted = {facts.names.droplet(key) for key in facts.wanted} - facts.in_state.keys()
     known = {*facts.in_state.values(), *facts.addressed}
     for each in facts.droplets:
-        ours = f"slipway-environment:{facts.environment}" in each.tags
+        ours = facts.names.tag in each.tags
         if ours and each.id not in known and each.name not in wanted and facts.old(each.created_at):
-            yield _droplet(each, f"a droplet of {facts.environment} that is in no state")
+            yield _droplet(each, f"a droplet of {facts.names.environment} that is in no state")
 
 
-def _keys(facts: Facts, dead: Sequence[Droplet]) -> Iterator[Left]:
-    standing = {tag for each in facts.droplets if each not in dead for tag in each.tags}
-    ages = [datetime.fromisoformat(each.created_at) for each in dead]
+def _keys(facts: Facts, standing: Collection[str]) -> Iterator[Left]:
     for number, name in facts.keys:
-        holder, made = Holder.parse(name), made_by_packer(name)
-        why = ""
-        if name.startswith(RUN) and name not in standing and _over(facts, name.removeprefix(RUN)):
+        holder, run, why = Holder.parse(name), facts.names.run_of(name), ""
+        if run and name not in standing and _over(facts, run):
             why = "the key of a bake that ended"
-        elif made and (facts.now - made > _PACKERS_KEY or any(timedelta(0) <= age - made <= _AT_ONCE for age in ages)):
-            why = "a temporary key of Packer's"
-        elif holder and holder.environment == facts.environment:
+        elif holder and holder.lock == facts.names.lock:
             silent = timedelta(seconds=facts.now.timestamp() - holder.heartbeat)
             why = "the lock of a run that died" if number in facts.dead_locks or silent > _SILENT else ""
         if why:
@@ -144,13 +136,14 @@ def _unfinished(facts: Facts) -> Iterator[Left]:
     used = {droplet.image for droplet in facts.droplets}
     for each in facts.images:
         free = each.id not in used and each.name not in (facts.named or ())
-        if version_of(each) and not image.finished(each) and free and facts.old(each.created_at):
+        ours = version_of(facts.names, each) and not facts.names.is_claimed(each.name, facts.tags)
+        if ours and not image.finished(each) and free and facts.old(each.created_at):
             yield _image(each, "the image of a bake that was killed before it was labelled")
 
 
 def _clusters(facts: Facts) -> Iterator[Left]:
     for each in facts.clusters:
-        drilled = each.name.startswith(f"slipway-{facts.environment}-drill-")
+        drilled = facts.names.is_drill(each.name, each.tags)
         if drilled and facts.old(each.created_at, max(facts.older_than, drill.LEFT_BEHIND)):
             why = "the cluster of a drill that ended"
             yield Left("cluster", each.id, each.name, why, f"databases/{each.id}", each.created_at, None)
@@ -158,7 +151,7 @@ def _clusters(facts: Facts) -> Iterator[Left]:
 
 def _volumes(facts: Facts) -> Iterator[Left]:
     for each in facts.volumes:
-        if "slipway" in each.tags and not each.attached and facts.old(each.created_at):
+        if facts.names.tag in each.tags and not each.attached and facts.old(each.created_at):
             place = "volumes" if each.kind == "volume" else "snapshots"
             price = image_price(each.size) if each.kind == "snapshot" else None
             yield Left(each.kind, each.id, each.name, "no droplet has it", f"{place}/{each.id}", each.created_at, price)
@@ -171,8 +164,8 @@ def _addresses(facts: Facts) -> Iterator[Left]:
 
 def _tags(facts: Facts, dead: Sequence[Droplet]) -> Iterator[Left]:
     for name, count in facts.tags.items():
-        run, carried = name.removeprefix(RUN), sum(name in each.tags for each in dead)
-        if name.startswith(RUN) and count <= carried and run not in facts.alive and (carried or _over(facts, run)):
+        run, carried = facts.names.run_of(name), sum(name in each.tags for each in dead)
+        if run and count <= carried and run not in facts.alive and (carried or _over(facts, run)):
             yield Left("tag", name, name, "the tag of a bake that ended", f"tags/{name}")
 
 

@@ -8,7 +8,6 @@ and is written anew every few seconds. It opens nothing: no droplet is ever give
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,13 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from pipeline import names
 from pipeline.errors import PipelineError
 from pipeline.tools.account import Account, Key, fingerprint
 
-PREFIX = "slipway-lock"
 _ATTEMPTS = 5
-_LONGEST = 40
-"""Of a field of the name, in characters: the whole stays below 255."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +33,13 @@ class Rhythm:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds an environment. ``place`` tells apart machines, their boots and their containers.
+    """Who holds an environment, which ``lock`` names with its project.
 
-    ``since`` and ``heartbeat`` are seconds since 1970.
+    ``place`` tells apart machines, their boots and their containers; ``since`` and ``heartbeat`` are seconds since
+    1970.
     """
 
-    environment: str
+    lock: str
     what: str
     who: str
     run: str
@@ -53,18 +51,22 @@ class Holder:
     @property
     def name(self) -> str:
         """The name of the key that says all this."""
-        texts = [_plain(text) for text in (self.environment, self.what, self.who, self.run, self.place)]
-        return ":".join([PREFIX, *texts, str(self.pid), str(self.since), str(self.heartbeat)])
+        texts = [self.what, self.who, self.run, self.place]
+        return names.lock_name(self.lock, texts, [self.pid, self.since, self.heartbeat])
 
     @classmethod
     def parse(cls, name: str) -> Holder | None:
         """Read a key's name; None for one that is no lock's."""
-        prefix, *fields = name.split(":")
-        if prefix != PREFIX or len(fields) != 8 or not all(field.isdecimal() for field in fields[5:]):
+        found = names.parse_lock(name, texts=4, numbers=3)
+        if found is None:
             return None
-        environment, what, who, run, place = fields[:5]
-        pid, since, heartbeat = (int(field) for field in fields[5:])
-        return cls(environment, what, who, run, place, pid, since, heartbeat)
+        lock, (what, who, run, place), (pid, since, heartbeat) = found
+        return cls(lock, what, who, run, place, pid, since, heartbeat)
+
+    @property
+    def environment(self) -> str:
+        """The environment's name, as a person says it."""
+        return self.lock.rpartition(":")[2]
 
     def __str__(self) -> str:
         return f"{self.what} by {self.who}, run {self.run}, since {_clock(self.since)}"
@@ -189,10 +191,10 @@ def who_holds(account: Account, public_key: str) -> Holder | None:
     return Holder.parse(found.name) if found else None
 
 
-def holder(environment: str, what: str, who: str, run: str) -> Holder:
+def holder(lock: str, what: str, who: str, run: str) -> Holder:
     """This process, as it holds an environment from now on."""
     now = int(time.time())
-    return Holder(environment, _plain(what), _plain(who), run, place(), os.getpid(), now, now)
+    return Holder(lock, names.plain(what), names.plain(who), run, place(), os.getpid(), now, now)
 
 
 def place() -> str:
@@ -219,10 +221,6 @@ def is_running(pid: int) -> bool:
 def _elapsed() -> float:
     """Seconds that go on while a laptop sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._@+ -]", "-", text)[:_LONGEST].strip()
 
 
 def _clock(seconds: int) -> str:

@@ -8,15 +8,19 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.image import version_of
+from pipeline.names import ProjectNames
 from pipeline.tools.digitalocean import Droplet, Image
 from pipeline.tools.git import Git
 
 ENVIRONMENTS = "terraform/environments"
 
 
-def beyond(images: Iterable[Image], keep: int, named: Collection[str], droplets: Iterable[Droplet]) -> list[Image]:
-    """The pipeline's images that are not among the ``keep`` newest, and neither ``named`` nor in use by a droplet."""
-    ours = sorted((i for i in images if version_of(i)), key=lambda image: (image.created_at, image.id), reverse=True)
+def beyond(
+    names: ProjectNames, images: Iterable[Image], keep: int, named: Collection[str], droplets: Iterable[Droplet]
+) -> list[Image]:
+    """The project's images that are not among the ``keep`` newest, and neither ``named`` nor in use by a droplet."""
+    ours = [image for image in images if version_of(names, image)]
+    ours.sort(key=lambda image: (image.created_at, image.id), reverse=True)
     used = {droplet.image for droplet in droplets}
     return [image for image in ours[keep:] if image.name not in named and image.id not in used]
 

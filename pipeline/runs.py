@@ -26,8 +26,8 @@ def alone(session: Session, what: str, force: str = "") -> Iterator[Run]:
     settings = session.settings
     with ended_by_term(), only_one(settings.work, what), recorded(session, what, force) as run:
         leftovers.end_processes(settings.work / "runs", session.progress.warn)
-        holder = remote_lock.holder(settings.environment, what, who(session.environ), run.id)
-        account, key = Account(settings.cloud), session.key.lock_key(settings.environment)
+        holder = remote_lock.holder(settings.names.lock, what, who(session.environ), run.id)
+        account, key = Account(settings.cloud), session.key.lock_key(settings.names.lock)
         with remote_lock.held(account, key, holder, session.progress.warn) as lock:
             guard = _Guard(lock)
             session.progress.listeners.insert(0, guard)
@@ -93,6 +93,7 @@ def _facts(session: Session, what: str, force: str) -> dict[str, object]:
     except PipelineError:
         commit = ""  # nothing was ever committed
     return {
+        "project": session.settings.project.name,
         "environment": session.settings.environment,
         "cloud": session.settings.cloud.name,
         "command": what,

@@ -20,6 +20,7 @@ from pipeline import boot
 from pipeline.config import VARIABLE, SecretSettings, Settings, VaultSettings
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
+from pipeline.names import Names
 from pipeline.redaction import learn
 from pipeline.tools.vault import Vault
 
@@ -195,15 +196,18 @@ def source(settings: Settings, environ: Mapping[str, str]) -> SecretSource:
     if wanted.source == "file":
         return File(settings.work / "secrets.env", settings.project.root)
     if wanted.source == "vault":
-        return _vault(wanted.vault, environ, settings.environment)
+        return _vault(wanted.vault, environ, settings.names)
     return Environment(environ)
 
 
-def _vault(wanted: VaultSettings, environ: Mapping[str, str], environment: str) -> VaultSecret:
+def _vault(wanted: VaultSettings, environ: Mapping[str, str], names: Names) -> VaultSecret:
     vault = Vault.connect(wanted.address, environ)
-    role = wanted.database_role.replace("{environment}", environment)
+    role, path = (
+        text.replace("{project}", names.project).replace("{environment}", names.environment)
+        for text in (wanted.database_role, wanted.path)
+    )
     issuer = VaultDatabase(vault, wanted.database_mount, role) if role else None
-    return VaultSecret(vault, wanted.mount, wanted.path.replace("{environment}", environment), issuer)
+    return VaultSecret(vault, wanted.mount, path, issuer)
 
 
 def collect(source: SecretSource, names: Iterable[str]) -> dict[str, Secret]:

@@ -14,6 +14,7 @@ from pipeline.config import Project, Settings, choose_cloud, choose_environment
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.ledger import CONTINUED, Run
+from pipeline.names import Names
 from pipeline.progress import Progress
 from pipeline.redaction import learn
 from pipeline.reference import Reference
@@ -37,6 +38,7 @@ class Session:
             self.progress.listeners.append(Run(Path(started_by)))
         project = Project.load(root)
         name = choose_environment(root, environ, environment)
+        Names(project.name, name)  # too long ones are refused before a cloud is started for them
         cloud = choose_cloud(name, environ, LocalCloud(root, self.progress).up)
         learn(cloud.token)
         self.settings = Settings(project, name, cloud)
@@ -109,8 +111,12 @@ class Session:
         """The engine in a root module that is up to date and whose state is encrypted as wanted."""
         self._refuse_a_state_that_would_be_lost(root)
         self.toolchain.ensure(["opentofu", "terraform-provider-digitalocean"], self.progress.detail)
-        project, name = self.settings.project, self.settings.environment
-        shared = {"environment": name, "region": project.region}
+        project, names = self.settings.project, self.settings.names
+        shared = {
+            "environment": names.environment,
+            "region": project.region,
+            "names": json.dumps(names.for_terraform),
+        }
         env = {
             **self.toolchain.environment("opentofu"),
             **self.settings.cloud.environment,

@@ -107,7 +107,7 @@ def status(session: Session) -> Status:
 
 
 def _run(session: Session) -> str | None:
-    lock = session.key.lock_key(session.settings.environment)
+    lock = session.key.lock_key(session.settings.names.lock)
     holder = remote_lock.who_holds(Account(session.settings.cloud), lock)
     return f"{holder}{', which died' if holder.is_dead_here else ''}" if holder else None
 
@@ -161,7 +161,7 @@ def _database(session: Session, wanted: Reference, live: Droplet | None) -> tupl
     """The cluster and what is wrong with it; before the first deploy there is none, and nothing wrong with that."""
     settings, users = session.settings, {key: wanted.releases[key].database_user for key in wanted.running}
     asked, used = settings.project.database, any(users.values())
-    cluster = session.api.cluster(settings.cluster) if asked or used else None
+    cluster = session.api.cluster(settings.cluster, settings.tag) if asked or used else None
     if cluster is None:
         return None, [f"the database {settings.cluster} is gone"] if used else []
     problems = drift(session, asked, cluster) if asked else []

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pipeline.errors import PipelineError
+from pipeline.names import LONGEST_VERSION
 from pipeline.tools.git import Git
 
 IMAGE_INPUTS: Sequence[str] = ("app", "provisioning", "packer")
@@ -34,9 +35,9 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
 
 def check(version: str) -> str:
     """The version itself; raises PipelineError when it could not be part of an image's and a droplet's name."""
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,28}[A-Za-z0-9])?", version):
+    if not re.fullmatch(rf"[A-Za-z0-9]([A-Za-z0-9.-]{{0,{LONGEST_VERSION - 2}}}[A-Za-z0-9])?", version):
         raise PipelineError(
             f"{version!r} cannot be a version.",
-            "Letters, digits, dots and dashes, 30 at most, such as v1 or v1.2.0.",
+            f"Letters, digits, dots and dashes, {LONGEST_VERSION} at most, such as v1 or v1.2.0.",
         )
     return version

@@ -29,7 +29,7 @@ locals {
 
 data "digitalocean_database_cluster" "app" {
   count = length(local.with_database) > 0 ? 1 : 0
-  name  = "slipway-${var.environment}"
+  name  = var.names.prefix
 }
 
 data "digitalocean_database_ca" "app" {

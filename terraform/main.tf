@@ -43,7 +43,7 @@ resource "digitalocean_floating_ip" "public" {
 }
 
 resource "digitalocean_ssh_key" "deploy" {
-  name       = "slipway-${var.environment}"
+  name       = var.names.prefix
   public_key = var.deploy_public_key
 }
 
@@ -59,12 +59,12 @@ data "digitalocean_image" "app" {
 resource "digitalocean_droplet" "app" {
   for_each = local.running
 
-  name     = "app-${var.environment}-${each.key}"
+  name     = "${var.names.prefix}-${each.key}"
   image    = data.digitalocean_image.app[each.key].id
   region   = var.region
   size     = each.value.size
   ssh_keys = [digitalocean_ssh_key.deploy.id]
-  tags     = ["slipway", "slipway-environment:${var.environment}"]
+  tags     = var.names.tags
 
   # Nothing but the pipeline's own key opens a droplet.
   droplet_agent = false

@@ -23,8 +23,8 @@ variable "releases" {
     error_message = "The key of a release must be its version, a dash and the digest of its contents."
   }
   validation {
-    condition     = alltrue([for release in values(var.releases) : startswith(release.image, "app-${release.version}-")])
-    error_message = "A release must name an image of its own version: app-<version>-<digest>."
+    condition     = alltrue([for release in values(var.releases) : strcontains(release.image, "-${release.version}-")])
+    error_message = "A release must name an image of its own version: <project>-<version>-<digest>."
   }
   validation {
     condition = alltrue(flatten([
@@ -83,12 +83,22 @@ variable "rejected" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "environment" {
-  description = "Name of the environment: part of every name and tag."
+  description = "Name of the environment: the commands of the graph are given it."
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.environment))
+    condition     = can(regex("^[a-z][a-z0-9-]{0,20}$", var.environment))
     error_message = "An environment's name is lower-case letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "names" {
+  description = "How things are called: the prefix of every name of the environment, its own tag, and all tags of a thing of it."
+  type        = object({ prefix = string, tag = string, tags = list(string) })
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]+$", var.names.prefix)) && contains(var.names.tags, var.names.tag)
+    error_message = "The prefix is lower-case letters, digits and dashes, and the environment's own tag is among the tags."
   }
 }
 

@@ -101,7 +101,8 @@ def _infrastructure(root: Path, toolchain: Toolchain) -> Iterable[Check]:
 def _bake(root: Path) -> dict[str, str]:
     """Values for the variables of the bake that have no default; any file that exists does for the paths."""
     file = str(root / "LICENSE")
-    names = {"image_name": "app-v0-000000000000", "version": "v0", "commit": "0000000", "digest": "000000000000"}
+    names = {"image_name": "v0", "version": "v0", "commit": "0000000", "digest": "000000000000"}
+    names |= {"droplet_name": "check", "droplet_tags": '["check"]'}
     places = {"binary": file, "provisioning_dir": str(root / "provisioning"), "user_data_file": file}
     places |= {"manifest": file, "contents": file}
-    return {**names, **places, "region": "nyc3", "run_id": "check", "test_command": "true"}
+    return {**names, **places, "region": "nyc3", "test_command": "true"}

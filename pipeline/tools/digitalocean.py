@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -107,6 +107,7 @@ class Cluster:
     region: str = ""
     network: str = ""
     created_at: str = ""
+    tags: tuple[str, ...] = ()
 
     def url(self, database: str) -> str:
         """How the administrator reaches a database of it from the droplets beside it. Holds the password."""
@@ -232,12 +233,18 @@ class API:
                 return next((d for d in self.droplets(tag) if d.id == floating.droplet), None)
         return None
 
-    def cluster(self, name: str) -> Cluster | None:
-        """The database cluster of a name; None when there is none."""
+    def cluster(self, name: str, tag: str) -> Cluster | None:
+        """The database cluster of a name; None when there is none. Raises PipelineError when it lacks the tag."""
         same = [each for each in self.clusters() if each.name == name]
         if len(same) > 1:
             listed = ", ".join(each.id for each in same)
             raise PipelineError(f"There are {len(same)} clusters named {name}: {listed}.", "Delete the wrong one.")
+        if same and tag not in same[0].tags:
+            raise PipelineError(
+                f"The account has a database cluster {name} that is not this environment's: it lacks the tag {tag}.",
+                "It is another project's, or of a version of slipway whose names had no project in them (CHANGELOG.md)."
+                " Another [project] name in slipway.toml keeps the two apart.",
+            )
         return same[0] if same else None
 
     def clusters(self) -> list[Cluster]:
@@ -245,7 +252,7 @@ class API:
         found = self._databases("").get("databases") or []
         return [_cluster(each) for each in found if each["engine"] == "pg"]
 
-    def create_cluster(self, name: str, like: Cluster, tag: str) -> Cluster:
+    def create_cluster(self, name: str, like: Cluster, tags: Sequence[str]) -> Cluster:
         """Begin to make a cluster of one node, else like another one and in its network."""
         wanted = {
             "name": name,
@@ -254,7 +261,7 @@ class API:
             "size": like.size,
             "region": like.region,
             "num_nodes": 1,
-            "tags": [tag],
+            "tags": list(tags),
             **({"private_network_uuid": like.network} if like.network else {}),
         }
         return _cluster(self._databases("", type="POST", params=wanted)["database"])
@@ -335,4 +342,5 @@ def _cluster(data: dict[str, Any]) -> Cluster:
         region=str(data.get("region") or ""),
         network=str(data.get("private_network_uuid") or ""),
         created_at=str(data.get("created_at") or ""),
+        tags=tuple(data.get("tags") or ()),
     )

@@ -2,13 +2,14 @@
 # that is done to a release or to the app's droplets can reach it.
 
 resource "digitalocean_database_cluster" "app" {
-  name       = "slipway-${var.environment}"
+  name       = var.names.prefix
   engine     = "pg"
   version    = var.database.version
   size       = var.database.size
   region     = var.region
   node_count = var.database.nodes
-  tags       = ["slipway"]
+  tags       = var.names.tags
+  depends_on = [digitalocean_tag.environment]
 
   # `./invoke destroy --with-database` lifts this, after a backup.
   lifecycle {
@@ -27,7 +28,7 @@ resource "digitalocean_database_db" "app" {
 
 # The tag that every droplet of the environment carries: with it a droplet may ask the database, and without it not.
 resource "digitalocean_tag" "environment" {
-  name = "slipway-environment:${var.environment}"
+  name = var.names.tag
 }
 
 resource "digitalocean_database_firewall" "app" {

@@ -1,12 +1,12 @@
 # Supplied by the pipeline, from slipway.toml (`./invoke env` prints the same for use by hand).
 
-variable "environment" {
-  description = "Name of the environment: part of every name and tag."
-  type        = string
+variable "names" {
+  description = "How things are called: the prefix of every name of the environment, its own tag, and all tags of a thing of it."
+  type        = object({ prefix = string, tag = string, tags = list(string) })
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.environment))
-    error_message = "An environment's name is lower-case letters, digits and dashes, beginning with a letter."
+    condition     = can(regex("^[a-z][a-z0-9-]+$", var.names.prefix)) && contains(var.names.tags, var.names.tag)
+    error_message = "The prefix is lower-case letters, digits and dashes, and the environment's own tag is among the tags."
   }
 }
 

@@ -19,7 +19,7 @@ from tests.chaos.operations import BUILD, EXPAND, MOVE
 from tests.chaos.processes import MARK, Nothing, Processes
 from tests.chaos.scene import Scene
 from tests.chaos.watcher import Watcher
-from tests.e2e.checkout import NOT_INHERITED, Checkout, clone, renew
+from tests.e2e.checkout import NAMES, NOT_INHERITED, Checkout, clone, renew
 
 LONGEST = 240.0
 """Seconds after which a call hangs."""
@@ -217,7 +217,8 @@ class Harness:
         self._check_schema()
 
     def _remove_baked(self, number: int) -> None:
-        made = [name for name in self.scene.account()["images"] - self._images if name.startswith(f"app-c{number}-")]
+        fresh = self.scene.account()["images"] - self._images
+        made = [name for name in fresh if NAMES.version(name, ()) == f"c{number}"]
         if len(made) != 1:
             self._broke(f"the build left {len(made)} images: {', '.join(made) or 'none'}")
         for name in made:
@@ -250,13 +251,13 @@ class Harness:
         reference, droplets = self.scene.reference, self.scene.droplets()
         names = {each["name"]: each for each in droplets.values()}
         running = [key for key in (reference["live"], reference["standby"]) if key]
-        wrong = [f"{name} stands" for name in names if name not in {f"app-local-{key}" for key in running}]
+        wrong = [f"{name} stands" for name in names if name not in {NAMES.droplet(key) for key in running}]
         for key in running:
-            droplet = names.get(f"app-local-{key}")
+            droplet = names.get(NAMES.droplet(key))
             if droplet is None or droplet["status"] != "active":
                 wrong.append(f"the droplet of {key} is {droplet['status'] if droplet else 'not there'}")
         target = self.scene.address()[1]
-        if (names.get(f"app-local-{reference['live']}") or {}).get("id") != target:
+        if (names.get(NAMES.droplet(reference["live"])) or {}).get("id") != target:
             wrong.append(f"the address is at {target}, which is not {reference['live']}")
         if len(droplets) != len(names):
             wrong.append("two droplets have one name")
@@ -321,7 +322,7 @@ class Harness:
         wanted = {
             **self._baseline,
             "images": self._images,
-            "droplets": {f"app-local-{key}" for key in running},
+            "droplets": {NAMES.droplet(key) for key in running},
             "database users": {"doadmin", *users},
         }
         return [

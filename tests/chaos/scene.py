@@ -22,7 +22,7 @@ from localcloud.host.machines import Machines
 from localcloud.host.postgres.server import AS_POSTGRES, PSQL, Postgres
 from localcloud.lock import server_pid
 from tests.chaos.processes import Nothing, Processes
-from tests.e2e.checkout import Checkout
+from tests.e2e.checkout import NAMES, Checkout
 
 __all__ = ["Nothing", "Scene"]
 _BECOME = [] if os.geteuid() == 0 else ["sudo"]
@@ -120,10 +120,10 @@ class Scene:
             self.checkout.git("add", str(file))
             self.checkout.git("commit", "--quiet", "--message", f"Bring migration {number}", "--", str(file))
         images = self.account()["images"]
-        if not any(name.startswith(f"app-{version}-") for name in images):
+        if not any(NAMES.version(name, ()) == version for name in images):
             known = {each["image"] for each in self.reference["releases"].values()}
             for name in sorted(images - known):
-                if name.startswith("app-m"):
+                if (NAMES.version(name, ()) or "").startswith("m"):
                     self.remove_image(name)
             self.checkout.invoke("build", "--version", version)
         return version
@@ -165,7 +165,7 @@ class Scene:
 
     def droplets(self) -> dict[int, dict[str, Any]]:
         """The environment's droplets by id."""
-        found = self.ask("/v2/droplets?per_page=200&tag_name=slipway-environment:local")["droplets"]
+        found = self.ask(f"/v2/droplets?per_page=200&tag_name={NAMES.tag}")["droplets"]
         return {each["id"]: each for each in found}
 
     def address(self) -> tuple[str, int | None]:
@@ -177,7 +177,7 @@ class Scene:
     def cluster(self) -> dict[str, Any]:
         """The environment's database cluster."""
         found: dict[str, Any] = next(
-            each for each in self.ask("/v2/databases")["databases"] if each["name"] == "slipway-local"
+            each for each in self.ask("/v2/databases")["databases"] if each["name"] == NAMES.cluster
         )
         return found
 
@@ -187,7 +187,7 @@ class Scene:
             target = self.address()[1]
             found = [target] if target in self.before else []
         elif which == "standby":
-            name = f"app-local-{self.reference['standby']}"
+            name = NAMES.droplet(self.reference["standby"])
             found = [id for id, each in self.droplets().items() if each["name"] == name]
         else:
             deadline = time.monotonic() + 3

@@ -31,11 +31,11 @@ def account(api: Api) -> Account:
 
 @pytest.fixture
 def public(tmp_path: Path) -> Iterator[str]:
-    yield DeployKey.load(tmp_path, None).lock_key("local")
+    yield DeployKey.load(tmp_path, None).lock_key("shop:local")
 
 
 def holder(run: str, **changes: object) -> Holder:
-    made = remote_lock.holder("local", "deploy v2", "ann@desk", run)
+    made = remote_lock.holder("shop:local", "deploy v2", "ann@desk", run)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

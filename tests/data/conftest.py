@@ -62,7 +62,7 @@ def api(session: Session) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def cluster(session: Session, api: Api) -> Cluster:
     """The environment's cluster with the database `app`, trusting what carries the environment's tag."""
-    made = api.database(name=session.settings.cluster, region="fra1")["id"]
+    made = api.database(name=session.settings.cluster, region="fra1", tags=session.settings.names.tags)["id"]
     api.call("POST", f"/v2/databases/{made}/dbs", {"name": "app"}, status=201)
     rules = [{"type": "tag", "value": session.settings.tag}]
     api.call("POST", "/v2/tags", {"name": session.settings.tag}, status=201)
@@ -78,7 +78,7 @@ def live(session: Session, api: Api, cluster: Cluster) -> int:
     keys = {"ssh_deletekeys": True, "ssh_keys": {"ed25519_private": key.private, "ed25519_public": key.public}}
     forwarding = {"path": "/etc/ssh/sshd_config.d/00-forwarding.conf", "content": "PermitOpen *:25060\n"}
     droplet = api.droplet(
-        name=f"app-local-{RELEASE}",
+        name=session.settings.names.droplet(RELEASE),
         region="fra1",
         tags=[session.settings.tag],
         ssh_keys=[ours["ssh_key"]["id"]],

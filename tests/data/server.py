@@ -114,7 +114,7 @@ def _set_up(address: str, folder: Path, plugin: Path) -> VaultServer:
     registered = {"sha256": digest, "command": plugin.name}
     client.adapter.post(url=f"/v1/sys/plugins/catalog/database/{PLUGIN}", json=registered)
     client.sys.create_or_update_policy("slipway", POLICY)
-    _wait(lambda: client.secrets.kv.v2.create_or_update_secret("slipway/local", {"APP_WRITE_TOKEN": "first"}))
+    _wait(lambda: client.secrets.kv.v2.create_or_update_secret("slipway/notes/local", {"APP_WRITE_TOKEN": "first"}))
     return server
 
 

@@ -117,7 +117,7 @@ def test_of_the_older_backups_as_many_stay_as_were_asked_for(session: Session, m
     time.sleep(1)
     third, _ = backup.backup(session, keep=2)
     folder = backup.folder_of(session, None)
-    assert [each.dump for each in backup.known(folder, "local")] == [second.dump, third.dump]
+    assert [each.dump for each in backup.known(folder, session.settings.names)] == [second.dump, third.dump]
     assert not (folder / made.dump).exists()
 
 

@@ -76,7 +76,7 @@ def login(database: Database, credential: secrets.Credential) -> None:
 def test_the_app_s_secrets_are_read_from_vault(session: Session, vault: VaultServer) -> None:
     found = source(session, vault.approle("1h"))
     assert secrets.collect(found, ["APP_WRITE_TOKEN"])["APP_WRITE_TOKEN"].reveal() == "first"
-    with pytest.raises(PipelineError, match="^Secret/slipway/local in Vault does not have APP_OTHER.$"):
+    with pytest.raises(PipelineError, match="^Secret/slipway/notes/local in Vault does not have APP_OTHER.$"):
         secrets.collect(found, ["APP_OTHER"])
 
 
@@ -156,7 +156,7 @@ def test_what_vault_refuses_is_one_sentence(session: Session, connected: VaultSe
         denied.issuer.issue()
     with pytest.raises(PipelineError, match="could not do it: log in"):
         source(session, {**good, "VAULT_SECRET_ID": "wrong"})
-    with pytest.raises(PipelineError, match="denies it: read secret/slipway/local"):
+    with pytest.raises(PipelineError, match="denies it: read secret/slipway/notes/local"):
         source(session, {"VAULT_ADDR": connected.address, "VAULT_TOKEN": "wrong"}).get("APP_WRITE_TOKEN")
 
 

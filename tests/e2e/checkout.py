@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline import reference
+from pipeline.names import Names
 from pipeline.reference import Reference
 from tests.contract.support import Api
 from tests.support import UNANSWERED, Repeating, get
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = "terraform/environments/local.tfvars.json"
+NAMES = Names("notes", "local")
 
 # What a user's shell would not have, and what must not leak into the clone from the run that tests it.
 NOT_INHERITED = {"CI", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
@@ -88,14 +90,14 @@ class Checkout:
         """What the API says of the environment's database cluster; its own record without a path."""
         api = self.api()
         found = api.get("/v2/databases")["databases"]
-        record: dict[str, Any] = next(each for each in found if each["name"] == "slipway-local")
+        record: dict[str, Any] = next(each for each in found if each["name"] == NAMES.cluster)
         return dict(api.call(method, f"/v2/databases/{record['id']}{path}", body, status=200)) if path else record
 
     def databases(self) -> list[str]:
         """The databases of the cluster by its server, since the API tells only of those that were made by it."""
         query = "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1"
         psql = f"psql --no-psqlrc --tuples-only --no-align --username=postgres --port=25060 --command='{query}'"
-        return self.invoke("cloud.shell", "slipway-local", "--command", psql).split()
+        return self.invoke("cloud.shell", NAMES.cluster, "--command", psql).split()
 
     @property
     def reference(self) -> str:

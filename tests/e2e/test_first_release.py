@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 
+from pipeline.names import Names
 from tests.chaos.processes import MARK, Processes
 from tests.contract.support import Api
 from tests.e2e.checkout import NOT_INHERITED, Checkout
@@ -26,9 +27,10 @@ Order = tuple[str, str | None]
 """The end of a path, and the name of what is ordered there."""
 
 ENVIRONMENT, VERSION = "production", "first"
-CLUSTER: Order = ("/v2/databases", "slipway-production")
+NAMES = Names("notes", ENVIRONMENT)
+CLUSTER: Order = ("/v2/databases", NAMES.cluster)
 DATABASE: Order = ("/dbs", "app")
-KEY: Order = ("/v2/account/keys", "slipway-production")
+KEY: Order = ("/v2/account/keys", NAMES.deploy_key)
 ADDRESS: Order = ("/v2/floating_ips", None)
 
 
@@ -185,8 +187,8 @@ def test_what_was_ordered_is_found_whenever_the_first_release_is_killed(account:
     assert f"taking over the floating IP {ordered}, which a run that died ordered" in said
     holds = account.holds()
     assert holds["floating_ips"] == sorted([ordered, bystander, *before["floating_ips"]])
-    assert holds["databases"] == ["slipway-production"]
-    assert [key for key in holds["keys"] if key.startswith("slipway-")] == ["slipway-production"]
+    assert holds["databases"] == [NAMES.cluster]
+    assert set(holds["keys"]) - set(before["keys"]) == {NAMES.deploy_key}
     assert len(holds["droplets"]) == len(before["droplets"]) + 1
     assert json.loads(account.invoke("status", "--json").stdout)["floating_ip"] == ordered
 

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 
 from pipeline.keys import new_key
+from pipeline.names import BUILD
 from tests.contract.support import Api, until
-from tests.e2e.checkout import Checkout
+from tests.e2e.checkout import NAMES, Checkout
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
-
-BUILD = "slipway-build"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def api(checkout: Checkout) -> Api:
 @pytest.fixture(scope="module", autouse=True)
 def bystanders(checkout: Checkout, api: Api) -> Iterator[None]:
     """What others have in the same account: it is there afterwards as it was before."""
-    droplet = api.droplet(name="somebody-elses", tags=["slipway-build", "web"])
+    droplet = api.droplet(name="somebody-elses", tags=[BUILD, "web"])
     api.act(droplet["id"], "snapshot", name="backup-1")
     key = {"name": "laptop", "public_key": new_key().public}
     api.call("POST", "/v2/account/keys", key, status=201)
@@ -112,7 +111,7 @@ def test_a_bake_that_is_killed_whole_is_found_priced_and_reaped(checkout: Checko
     with a_bake(checkout, api) as bake:
         kill(bake, checkout.folder)
     (droplet,) = builds(api)
-    run = next(tag for tag in droplet["tags"] if tag.startswith("slipway-run:"))
+    run = next(tag for tag in droplet["tags"] if NAMES.run_of(tag))
 
     found = reaped(checkout)
     assert [(each["kind"], each["name"]) for each in found["found"]] == [
@@ -164,10 +163,11 @@ def test_a_droplet_that_no_state_knows_is_reaped_when_it_is_old(checkout: Checko
     with without_database(checkout):
         checkout.invoke("deploy")  # of nothing: an address, a key and a state
         try:
-            api.droplet(name="app-local-v0-01234567", tags=["slipway", "slipway-environment:local"])
+            stray = NAMES.droplet("v0-01234567")
+            api.droplet(name=stray, tags=NAMES.tags)
             assert reaped(checkout)["found"] == []
             (found,) = reaped(checkout, "--older-than", "0s")["found"]
-            assert found["name"] == "app-local-v0-01234567" and found["why"].endswith("is in no state")
+            assert found["name"] == stray and found["why"].endswith("is in no state")
             assert reaped(checkout, "--older-than", "0s", "--apply")["found"][0]["removed"]
         finally:
             checkout.invoke("destroy", "--yes")

@@ -170,7 +170,7 @@ def test_the_report_tells_what_users_met(checkout: Checkout, first: str, watched
     assert last == {"v1": "succeeded", "v2": "succeeded"}
     commands = [each["command"] for each in json.loads(checkout.invoke("report", "--list", "--json"))]
     assert {"build v1", "deploy v1", "build v2", "deploy v2", "deploy", "rollback"} <= set(commands)
-    assert len(checkout.git("ls-tree", "--name-only", "refs/slipway/local/ledger").split()) == len(commands)
+    assert len(checkout.git("ls-tree", "--name-only", "refs/slipway/notes/local/ledger").split()) == len(commands)
 
 
 def test_what_was_rolled_back_is_not_deployed_again_by_mistake(checkout: Checkout, watched: Prober) -> None:

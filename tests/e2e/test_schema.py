@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from tests.contract.support import until
-from tests.e2e.checkout import ROOT, Checkout, Prober, ask_for_notes
+from tests.e2e.checkout import NAMES, ROOT, Checkout, Prober, ask_for_notes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 
@@ -88,8 +88,8 @@ def users(checkout: Checkout) -> set[str]:
 
 def test_the_first_release_brings_up_the_database(checkout: Checkout, watched: Prober, base: str) -> None:
     database = live(checkout, base, 1)["database"]
-    assert (database["cluster"], database["status"], database["user"]) == ("slipway-local", "online", "app_1")
-    assert database["trusted_sources"] == ["tag:slipway-environment:local"]
+    assert (database["cluster"], database["status"], database["user"]) == (NAMES.cluster, "online", "app_1")
+    assert database["trusted_sources"] == [f"tag:{NAMES.tag}"]
     assert users(checkout) == {"app_1"}
 
 

@@ -25,6 +25,7 @@ SHARED = {
     "pipeline.errors",
     "pipeline.progress",
     "pipeline.config",
+    "pipeline.names",
     "pipeline.redaction",
     "pipeline.text",
     "localcloud.certificates",

@@ -14,6 +14,7 @@ import pytest
 from pipeline import adoption, reap
 from pipeline.errors import PipelineError
 from pipeline.keys import new_key
+from pipeline.names import Names
 from pipeline.plan import ADDRESS, Change, Plan
 from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
@@ -22,9 +23,9 @@ from pipeline.tools.account import Key
 from pipeline.tools.digitalocean import Cluster, FloatingIP
 from pipeline.tools.terraform import Root
 
-OURS = "slipway-environment:local"
+OURS = "slipway:shop:local"
 KEY = "digitalocean_ssh_key"
-CLUSTER = Cluster("c-1", "slipway-local", "online", "15", "s", 1, "h", "p", 25060, "doadmin", "secret")
+CLUSTER = Cluster("c-1", "shop-local", "online", "15", "s", 1, "h", "p", 25060, "doadmin", "secret")
 
 
 @dataclass
@@ -48,7 +49,14 @@ class World:
         )
         api = SimpleNamespace(floating_ips=lambda: self.addresses, database_names=lambda cluster: self.databases)
         project = SimpleNamespace(region="fra1")
-        settings = SimpleNamespace(environment="local", tag=OURS, cluster="slipway-local", project=project, cloud=None)
+        settings = SimpleNamespace(
+            environment="local",
+            names=Names("shop", "local"),
+            tag=OURS,
+            cluster="shop-local",
+            project=project,
+            cloud=None,
+        )
         key = SimpleNamespace(public=new_key().public)
         roots = (self.root, self.root)
         return SimpleNamespace(
@@ -109,20 +117,20 @@ def test_what_points_at_a_droplet_of_ours_and_came_since_is_taken_first(world: W
 
 @pytest.mark.parametrize("addresses", [[idle("b")], [ours("b")]])
 def test_without_an_order_nothing_is_taken(world: World, addresses: list[FloatingIP]) -> None:
-    world.addresses, world.key = addresses, Key(5, "slipway-local")
+    world.addresses, world.key = addresses, Key(5, "shop-local")
     assert not world.adopt() and world.taken == []
 
 
 @pytest.mark.parametrize("addresses", [[idle("b")], [ours("b")]])
 def test_what_was_there_before_the_order_is_not_taken(world: World, addresses: list[FloatingIP]) -> None:
     world.ordered("b", "5")
-    world.addresses, world.key = addresses, Key(5, "slipway-local")
+    world.addresses, world.key = addresses, Key(5, "shop-local")
     assert world.adopt() and world.taken == []
 
 
 def test_a_state_that_everybody_has_vouches_for_names_and_for_nothing_without_one(world: World) -> None:
     world.elsewhere()
-    world.addresses, world.key = [idle("b")], Key(5, "slipway-local")
+    world.addresses, world.key = [idle("b")], Key(5, "shop-local")
     assert not world.adopt()
     assert world.taken == [(f"{KEY}.deploy", "5")]
     world.addresses = [idle("b"), ours("c")]
@@ -136,7 +144,7 @@ def test_the_deploy_key_is_taken_under_its_own_name_alone(world: World) -> None:
     world.adopt()
     assert world.taken == []
     world.ordered()
-    world.key = Key(5, "slipway-local")
+    world.key = Key(5, "shop-local")
     world.adopt()
     assert world.taken == [(f"{KEY}.deploy", "5")]
 
@@ -145,7 +153,7 @@ def test_what_the_state_has_is_not_taken_again(world: World) -> None:
     world.ordered()
     world.root.state.write_text('{"serial": 1}')
     world.in_state = [(KEY, {"id": "5"}), (ADDRESS, {"ip_address": "b"})]
-    world.addresses, world.key = [idle("b")], Key(5, "slipway-local")
+    world.addresses, world.key = [idle("b")], Key(5, "shop-local")
     assert world.adopt() and world.taken == []
     assert state.ordered(world.folder) is None
 
@@ -160,7 +168,7 @@ def test_where_something_was_confirmed_nothing_is_looked_for(world: World) -> No
 
 
 def test_an_order_is_noted_until_it_ended_well(world: World) -> None:
-    world.addresses, world.key = [idle("a")], Key(5, "slipway-local")
+    world.addresses, world.key = [idle("a")], Key(5, "shop-local")
     made = Plan("", [Change("", ADDRESS, "public", "", ("create",))])
     with pytest.raises(PipelineError), adoption.ordering_of(world.session, made):
         raise PipelineError("killed")

@@ -15,13 +15,15 @@ from pipeline.ages import age, spell
 from pipeline.backup import Backup, intact, known
 from pipeline.drill import differences
 from pipeline.errors import PipelineError
+from pipeline.names import Names
 from pipeline.restore import choose
 from pipeline.tools.postgres import Contents
 from pipeline.tools.process import ended_by_term
 
 BACKUP = Backup(
+    project="shop",
     environment="local",
-    cluster="slipway-local",
+    cluster="shop-local",
     version=15,
     release="v1-01234567",
     taken_at="2026-11-21T10:00:00Z",
@@ -51,7 +53,12 @@ def test_the_backups_of_an_environment_are_known_the_oldest_first(tmp_path: Path
         stored(tmp_path, each)
     (tmp_path / "local-notes.json").write_text("[]")
     stored(tmp_path, replace(BACKUP, format=99, dump="local-from-later.dump"))
-    assert known(tmp_path, "local") == [BACKUP, newer]
+    stored(tmp_path, replace(BACKUP, project="other", dump="other-local-20261121T100000Z.dump"))
+    names = Names("shop", "local")
+    assert known(tmp_path, names) == [BACKUP, newer]
+    before = replace(newer, project="", dump="local-20261123T100000Z.dump", taken_at="2026-11-23T10:00:00Z")
+    stored(tmp_path, before)
+    assert known(tmp_path, names) == [before, BACKUP, newer] and choose(known(tmp_path, names), None, "") == newer
 
 
 @pytest.mark.parametrize("content", [None, b"dumb"])

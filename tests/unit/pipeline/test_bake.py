@@ -15,7 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.tools.digitalocean import Droplet
 
-RUN = BakeRun("20261121T100000Z-abcdef", "app-v1-0123456789ab", "http://cloud")
+RUN = BakeRun("20261121T100000Z-abcdef", "app", "app-v1-0123456789ab", "http://cloud")
 
 
 def session(folder: Path, actions: Sequence[tuple[int, str]] = (), *, deadline: float = 60, lost: bool = False) -> Any:
@@ -24,7 +24,7 @@ def session(folder: Path, actions: Sequence[tuple[int, str]] = (), *, deadline: 
             raise PipelineError("The cloud does not answer.")
         return actions
 
-    project = SimpleNamespace(work=folder, bake_deadline=deadline)
+    project = SimpleNamespace(name=RUN.project, work=folder, bake_deadline=deadline)
     api = SimpleNamespace(droplets=lambda tag: [Droplet(1, "bake", "active", "")], failed_actions=failed)
     settings = SimpleNamespace(project=project, cloud=SimpleNamespace(endpoint=RUN.endpoint))
     return SimpleNamespace(settings=settings, api=api, progress=Progress())

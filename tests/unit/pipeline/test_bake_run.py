@@ -21,7 +21,7 @@ def test_a_run_is_alive_until_its_process_is_not(tmp_path: Path) -> None:
     ready, write = os.pipe()
     child = os.fork()
     if child == 0:
-        with bake_run.begin(tmp_path, "app-v1-0123456789ab", CLOUD):
+        with bake_run.begin(tmp_path, "app", "app-v1-0123456789ab", CLOUD):
             os.write(write, b"!")
             signal.pause()
         os._exit(0)
@@ -37,7 +37,7 @@ def test_a_run_is_alive_until_its_process_is_not(tmp_path: Path) -> None:
 
 
 def test_its_id_says_when_it_began(tmp_path: Path) -> None:
-    with bake_run.begin(tmp_path, "app", CLOUD) as run:
+    with bake_run.begin(tmp_path, "app", "app", CLOUD) as run:
         assert bake_run.began(run.id) is not None
     assert bake_run.began("by-hand") is None
 
@@ -49,7 +49,7 @@ def test_a_corrupt_file_is_named(tmp_path: Path) -> None:
         bake_run.known(tmp_path, CLOUD)
 
 
-RUN = bake_run.BakeRun("20261121T100000Z-abcdef", "app-v1-0123456789ab", CLOUD)
+RUN = bake_run.BakeRun("20261121T100000Z-abcdef", "app", "app-v1-0123456789ab", CLOUD)
 LABELS = "version commit digest binary provisioning template base".split()
 
 

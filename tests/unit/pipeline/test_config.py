@@ -25,13 +25,19 @@ def test_the_project_s_own_file_is_valid() -> None:
     assert Project.load(ROOT).base_image == "debian-12-x64"
 
 
+NAMED = "[project]\nname = 'shop'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("[project]\nname = 'My Shop'", "no valid project.name"),
+        ("[project]\nname = 'shop-'", "no valid project.name"),
+        ("[project]\nname = 7", "no valid project.name"),
         ("[image", "cannot be read"),
         ("[image]\nbase = 'x'\nbas = 'y'", "unknown setting: image.bas"),
         ("colour = 1", "unknown setting: colour"),
-        ("[image]\nbase = 1", "no valid image.base"),
+        (NAMED + "[image]\nbase = 1", "no valid image.base"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
@@ -40,7 +46,18 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
         Project.load(tmp_path)
 
 
+def test_a_project_without_a_name_is_told_the_line_to_add(tmp_path: Path) -> None:
+    folder = tmp_path / "My_Shop 2"
+    folder.mkdir()
+    (folder / "slipway.toml").write_text("[image]\nbase = 'debian-12-x64'")
+    with pytest.raises(PipelineError, match="no project.name") as refused:
+        Project.load(folder)
+    assert '[project]\nname = "my-shop-2"' in refused.value.hint
+
+
 WHOLE = """
+[project]
+name = "shop"
 [image]
 base = "debian-12-x64"
 [droplet]

@@ -11,19 +11,34 @@ import pytest
 
 from pipeline import cost
 from pipeline.errors import PipelineError
+from pipeline.names import Names
 from pipeline.reference import Reference, Release
 from pipeline.tools.digitalocean import Cluster, Droplet, Image, Size
 
 SIZES = {"s-1vcpu-1gb": Size("s-1vcpu-1gb", 6.0, 0.00893), "s-1vcpu-2gb": Size("s-1vcpu-2gb", 12.0, 0.01786)}
 V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", "feed")
 V0 = Release("v0", "c0ffee", "app-v0-0123456789ab", "s-1vcpu-2gb", "feed")
-IMAGES = [Image(n, f"app-v{n}-0123456789ab", "2026-11-21T10:00:00Z", 0.5, ()) for n in range(3)]
-DATABASE = Cluster("id", "slipway-local", "online", "15", "db-s-1vcpu-1gb", 1, "h", "p", 25060, "doadmin", "secret")
+IMAGES = [Image(n, f"shop-v{n}-0123456789ab", "2026-11-21T10:00:00Z", 0.5, ()) for n in range(3)]
+THEIRS = Image(9, "other-v1-0123456789ab", "2026-11-21T10:00:00Z", 0.5, ("slipway:other", "slipway"))
+DATABASE = Cluster(
+    "id",
+    "shop-local",
+    "online",
+    "15",
+    "db-s-1vcpu-1gb",
+    1,
+    "h",
+    "p",
+    25060,
+    "doadmin",
+    "secret",
+    tags=("slipway:shop:local",),
+)
 
 
 def standing(release: Release) -> Droplet:
     size = SIZES[release.size]
-    return Droplet(1, f"app-local-{release.key}", "active", "", (), "", 0, size.slug, size.monthly, size.hourly)
+    return Droplet(1, f"shop-local-{release.key}", "active", "", (), "", 0, size.slug, size.monthly, size.hourly)
 
 
 def session(folder: Path, droplets: list[Droplet], reference: Reference, clusters: list[Cluster]) -> Any:
@@ -36,12 +51,16 @@ def session(folder: Path, droplets: list[Droplet], reference: Reference, cluster
             project=project,
             environment="local",
             reference_path=path,
-            tag="slipway-environment:local",
-            cluster="slipway-local",
+            names=Names("shop", "local"),
+            tag="slipway:shop:local",
+            cluster="shop-local",
             cloud=cloud,
         ),
         api=SimpleNamespace(
-            images=lambda: IMAGES, sizes=lambda: SIZES, droplets=lambda tag: droplets, clusters=lambda: clusters
+            images=lambda: [*IMAGES, THEIRS],
+            sizes=lambda: SIZES,
+            droplets=lambda tag: droplets,
+            clusters=lambda: clusters,
         ),
     )
 

@@ -9,9 +9,11 @@ import pytest
 from pipeline import image
 from pipeline.errors import PipelineError
 from pipeline.image import Inputs
+from pipeline.names import ProjectNames
 from pipeline.tools.digitalocean import Image
 
-INPUTS = Inputs(binary="b" * 12, provisioning="d" * 12, template="e" * 12, base="debian-12-x64")
+NAMES = ProjectNames("shop")
+INPUTS = Inputs("shop", binary="b" * 12, provisioning="d" * 12, template="e" * 12, base="debian-12-x64")
 
 
 def baked(inputs: Inputs, version: str, id: int = 1, created_at: str = "2026-01-01T00:00:00Z") -> Image:
@@ -24,23 +26,24 @@ def test_each_input_is_part_of_the_digest() -> None:
         replace(INPUTS, provisioning="0" * 12),
         replace(INPUTS, template="0" * 12),
         replace(INPUTS, base="debian-13-x64"),
+        replace(INPUTS, project="other"),
     ]
-    assert len({INPUTS.digest, *(other.digest for other in others)}) == 5
+    assert len({INPUTS.digest, *(other.digest for other in others)}) == 6
 
 
 def test_the_name_gives_the_version_back() -> None:
     for version in ("v1", "v1.2.3", "v1-4-gabc1234", "v1-dirty"):
-        assert image.version_of(baked(INPUTS, version)) == version
+        assert image.version_of(NAMES, baked(INPUTS, version)) == version
 
 
 def test_other_images_have_no_version() -> None:
-    for name in ("debian", "app-v1", "app-v1-xyz", "other-v1-0123456789ab"):
-        assert image.version_of(Image(1, name, "", 0, ())) is None
+    for name in ("debian", "shop-v1", "shop-v1-xyz", "other-v1-0123456789ab"):
+        assert image.version_of(NAMES, Image(1, name, "", 0, ())) is None
 
 
 def test_tags_are_what_digitalocean_takes() -> None:
     tags = INPUTS.tags("v1.2.3", "c0ffee-dirty")
-    assert {"slipway", "version:v1_2_3", "commit:c0ffee-dirty", f"digest:{INPUTS.digest}"} <= set(tags)
+    assert {"slipway", "slipway:shop", "version:v1_2_3", "commit:c0ffee-dirty", f"digest:{INPUTS.digest}"} <= set(tags)
     for tag in tags:
         assert len(tag) <= 255
         assert not set(tag) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-:")
@@ -62,13 +65,13 @@ def test_a_version_that_begins_like_another_is_another() -> None:
     images = [baked(INPUTS, "v1-dirty"), baked(INPUTS, "v1-4-gabc1234", 2)]
     assert image.baked_before(images, replace(INPUTS, binary="0" * 12), "v1") is None
     with pytest.raises(PipelineError, match="no image of version v1"):
-        image.find(images, "v1")
+        image.find(NAMES, images, "v1")
 
 
 def test_two_images_of_one_name_are_refused() -> None:
     images = [baked(INPUTS, "v1", 1), baked(INPUTS, "v1", 2)]
     with pytest.raises(PipelineError, match=r"id 1\), .*id 2"):
-        image.find(images, "v1")
+        image.find(NAMES, images, "v1")
     with pytest.raises(PipelineError, match="two images"):
         image.baked_before(images, INPUTS, "v1")
 
@@ -78,4 +81,4 @@ def test_a_dirty_version_may_be_baked_again_and_the_newest_counts() -> None:
     old = baked(INPUTS, "v1-dirty", 1, "2026-01-01T00:00:00Z")
     new = baked(other, "v1-dirty", 2, "2026-01-02T00:00:00Z")
     assert image.baked_before([old], other, "v1-dirty") is None
-    assert image.find([new, old], "v1-dirty") == new
+    assert image.find(NAMES, [new, old], "v1-dirty") == new

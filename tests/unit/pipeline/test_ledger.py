@@ -12,6 +12,7 @@ import pytest
 from pipeline import record
 from pipeline.errors import PipelineError
 from pipeline.ledger import Ledger, Run
+from pipeline.names import Names
 from pipeline.progress import Progress
 
 
@@ -32,7 +33,7 @@ def clones(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def ledger(clone: Path, remote: str = "origin") -> Ledger:
-    return Ledger(clone / ".slipway" / "local" / "runs", clone, "local", remote)
+    return Ledger(clone / ".slipway" / "local" / "runs", clone, Names("shop", "local"), remote)
 
 
 def a_run(ledger: Ledger, command: str = "deploy v1", outcome: str = "succeeded") -> Run:
@@ -121,8 +122,8 @@ def test_keeping_a_run_touches_nothing_but_its_ref(clones: tuple[Path, Path]) ->
     book.keep("ann@desk")
     book.keep("ann@desk")
     assert (git(one, "rev-parse", "HEAD"), git(one, "status", "--porcelain", "--", "staged")) == before
-    assert git(one, "log", "--format=%an %s", "refs/slipway/local/ledger") == f"ann@desk Run {run.id}"
-    assert git(one, "ls-tree", "--name-only", "refs/slipway/local/ledger") == run.path.name
+    assert git(one, "log", "--format=%an %s", "refs/slipway/shop/local/ledger") == f"ann@desk Run {run.id}"
+    assert git(one, "ls-tree", "--name-only", "refs/slipway/shop/local/ledger") == run.path.name
 
 
 def test_a_run_that_goes_on_is_not_kept_yet(clones: tuple[Path, Path]) -> None:
@@ -136,10 +137,10 @@ def test_what_was_kept_is_never_changed(clones: tuple[Path, Path]) -> None:
     book = ledger(clones[0], remote="")
     run = a_run(book)
     book.keep("ann@desk")
-    before = git(clones[0], "rev-parse", "refs/slipway/local/ledger")
+    before = git(clones[0], "rev-parse", "refs/slipway/shop/local/ledger")
     run.write("ends", outcome="failed")
     book.keep("ann@desk")
-    assert git(clones[0], "rev-parse", "refs/slipway/local/ledger") == before
+    assert git(clones[0], "rev-parse", "refs/slipway/shop/local/ledger") == before
     run.path.unlink()
     assert record.parse(book.text(run.id)).outcome == "succeeded"
 
@@ -154,7 +155,9 @@ def test_two_clones_share_one_ledger(clones: tuple[Path, Path]) -> None:
     assert set(one.runs()) == set(two.runs()) == {first.id, second.id}
     assert record.parse(one.text(second.id)).command == "rollback"
     hub = clones[0].parent / "hub.git"
-    assert git(hub, "ls-tree", "--name-only", "refs/slipway/local/ledger").split() == [f"{r}.jsonl" for r in one.runs()]
+    assert git(hub, "ls-tree", "--name-only", "refs/slipway/shop/local/ledger").split() == [
+        f"{r}.jsonl" for r in one.runs()
+    ]
 
 
 def test_runs_that_end_at_once_are_all_shared(clones: tuple[Path, Path]) -> None:
@@ -170,7 +173,7 @@ def test_runs_that_end_at_once_are_all_shared(clones: tuple[Path, Path]) -> None
     with ThreadPoolExecutor() as pool:
         written = {run for ids in pool.map(work, books) for run in ids}
     hub = clones[0].parent / "hub.git"
-    names = git(hub, "ls-tree", "--name-only", "refs/slipway/local/ledger").split()
+    names = git(hub, "ls-tree", "--name-only", "refs/slipway/shop/local/ledger").split()
     assert {name.removesuffix(".jsonl") for name in names} == written and len(written) == 6
 
 
@@ -183,7 +186,7 @@ def test_what_cannot_be_shared_now_is_shared_later(clones: tuple[Path, Path]) ->
         book.keep("ann@desk")
     away.rename(hub)
     book.keep("ann@desk")
-    assert git(hub, "ls-tree", "--name-only", "refs/slipway/local/ledger") == run.path.name
+    assert git(hub, "ls-tree", "--name-only", "refs/slipway/shop/local/ledger") == run.path.name
 
 
 def test_an_unknown_run_is_a_sentence(clones: tuple[Path, Path]) -> None:

@@ -77,7 +77,7 @@ class World:
     def floating_ip_targets(self) -> set[int]:
         return {self.target}
 
-    def cluster(self, name: str) -> Any:
+    def cluster(self, name: str, tag: str) -> Any:
         return SimpleNamespace(id="c")
 
     def database_users(self, cluster: str) -> list[str]:

@@ -14,13 +14,14 @@ from pipeline import evidence, migration, rehearsal
 from pipeline.config import DatabaseSettings
 from pipeline.droplet import Refused
 from pipeline.errors import PipelineError
+from pipeline.names import Names
 from pipeline.progress import Progress
 from pipeline.reference import Release
 from pipeline.tools.digitalocean import Cluster, Droplet
 
 RELEASE = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed", {}, database_user="app_1")
-CLUSTER = Cluster("id", "slipway-local", "online", "15", "db-s-1vcpu-1gb", 1, "h", "p", 25060, "doadmin", "secret")
-LIVE = Droplet(7, "app-local-v1-12345678", "active", "198.18.0.7")
+CLUSTER = Cluster("id", "shop-local", "online", "15", "db-s-1vcpu-1gb", 1, "h", "p", 25060, "doadmin", "secret")
+LIVE = Droplet(7, "shop-local-v1-12345678", "active", "198.18.0.7")
 CANDIDATE = "198.18.0.8"
 Answer = Mapping[str, Any] | Refused
 
@@ -34,11 +35,12 @@ class World:
         settings = SimpleNamespace(
             project=SimpleNamespace(deadline=60.0, database=DatabaseSettings("15", "s", 1, (), 60.0, 5.0)),
             environment="local",
-            tag="slipway-environment:local",
-            cluster="slipway-local",
+            names=Names("shop", "local"),
+            tag="slipway:shop:local",
+            cluster="shop-local",
         )
         api = SimpleNamespace(
-            cluster=lambda name: CLUSTER,
+            cluster=lambda name, tag: CLUSTER,
             database_ca=lambda id: "PEM",
             live_droplet=lambda tag: live,
         )
@@ -116,7 +118,7 @@ def test_each_step_is_rehearsed_with_the_live_release_before_the_real_one(world:
     ]
 
 
-@pytest.mark.parametrize("live", [None, Droplet(8, "app-local-v2-00000000", "active", CANDIDATE)])
+@pytest.mark.parametrize("live", [None, Droplet(8, "shop-local-v2-00000000", "active", CANDIDATE)])
 def test_without_another_live_release_there_is_nothing_to_rehearse(
     world: Callable[..., World], live: Droplet | None
 ) -> None:

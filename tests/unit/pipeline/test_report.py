@@ -13,6 +13,7 @@ import pytest
 from pipeline import cutover, ledger, record, report, report_page
 from pipeline.errors import PipelineError
 from pipeline.ledger import Ledger, Run
+from pipeline.names import Names
 from pipeline.prober import Sample
 
 BEGAN = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -58,7 +59,7 @@ def a_ledger(folder: Path, *names: str) -> Ledger:
     import subprocess
 
     subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
-    return Ledger(folder / "runs", folder, "local")
+    return Ledger(folder / "runs", folder, Names("shop", "local"))
 
 
 def test_a_run_is_told_with_its_steps_and_its_cutover(tmp_path: Path, clock: Clock) -> None:

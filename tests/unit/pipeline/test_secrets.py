@@ -20,7 +20,7 @@ VALUE = "a-value-that-nobody-sees"
 
 
 def settings(root: Path, secrets: SecretSettings) -> Settings:
-    project = Project(root, "debian-12-x64", "fra1", "s-1vcpu-1gb", 60, secrets=secrets)
+    project = Project(root, "shop", "debian-12-x64", "fra1", "s-1vcpu-1gb", 60, secrets=secrets)
     return Settings(project, "local", Cloud("local", "http://127.0.0.1:1", "token"))
 
 
