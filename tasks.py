@@ -7,7 +7,6 @@ import functools
 import json as jsonlib
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -44,6 +43,8 @@ from pipeline.release import How
 from pipeline.session import Session
 from pipeline.text import visible
 from pipeline.tools import checks
+from pipeline.tools.children import ended_by_signals
+from pipeline.tools.process import attach
 from pipeline.tools.toolchain import Toolchain
 
 ROOT = Path(__file__).resolve().parent
@@ -82,7 +83,8 @@ def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> None:
             try:
-                function(*args, **kwargs)
+                with ended_by_signals():
+                    function(*args, **kwargs)
             except PipelineError as error:
                 raise _exit(error.message, error.hint) from error
             except OSError as error:
@@ -526,7 +528,17 @@ def _say_live(session: Session, now: Reference) -> None:
 
 def _localcloud(*arguments: str) -> None:
     """The local cloud is another program: this calls its command line."""
-    if subprocess.run([sys.executable, "-m", "localcloud", *arguments]).returncode != 0:
+    _attach([sys.executable, "-m", "localcloud", *arguments])
+
+
+def _attach(argv: Sequence[str], cwd: Path | None = None) -> None:
+    """Run a program of the project's that a person sees and may interrupt."""
+    try:
+        with ended_by_signals():
+            status = attach(argv, cwd=cwd)
+    except KeyboardInterrupt as error:
+        raise Exit(code=130) from error
+    if status != 0:
         raise Exit(code=1)
 
 
@@ -609,8 +621,7 @@ CLOUD = (
 @task(name="upstream", help={"match": "a regular expression: only the tests whose names match it"})
 def test_upstream(c: Context, match: str = "") -> None:
     """Run the provider's own acceptance tests against a local cloud; write docs/fidelity.md."""
-    if subprocess.run([sys.executable, "-m", "tests.upstream", *([match] if match else [])], cwd=ROOT).returncode != 0:
-        raise Exit(code=1)
+    _attach([sys.executable, "-m", "tests.upstream", *([match] if match else [])], cwd=ROOT)
 
 
 namespace = Collection(

@@ -18,9 +18,9 @@ from pipeline.keys import KeyPair, new_key, write_private
 from pipeline.progress import Progress
 from pipeline.redaction import hide
 from pipeline.session import Session
+from pipeline.tools.children import ended_by_signals
 from pipeline.tools.digitalocean import Image
 from pipeline.tools.packer import Packer
-from pipeline.tools.process import ended_by_term
 from pipeline.tools.toolchain import RELEASE_TOOLS
 from pipeline.verify import PYTEST
 
@@ -84,7 +84,7 @@ def _bake(session: Session, recipe: Recipe) -> None:
         progress.detail(f"removing what the bake of {run.image} left that was killed")
         _sweep(session, run)
     with (
-        ended_by_term(),
+        ended_by_signals(),
         tempfile.TemporaryDirectory(prefix="slipway-bake-") as folder,
         log_path.open("w") as log,
         _run(session, recipe.image) as run,

@@ -18,8 +18,8 @@ from pipeline.errors import PipelineError
 from pipeline.lock import only_one
 from pipeline.session import Session
 from pipeline.tools import postgres
+from pipeline.tools.children import ended_by_signals
 from pipeline.tools.digitalocean import Cluster
-from pipeline.tools.process import ended_by_term
 
 _ONLINE_WITHIN = 20 * 60
 """Seconds that a new cluster may take; DigitalOcean needs about five minutes."""
@@ -121,7 +121,7 @@ def _new_cluster(session: Session, like: Cluster, way: bridge.Bridge) -> Iterato
             if left or names.is_drill(found.name, found.tags, own):
                 api.delete_cluster(found.id)
 
-    with ended_by_term():
+    with ended_by_signals():
         sweep(others=True)
         try:
             made = api.create_cluster(names.drill(own, secrets.token_hex(2)), like, names.tags)

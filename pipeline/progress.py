@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,8 +36,9 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line of its own, without secrets, and without what would steer a terminal."""
-        sys.stderr.write(f"{visible(hide(text))}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # nobody watches any more, and what was begun is brought to its end
+            sys.stderr.write(f"{visible(hide(text))}\n")
+            sys.stderr.flush()
 
     def detail(self, text: str) -> None:
         """Something within a step: what is being waited for, what was found."""

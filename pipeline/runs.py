@@ -14,7 +14,8 @@ from pipeline.lock import only_one
 from pipeline.remote_lock import RemoteLock
 from pipeline.session import Session
 from pipeline.tools.account import Account
-from pipeline.tools.process import ended_by_term, environment
+from pipeline.tools.children import ended_by_signals
+from pipeline.tools.process import environment
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def alone(session: Session, what: str, force: str = "") -> Iterator[Run]:
     Raises PipelineError when another run has it, here or on another machine.
     """
     settings = session.settings
-    with ended_by_term(), only_one(settings.work, what), recorded(session, what, force) as run:
+    with ended_by_signals(), only_one(settings.work, what), recorded(session, what, force) as run:
         leftovers.end_processes(settings.work / "runs", session.progress.warn)
         holder = remote_lock.holder(settings.names.lock, what, who(session.environ), run.id)
         account, key = Account(settings.cloud), session.key.lock_key(settings.names.lock)

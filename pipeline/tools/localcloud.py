@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.config import Cloud
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+from pipeline.tools import children
 
 
 class LocalCloud:
@@ -26,9 +27,9 @@ class LocalCloud:
 
     def _run(self, *args: str) -> str:
         # Its progress (standard error) goes straight to whoever watches; only its answer is ours.
-        result = subprocess.run(
-            [sys.executable, "-m", "localcloud", *args], cwd=self._root, stdout=subprocess.PIPE, text=True
-        )
-        if result.returncode != 0:
+        argv = [sys.executable, "-m", "localcloud", *args]
+        with children.started(argv, terminal=True, cwd=self._root, stdout=subprocess.PIPE, text=True) as program:
+            answer, _ = program.communicate()
+        if program.returncode != 0:
             raise PipelineError("The local cloud did not start.", "What it said stands above; ./invoke cloud.status.")
-        return result.stdout
+        return str(answer)

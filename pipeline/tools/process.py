@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from pipeline.errors import PipelineError
+from pipeline.tools import children
 
 
 def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> str:
@@ -25,19 +23,31 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None)
 
 
 def call(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, stdin: str | None = None
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    patience: float = children.PATIENCE_S,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, whatever that is; raises PipelineError only when it cannot be started."""
+    """Run a program to its end, whatever that is; raises PipelineError only when it cannot be started.
+
+    ``patience`` is the time in seconds that it gets to end when the pipeline is told to stop.
+    """
     try:
-        return subprocess.run(
-            list(argv),
+        with children.started(
+            argv,
+            patience=patience,
             cwd=cwd,
             env={**os.environ, **(env or {})},
-            input=stdin,
-            capture_output=True,
+            stdin=None if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
+            errors="replace",
+        ) as program:
+            said, complained = program.communicate(stdin)
+        return subprocess.CompletedProcess(list(argv), program.returncode, said, complained)
     except OSError as error:
         raise PipelineError(f"{argv[0]} cannot be run: {error.strerror}.", f"Is {argv[0]} installed?") from error
 
@@ -47,27 +57,23 @@ def stream(
 ) -> tuple[int, str]:
     """Hand each line of a program's output on as it comes; returns the exit status and what it said as errors.
 
-    What `on_line` raises interrupts the program, which is waited for.
+    What `on_line` raises interrupts the program, which gets a minute to write down what it did.
     """
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            argv, cwd=cwd, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as p,
-    ):
-        assert p.stdout is not None
-        try:
-            for line in p.stdout:
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        with children.started(
+            argv,
+            patience=children.STATE_PATIENCE_S,
+            cwd=cwd,
+            env={**os.environ, **env},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            errors="replace",
+        ) as program:
+            for line in program.stdout or ():
                 on_line(line)
-        except Exception:
-            # Who listens wants no more of it: the program is asked to end, as by Ctrl-C, and is heard out.
-            p.send_signal(signal.SIGINT)
-            for _ in p.stdout:
-                pass
-            raise
-        status = p.wait()
         errors.seek(0)
-        return status, errors.read()
+        return program.returncode, errors.read()
 
 
 @contextmanager
@@ -98,8 +104,8 @@ def show(
     """
     output = subprocess.PIPE if say else None
     errors = subprocess.STDOUT if say else None
-    with subprocess.Popen(
-        list(argv),
+    with children.started(
+        argv,
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdout=output,
@@ -115,18 +121,7 @@ def show(
         raise PipelineError(f"`{words}` failed with exit status {program.returncode}.")
 
 
-@contextmanager
-def ended_by_term() -> Iterator[None]:
-    """A SIGTERM, as schedulers send it, ends the context as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def attach(argv: Sequence[str], *, cwd: Path | None = None) -> int:
+    """Run a program that talks to the person at the terminal; returns its exit status."""
+    with children.started(argv, terminal=True, cwd=cwd) as program:
+        return program.wait()

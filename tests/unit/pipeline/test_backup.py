@@ -17,8 +17,8 @@ from pipeline.drill import differences
 from pipeline.errors import PipelineError
 from pipeline.names import Names
 from pipeline.restore import choose
+from pipeline.tools.children import ended_by_signals
 from pipeline.tools.postgres import Contents
-from pipeline.tools.process import ended_by_term
 
 BACKUP = Backup(
     project="shop",
@@ -98,7 +98,7 @@ def test_ages_are_read_and_said() -> None:
 
 def test_a_scheduler_s_sigterm_ends_a_drill_as_ctrl_c_does() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), ended_by_term():
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
 
