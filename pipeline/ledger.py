@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import threading
 from collections.abc import Mapping
@@ -165,13 +166,15 @@ def _is_over(text: str) -> bool:
     return '{"event": "ends"' in text  # which no line has within a value: quotes are escaped there
 
 
-def goes_on(path: Path) -> bool:
-    """Whether the run of a file is under way."""
+def was_cut_short(path: Path) -> bool:
+    """Whether the run of a file died or was interrupted; of a file that is gone nothing is known."""
     try:
         text = path.read_text(errors="replace")
     except OSError:
         return False
-    return not _is_over(text) and _lives(text)
+    if _is_over(text):
+        return re.search(r'"outcome": "(died|interrupted)"', text.splitlines()[-1]) is not None
+    return not _lives(text)
 
 
 def _lives(text: str) -> bool:

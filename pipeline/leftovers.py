@@ -24,7 +24,10 @@ _HARD = 5.0
 
 
 def end_processes(runs: Path, say: Callable[[str], None]) -> None:
-    """End the tools of runs that died, which are known by their environment; a Terraform is let write its state."""
+    """End the tools of runs that were cut short, known by their environment; a Terraform is let write its state.
+
+    What a run that came to its end left running goes on: somebody wanted that.
+    """
     engines = dict(_left(runs, engine=True))
     for pid, name in engines.items():
         say(f"stopping {name} (process {pid}), which a run that died left behind")
@@ -36,7 +39,7 @@ def end_processes(runs: Path, say: Callable[[str], None]) -> None:
 
 
 def _left(runs: Path, *, engine: bool = False) -> Iterator[tuple[int, str]]:
-    """Processes of runs in a folder that are over: number and name, of Terraform or OpenTofu alone if so asked."""
+    """Number and name of each process of runs in a folder that were cut short; of engines alone if so asked."""
     begins = f"{ledger.CONTINUED}={runs}/".encode()
     for entry in os.scandir("/proc"):
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
@@ -47,7 +50,7 @@ def _left(runs: Path, *, engine: bool = False) -> Iterator[tuple[int, str]]:
         except OSError:
             continue  # it is over, or somebody else's
         run = next((each for each in environ if each.startswith(begins)), None)
-        if run is None or ledger.goes_on(Path(os.fsdecode(run.partition(b"=")[2]))):
+        if run is None or not ledger.was_cut_short(Path(os.fsdecode(run.partition(b"=")[2]))):
             continue
         name = Path(os.fsdecode(words[0])).name
         if name and (not engine or name in {"tofu", "terraform"}):

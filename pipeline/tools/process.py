@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from pipeline.errors import PipelineError
 from pipeline.tools import children
@@ -35,19 +35,22 @@ def call(
     ``patience`` is the time in seconds that it gets to end when the pipeline is told to stop.
     """
     try:
-        with children.started(
-            argv,
-            patience=patience,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            stdin=None if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-        ) as program:
-            said, complained = program.communicate(stdin)
-        return subprocess.CompletedProcess(list(argv), program.returncode, said, complained)
+        # Files and no pipes, whose end would come only with that of a program that this one leaves running.
+        with TemporaryFile("w+", errors="replace") as said, TemporaryFile("w+", errors="replace") as complained:
+            with children.started(
+                argv,
+                patience=patience,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=None if stdin is None else subprocess.PIPE,
+                stdout=said,
+                stderr=complained,
+                text=True,
+            ) as program:
+                program.communicate(stdin)
+            said.seek(0)
+            complained.seek(0)
+            return subprocess.CompletedProcess(list(argv), program.returncode, said.read(), complained.read())
     except OSError as error:
         raise PipelineError(f"{argv[0]} cannot be run: {error.strerror}.", f"Is {argv[0]} installed?") from error
 
@@ -59,7 +62,7 @@ def stream(
 
     What `on_line` raises interrupts the program, which gets a minute to write down what it did.
     """
-    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+    with TemporaryFile("w+", errors="replace") as errors:
         with children.started(
             argv,
             patience=children.STATE_PATIENCE_S,

@@ -64,6 +64,28 @@ def test_tools_of_the_dead_end_and_those_of_the_living_stay(
     assert children[2].poll() is None
 
 
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "interrupted"])
+def test_what_a_run_that_came_to_its_end_left_running_goes_on(
+    tmp_path: Path, children: list[subprocess.Popen[bytes]], outcome: str
+) -> None:
+    run = run_of(tmp_path, NOBODY)
+    children.append(started(run))
+    run.write("ends", outcome=outcome, error="", live=None)
+    leftovers.end_processes(tmp_path, lambda said: None)
+    if outcome == "interrupted":
+        assert reaped(children[0]) == -signal.SIGTERM
+    else:
+        assert children[0].poll() is None
+
+
+def test_nothing_of_a_run_whose_file_is_gone_is_ended(tmp_path: Path, children: list[subprocess.Popen[bytes]]) -> None:
+    run = run_of(tmp_path, NOBODY)
+    children.append(started(run))
+    run.path.unlink()
+    leftovers.end_processes(tmp_path, lambda said: None)
+    assert children[0].poll() is None
+
+
 @dataclass
 class World:
     """A cloud's answers, and what was removed from it."""
