@@ -20,7 +20,7 @@ from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import Call, task
 
-from pipeline import ages, bake, boot, drill, history, reference, report_page, rotation, runs, suites
+from pipeline import ages, bake, boot, drill, given, history, reference, report_page, rotation, runs, suites
 from pipeline import backup as backups
 from pipeline import cost as costs
 from pipeline import diff as comparing
@@ -34,6 +34,7 @@ from pipeline import status as world
 from pipeline import verify as verification
 from pipeline.config import CutoverSettings, Project, choose_environment
 from pipeline.errors import PipelineError
+from pipeline.given import count, settings
 from pipeline.image import version_of
 from pipeline.ledger import Ledger
 from pipeline.progress import Progress
@@ -66,14 +67,28 @@ class SharingExecutor(Executor):
     """`invoke build deploy --version v2` gives both tasks v2; plain Invoke gives it to the last alone."""
 
     def normalize(self, tasks: Any) -> list[Call]:
-        """Hand each shared argument to the tasks of the line that take it and were not given it."""
+        """Hand each shared argument to the tasks of the line that take it and were not given it.
+
+        What cannot be meant is refused here, before the first task begins.
+        """
         calls: list[Call] = super().normalize(tasks)
+        for call in calls:
+            try:
+                given.check(call.kwargs, _spelt(call))
+            except PipelineError as error:
+                raise _exit(error.message, error.hint) from error
         for name in SHARED:
-            given = [call.kwargs[name] for call in calls if call.kwargs.get(name)]
+            shared = [call.kwargs[name] for call in calls if call.kwargs.get(name)]
             for call in calls:
-                if given and name in call.kwargs and not call.kwargs[name]:
-                    call.kwargs[name] = given[0]
+                if shared and name in call.kwargs and not call.kwargs[name]:
+                    call.kwargs[name] = shared[0]
         return calls
+
+
+def _spelt(call: Call) -> dict[str, str]:
+    """How a person writes the arguments of a task."""
+    arguments = call.task.get_arguments()
+    return {each.name or "": each.names[0] if each.positional else f"--{each.names[0]}" for each in arguments}
 
 
 def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
@@ -152,7 +167,7 @@ def deploy(
     max_lost: int | None = None,
     max_gap: str | None = None,
     soak: str | None = None,
-    force: str = "",
+    force: str | None = None,
     plan: bool = False,
     json: bool = False,
 ) -> None:
@@ -160,12 +175,12 @@ def deploy(
     session = Session(ROOT, os.environ, environment)
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
     limits = _limits(session, max_lost, max_gap, soak)
-    how = How(standby=not no_standby, keep_failed=keep_failed, commit=commit, limits=limits, force=force)
+    how = How(standby=not no_standby, keep_failed=keep_failed, commit=commit, limits=limits, force=force or "")
     if plan:
-        planned = releasing.plan(session, asked, how, config=_config(set or []), size=size)
+        planned = releasing.plan(session, asked, how, config=settings(set or []), size=size)
         _show(_json(planned.as_json()) if json else f"This would {planned.sentence}.")
         return
-    now = releasing.deploy(session, asked, how, config=_config(set or []), size=size)
+    now = releasing.deploy(session, asked, how, config=settings(set or []), size=size)
     _say_live(session, now)
 
 
@@ -181,12 +196,12 @@ def rollback(
     max_lost: int | None = None,
     max_gap: str | None = None,
     soak: str | None = None,
-    force: str = "",
+    force: str | None = None,
 ) -> None:
     """Go back to the standby, or to the release before the live one; what was gone back from is marked and refused."""
     session = Session(ROOT, os.environ, environment)
     limits = _limits(session, max_lost, max_gap, soak)
-    how = How(keep_failed=keep_failed, commit=commit, limits=limits, force=force)
+    how = How(keep_failed=keep_failed, commit=commit, limits=limits, force=force or "")
     _say_live(session, releasing.rollback(session, how))
 
 
@@ -356,13 +371,13 @@ def reap(
     environment: str | None = None,
     apply: bool = False,
     older_than: str | None = None,
-    address: str = "",
+    address: str | None = None,
     json: bool = False,
 ) -> None:
     """Find what no release needs and what it costs: what dead runs left, failed candidates, images of old versions."""
     age = timedelta(seconds=ages.age(older_than)) if older_than else None
     session = Session(ROOT, os.environ, environment)
-    _say_reaped(reaping.reap(session, apply=apply, older_than=age, address=address), json=json)
+    _say_reaped(reaping.reap(session, apply=apply, older_than=age, address=address or ""), json=json)
 
 
 @verb(
@@ -375,7 +390,7 @@ def prune(
     c: Context, environment: str | None = None, keep: int | None = None, apply: bool = False, json: bool = False
 ) -> None:
     """Find the images of old versions, never one that git, a live droplet or a standby refers to."""
-    _say_reaped(reaping.prune(Session(ROOT, os.environ, environment), keep=_count(keep), apply=apply), json=json)
+    _say_reaped(reaping.prune(Session(ROOT, os.environ, environment), keep=count(keep), apply=apply), json=json)
 
 
 @verb(
@@ -421,7 +436,7 @@ def backup(
 ) -> None:
     """Back up the database: one moment of it dumped, counted and described."""
     session = Session(ROOT, os.environ, environment)
-    made, path = backups.backup(session, to=to, keep=_count(keep))
+    made, path = backups.backup(session, to=to, keep=count(keep))
     if json:
         _show(_json({**asdict(made), "path": str(path)}))
     else:
@@ -485,24 +500,9 @@ def test(c: Context, only: str | None = None) -> None:
     suites.run(ROOT, Toolchain.from_environment(ROOT, os.environ), Progress(), only)
 
 
-def _config(settings: Sequence[str]) -> dict[str, str]:
-    pairs = [setting.partition("=") for setting in settings]
-    for name, equals, _ in pairs:
-        if not equals:
-            raise PipelineError(f"--set {name} has no value.", "--set KEY=VALUE")
-    return {name: value for name, _, value in pairs}
-
-
 def _limits(session: Session, max_lost: int | None, max_gap: str | None, soak: str | None) -> CutoverSettings:
-    given = {"max_lost": _count(max_lost), "max_gap": max_gap, "soak": soak}
+    given = {"max_lost": count(max_lost), "max_gap": max_gap, "soak": soak}
     return session.settings.project.cutover.but({name: value for name, value in given.items() if value is not None})
-
-
-def _count(text: int | str | None) -> int | None:
-    """A number of the command line, which Invoke gives as text."""
-    if text is not None and not str(text).isdecimal():
-        raise PipelineError(f"{text!r} is not a number.")
-    return int(text) if text is not None else None
 
 
 def _say_reaped(reaped: reaping.Reaped, *, json: bool) -> None:
@@ -619,7 +619,7 @@ CLOUD = (
 
 
 @task(name="upstream", help={"match": "a regular expression: only the tests whose names match it"})
-def test_upstream(c: Context, match: str = "") -> None:
+def test_upstream(c: Context, match: str | None = None) -> None:
     """Run the provider's own acceptance tests against a local cloud; write docs/fidelity.md."""
     _attach([sys.executable, "-m", "tests.upstream", *([match] if match else [])], cwd=ROOT)
 

@@ -11,9 +11,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def age(text: str) -> float:
     """Seconds of a text such as 26h; raises PipelineError for another."""
-    match = re.fullmatch(r"(\d+)([smhd])", text)
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if not match:
-        raise PipelineError(f"{text!r} is not an age.", "A number and s, m, h or d, such as 26h.")
+        raise PipelineError(f"{ascii(text)} is not an age.", "A number and s, m, h or d, such as 26h.")
     return int(match.group(1)) * _UNITS[match.group(2)]
 
 

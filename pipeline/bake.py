@@ -49,10 +49,13 @@ class Recipe:
 def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     """The image of a version, baked now unless the same inputs were baked before.
 
-    Raises PipelineError for uncommitted changes, for a version that was baked from other inputs, and for a bake that
-    fails, its tests included.
+    Raises PipelineError for uncommitted changes, for a version that was baked from other inputs or in another spelling,
+    and for a bake that fails, its tests included.
     """
     name, commit = version.resolve(session.git, asked, dirty=dirty)
+    names = session.settings.names
+    known = (image.version_of(names, each) for each in session.api.images())
+    version.refuse_other_spelling(name, filter(None, known))
     binary = _binary(session, name, commit)
     recipe = Recipe(name, commit, binary, image.Inputs.read(session.settings.project, session.git, binary))
     found = image.baked_before(session.api.images(), recipe.inputs, name)

@@ -158,9 +158,9 @@ class CutoverSettings:
 
 def milliseconds(text: object) -> float:
     """A duration such as 500ms, 2s or 1m, in milliseconds; raises PipelineError for anything else."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)", text) if isinstance(text, str) else None
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)", text) if isinstance(text, str) else None
     if not match:
-        raise PipelineError(f"{text!r} is not a duration.", "A number and ms, s or m, such as 500ms.")
+        raise PipelineError(f"{ascii(text)} is not a duration.", "A number and ms, s or m, such as 500ms.")
     return float(match[1]) * {"ms": 1, "s": 1000, "m": 60_000}[match[2]]
 
 
@@ -332,7 +332,7 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
 
     Raises PipelineError when there is no such environment.
     """
-    name = asked or (LOCAL if _is_local(environ) else "production")
+    name = (LOCAL if _is_local(environ) else "production") if asked is None else asked
     if not is_slug(name) or not reference_path(root, name).exists():
         folder = root / "terraform" / "environments"
         known = sorted(path.name.removesuffix(".tfvars.json") for path in folder.glob("*.tfvars.json"))

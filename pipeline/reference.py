@@ -75,6 +75,8 @@ class Release:
             isinstance(text, str) for text in [*texts, *(value for each in maps for value in each.values())]
         ):
             raise ValueError("the fields of a release are texts, and each of config and secrets a map of texts")
+        if not re.fullmatch("[A-Za-z0-9.-]+", release.version):  # Terraform's commands name it
+            raise ValueError(f"{ascii(release.version)} cannot be a version")
         return release
 
     def dump(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline.errors import PipelineError
 from pipeline.names import LONGEST_VERSION
@@ -11,6 +11,10 @@ from pipeline.tools.git import Git
 
 IMAGE_INPUTS: Sequence[str] = ("app", "provisioning", "packer")
 """What goes into an image: an uncommitted change here is refused, and the last commit here is the image's commit."""
+DIRTY = "-dirty"
+"""The end of a version that was built from uncommitted changes."""
+ROLES = ("live", "standby")
+"""What `diff` takes for a release by its role."""
 
 
 def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
@@ -19,7 +23,12 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
     The version is the one asked for, else the tag at HEAD, else `git describe`. Uncommitted changes in what goes into
     the image raise PipelineError, unless `dirty`: then both names say so.
     """
-    version = check(asked or git.describe())
+    version = check(git.describe() if asked is None else asked)
+    if version.lower().endswith(DIRTY):
+        raise PipelineError(
+            f"{version} ends in {DIRTY}, which the build of uncommitted changes adds to a version.",
+            f"Name the version without it, such as {version[: -len(DIRTY)]}; --dirty builds what is not committed.",
+        )
     commit = git.last_commit(IMAGE_INPUTS)
     changed = git.changed([*IMAGE_INPUTS, "slipway.toml"])
     if not changed:
@@ -30,14 +39,32 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
             f"What goes into the image has uncommitted changes: {some}.",
             "git commit them, or build with --dirty (the version will say so).",
         )
-    return check(f"{version}-dirty"), f"{commit}-dirty"
+    return check(f"{version}{DIRTY}"), f"{commit}{DIRTY}"
 
 
 def check(version: str) -> str:
-    """The version itself; raises PipelineError when it could not be part of an image's and a droplet's name."""
-    if not re.fullmatch(rf"[A-Za-z0-9]([A-Za-z0-9.-]{{0,{LONGEST_VERSION - 2}}}[A-Za-z0-9])?", version):
+    """The version itself; raises PipelineError when it could not be part of an image's and a droplet's name.
+
+    A droplet's name is its hostname: each part between two dots begins and ends with a letter or a digit.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9]+(?:(?:\.|-+)[A-Za-z0-9]+)*", version) or len(version) > LONGEST_VERSION:
         raise PipelineError(
-            f"{version!r} cannot be a version.",
-            f"Letters, digits, dots and dashes, {LONGEST_VERSION} at most, such as v1 or v1.2.0.",
+            f"{ascii(version)} cannot be a version.",
+            f"Letters and digits, with dots or dashes between them, {LONGEST_VERSION} at most, such as v1 or v1.2.0.",
         )
+    if version in ROLES:
+        raise PipelineError(f"{version} cannot be a version: it names a role of a release.", "Such as v1 or v1.2.0.")
     return version
+
+
+def refuse_other_spelling(version: str, known: Iterable[str]) -> None:
+    """Raise PipelineError for a version that differs from a known one by the case of its letters alone.
+
+    An image carries its version as a tag, and DigitalOcean takes two tags that differ by case alone for one.
+    """
+    for other in known:
+        if other != version and other.lower() == version.lower():
+            raise PipelineError(
+                f"There is a version {other} already, from which {version} differs by the case of its letters alone.",
+                f"Give --version {other} if you mean that one, or a version that differs by more.",
+            )

@@ -19,8 +19,8 @@ variable "releases" {
   default = {}
 
   validation {
-    condition     = alltrue([for key, release in var.releases : startswith(key, "${release.version}-")])
-    error_message = "The key of a release must be its version, a dash and the digest of its contents."
+    condition     = alltrue([for key, release in var.releases : startswith(key, "${release.version}-") && can(regex("^[A-Za-z0-9.-]+$", key))])
+    error_message = "The key of a release must be its version (letters, digits, dots and dashes), a dash and the digest of its contents."
   }
   validation {
     condition     = alltrue([for release in values(var.releases) : strcontains(release.image, "-${release.version}-")])

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,20 @@ def test_a_version_that_was_never_built(checkout: Checkout) -> None:
 
 def test_something_that_is_no_version(checkout: Checkout) -> None:
     assert "'v 1' cannot be a version" in checkout.refused("build", "--version", "v 1")
+    assert "'v1..0' cannot be a version" in checkout.refused("build", "deploy", "--version", "v1..0")
+
+
+def test_an_empty_name(checkout: Checkout) -> None:
+    assert "--version is empty" in checkout.refused("deploy", "--version", "")
+    assert "--environment is empty" in checkout.refused("deploy", "--environment", "", DIGITALOCEAN_TOKEN="any")
+
+
+def test_a_setting_that_no_environment_can_hold(checkout: Checkout) -> None:
+    begin = time.monotonic()
+    message = checkout.refused("build", "deploy", "--version", "v1", "--set", "APP_MESSAGE=caf\udce9")
+    assert "The value of APP_MESSAGE is not UTF-8 at character 4" in message and "base64" in message
+    assert "the limit is 20480" in checkout.refused("deploy", "--set", "APP_MESSAGE=" + "x" * 100_000)
+    assert time.monotonic() - begin < 20
 
 
 def test_uncommitted_changes_in_what_goes_into_the_image(checkout: Checkout) -> None:
@@ -153,6 +168,7 @@ def test_two_images_of_one_name(checkout: Checkout) -> None:
         for _ in range(2):
             api.act(droplet, "snapshot", name="app-twin-0123456789ab")
         one, other = api.get(snapshots)["snapshots"]
+        assert "There is a version twin already" in checkout.refused("build", "--version", "Twin")
         message = checkout.refused("deploy", "--version", "twin")
         assert "two images" in message and str(one["id"]) in message and str(other["id"]) in message
     finally:

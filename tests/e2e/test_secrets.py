@@ -20,6 +20,8 @@ from tests.support import AS_ROOT
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 
 TOKEN = f"planted-{random.token_hex(12)}"
+MESSAGE = 'APP_MESSAGE=It\'s "quoted": ${HOME} %{if} $HOME `id` \\ e\u0301 🙂 # and ends in \\'
+"""The gate compares the app's environment with what was given."""
 NAMED = '\n[secrets]\nnames = ["APP_WRITE_TOKEN"]\n'
 
 
@@ -36,7 +38,7 @@ def secrets(checkout: Checkout, said: list[str]) -> Iterator[Secrets]:
         checkout.invoke("build", "deploy", "--version", "v1")
     planted = Secrets({"write token": TOKEN, **_keys(checkout)})
     with CommandLines(planted) as lines, _with_secret(checkout):
-        result = checkout.call("deploy", "--set", "APP_MESSAGE=with a secret", APP_WRITE_TOKEN=TOKEN)
+        result = checkout.call("deploy", "--set", MESSAGE, APP_WRITE_TOKEN=TOKEN)
         assert result.returncode == 0, result.stderr
         failed = checkout.call("deploy", "--set", "APP_DEPENDS_ON=127.0.0.1:9", APP_WRITE_TOKEN=TOKEN)
         assert failed.returncode == 1 and "failed its verification" in failed.stderr, failed.stderr

@@ -12,6 +12,7 @@ from invoke.exceptions import Exit
 from invoke.parser import Parser
 
 import tasks
+from pipeline import given
 from pipeline.errors import PipelineError
 
 
@@ -39,7 +40,7 @@ def test_what_was_given_to_each_stays() -> None:
 
 def test_a_setting_may_be_given_more_than_once() -> None:
     found = calls("deploy", "--set", "A=1", "--set", "B=x=y")
-    assert tasks._config(found["deploy"]["set"]) == {"A": "1", "B": "x=y"}
+    assert given.settings(found["deploy"]["set"]) == {"A": "1", "B": "x=y"}
 
 
 def test_the_readme_has_every_verb() -> None:

@@ -65,10 +65,35 @@ def test_uncommitted_changes_are_refused_or_said(repository: Path) -> None:
     assert version.resolve(git, "v1", dirty=True) == ("v1-dirty", f"{clean[1]}-dirty")
 
 
-@pytest.mark.parametrize("name", ["", "-v1", "v1-", "v 1", "v1/2", "v" * 31, "v1_2", "ä"])
+@pytest.mark.parametrize(
+    "name", ["", "-v1", "v1-", "v 1", "v1/2", "v" * 31, "v1_2", "ä", "v1..0", "v1.-0", "v1-.0", ".v1", "v1.", "live"]
+)
 def test_what_cannot_be_part_of_a_name_is_no_version(name: str) -> None:
     with pytest.raises(PipelineError, match="cannot be a version"):
         version.check(name)
+
+
+def test_a_version_is_a_hostname_wherever_it_has_dots() -> None:
+    for name in ("v1", "1", "v1.2.0-rc1", "v1--2", "7d1f0c2", "V1.A"):
+        assert version.check(name) == name
+
+
+def test_an_empty_version_is_none(repository: Path) -> None:
+    with pytest.raises(PipelineError, match="'' cannot be a version"):
+        version.resolve(Git(repository), "", dirty=False)
+
+
+@pytest.mark.parametrize("name", ["v1-dirty", "v1-DIRTY"])
+def test_a_version_is_not_called_dirty_by_hand(repository: Path, name: str) -> None:
+    with pytest.raises(PipelineError, match="ends in -dirty.*adds to a version") as error:
+        version.resolve(Git(repository), name, dirty=False)
+    assert "such as v1;" in error.value.hint
+
+
+def test_versions_that_differ_by_case_alone_collide() -> None:
+    version.refuse_other_spelling("v1", ["v1", "v10", "v2"])
+    with pytest.raises(PipelineError, match="^There is a version v1 already, from which V1 differs by the case"):
+        version.refuse_other_spelling("V1", ["v2", "v1"])
 
 
 def test_a_digest_of_files_knows_names_contents_and_modes(tmp_path: Path) -> None:
