@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given as drawn
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from pipeline import boot, redaction, reference
@@ -65,6 +68,11 @@ def is_fit(value: str) -> bool:
     return True
 
 
+def for_all(*drawn_from: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A test of many drawn inputs; a busy machine may take its time for one."""
+    return lambda test: settings(deadline=None)(drawn(*drawn_from)(test))
+
+
 values = st.lists(st.one_of(st.sampled_from(AWKWARD), st.text(max_size=3)), max_size=12).map("".join)
 values = values.filter(lambda text: is_fit(text))
 names = st.from_regex(r"APP_[A-Z0-9_]{0,8}", fullmatch=True)
@@ -102,12 +110,12 @@ def as_systemd_reads(data: bytes) -> dict[str, str]:
     return found
 
 
-@given(many)
+@for_all(many)
 def test_systemd_reads_what_was_given(given: dict[str, str]) -> None:
     assert as_systemd_reads(boot.environment_file(given)) == given
 
 
-@given(many, many, st.text(alphabet="abc/:@%", max_size=9))
+@for_all(many, many, st.text(alphabet="abc/:@%", max_size=9))
 def test_a_line_can_follow_in_base64(config: dict[str, str], secrets: dict[str, str], url: str) -> None:
     found = release(**config)
     line = base64.b64encode(f'APP_DATABASE_URL="{url}"\n'.encode()).decode()
@@ -116,7 +124,7 @@ def test_a_line_can_follow_in_base64(config: dict[str, str], secrets: dict[str, 
     assert as_systemd_reads(text) == wanted
 
 
-@given(many)
+@for_all(many)
 def test_the_reference_file_gives_back_what_was_written(given: dict[str, str]) -> None:
     written = Reference().deploying(release(**given)).dump()
     assert Reference.parse(written) == Reference().deploying(release(**given))
@@ -179,7 +187,7 @@ def test_secrets_count_for_the_length_of_user_data() -> None:
     assert refused.value.hint.startswith("APP_KEY is the longest")
 
 
-@given(st.dictionaries(names, values, max_size=3))
+@for_all(st.dictionaries(names, values, max_size=3))
 def test_an_expression_of_hcl_has_no_template_and_no_escape_of_json_alone(given: dict[str, str]) -> None:
     text = expression(given)
     assert not any(f"{mark}{{" in text.replace(f"{mark}{mark}{{", "") for mark in "$%")
