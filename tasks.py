@@ -315,14 +315,15 @@ def report(
     """Tell what a run did: its steps, its cutover as users met it, and how it ended."""
     project, name = Project.load(ROOT), choose_environment(ROOT, os.environ, environment)
     book = Ledger.of(project, name)
-    reporting.fetch(book, Progress())
+    progress = Progress()
+    reporting.fetch(book, progress)
     if list:
-        records = reporting.all_of(book)
+        records = reporting.all_of(book, warn=progress.warn)
         _show(_json([each.as_json() for each in records]) if json else reporting.render_all(records))
         return
-    found = reporting.find(book, run)
+    found = reporting.find(book, run, progress.warn)
     if html:
-        Path(html).write_text(report_page.page(found))
+        Path(html).write_text(report_page.page(found), encoding="utf-8")
     _show(_json(found.as_json()) if json else html or reporting.render(found))
 
 

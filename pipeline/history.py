@@ -56,7 +56,7 @@ def _last_runs(session: Session) -> dict[str, tuple[str, str, str]]:
     report.fetch(book, session.progress)
     return {
         run.target.rpartition("-")[0]: (f"{run.who}@{run.host}", run.ended_at, run.outcome)
-        for run in reversed(report.all_of(book, _RUNS))
+        for run in reversed(report.all_of(book, _RUNS, session.progress.warn))
         if run.target
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline import record
@@ -23,8 +23,11 @@ def fetch(ledger: Ledger, progress: Progress) -> None:
         progress.warn(f"what others did since is not known: {error.message}")
 
 
-def find(ledger: Ledger, run: str | None) -> Record:
-    """The run of an id, or of the beginning of one; by default the last. Raises PipelineError for none or several."""
+def find(ledger: Ledger, run: str | None, warn: Callable[[str], None] = lambda text: None) -> Record:
+    """The run of an id, or of the beginning of one; by default the last. Raises PipelineError for none or several.
+
+    ``warn`` is told of what in it cannot be read.
+    """
     known = ledger.runs()
     found = [each for each in known if each.startswith(run)] if run else known[-1:]
     if not found:
@@ -33,18 +36,22 @@ def find(ledger: Ledger, run: str | None) -> Record:
         )
     if len(found) > 1:
         raise PipelineError(f"{len(found)} runs begin with {run}: {', '.join(found[:5])}.", "Give more of the one.")
-    return record.parse(ledger.text(found[0]))
+    return _read(ledger, found[0], warn)
 
 
-def all_of(ledger: Ledger, latest: int = 50) -> list[Record]:
-    """The latest runs that can be read, the newest first."""
+def all_of(ledger: Ledger, latest: int = 50, warn: Callable[[str], None] = lambda text: None) -> list[Record]:
+    """The latest runs that can be read, the newest first; ``warn`` is told of what cannot."""
     found = []
     for run in reversed(ledger.runs()[-latest:]):
         try:
-            found.append(record.parse(ledger.text(run)))
-        except PipelineError:
-            continue  # a file that was cut off before its first line was whole
+            found.append(_read(ledger, run, warn))
+        except PipelineError as error:
+            warn(f"run {run} is left out: {error.message}")
     return found
+
+
+def _read(ledger: Ledger, run: str, warn: Callable[[str], None]) -> Record:
+    return record.parse(ledger.text(run), lambda problem: warn(f"run {run}: {problem}"))
 
 
 def render_all(records: Sequence[Record]) -> str:
@@ -116,7 +123,11 @@ def latency(data: Mapping[str, Any]) -> str:
     """A percentile and another, with how many requests they are of."""
     if not data["requests"]:
         return "-"
-    return f"p50 {data['p50']:.1f} ms, p99 {data['p99']:.1f} ms, of {data['requests']}"
+    return f"p50 {_ms(data['p50'])}, p99 {_ms(data['p99'])}, of {data['requests']}"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
 
 
 def _notes(found: Record) -> list[str]:

@@ -54,7 +54,7 @@ def _cards(found: Record) -> Iterator[tuple[str, str, str, bool]]:
     yield f"{lost:,}", "", "lost", lost == 0
     yield *_milliseconds(figures["longest_gap"]), "longest gap", lost == 0
     for name in ("before", "after"):
-        if figures[name]["requests"]:
+        if figures[name]["requests"] and figures[name]["p50"] is not None:
             yield f"{figures[name]['p50']:.1f}", "ms", f"typical answer {name}", True
 
 
@@ -111,7 +111,7 @@ def _row(step: Step, number: int, axis: _Axis) -> str:
     y, start, stop = number * ROW + 6, axis.x(step.start), axis.x(step.start + step.seconds)
     kind = {"succeeded": "good", "": "running"}.get(step.outcome, "bad")
     title = step.title if len(step.title) <= _LONGEST_TITLE else f"{step.title[:_LONGEST_TITLE]}…"
-    took, how = f"{step.seconds:.1f} s", "" if kind == "good" else f", {step.outcome or 'without an end'}"
+    took, how = f"{step.seconds:.1f} s", "" if kind == "good" else f", {escape(step.outcome or 'without an end')}"
     # The time stands beside the bar where there is room, else before it.
     beside = f'x="{stop + 6:.1f}"' if stop < WIDTH - 60 else f'x="{start - 6:.1f}" text-anchor="end"'
     return (

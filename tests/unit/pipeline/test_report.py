@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,3 +155,115 @@ def test_the_last_run_is_found_and_any_other_by_its_beginning(tmp_path: Path, cl
     with pytest.raises(PipelineError, match="There is no run 2027"):
         report.find(book, "2027")
     assert report.render_all(report.all_of(book)).count("deploy <v2>") == 2
+
+
+HOSTILE = "<script>\x1b[2J\u202e\"'&\n✓ done</script>"
+BEGINS = {"event": "begins", "at": "2026-11-21T10:00:00.000Z", "run": "r", "command": "deploy", "environment": "local"}
+ODD_EVENTS: list[dict[str, Any]] = [
+    {"event": "step begins"},
+    {"event": "step begins", "step": ["x"]},
+    {"event": "step ends", "step": "x", "outcome": {}},
+    {"event": "target", "release": 7},
+    {"event": "target"},
+    {"event": "warning", "text": None},
+    {"event": "warning", "text": "x", "pid": "one"},
+    {"event": "cutover", "figures": {}, "samples": None},
+    {"event": "cutover"},
+    {"event": "ends", "outcome": ["died"]},
+]
+BAD_LINES = [
+    "",
+    "{",
+    "[" * 100_000,
+    "null",
+    '{"event": "warning"}',
+    '{"event": 7, "at": "2026-11-21T10:00:00Z"}',
+    *(
+        json.dumps({"event": "warning", "at": at, "text": "x"})
+        for at in (
+            "yesterday",
+            "2026-11-21",
+            "2026-11-21T10:00:00",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59Z",
+            7,
+        )
+    ),
+    *(json.dumps({"at": "2026-11-21T10:00:01Z", **event}) for event in ODD_EVENTS),
+    '{"event": "cutover", "at": "2026-11-21T10:00:01Z", "figures": {"sent": NaN, "lost": 1e999}, "samples": {}}',
+]
+
+
+@pytest.mark.parametrize("bad", BAD_LINES, ids=lambda bad: bad[:40])
+def test_one_bad_line_is_left_out_named_and_nothing_else(tmp_path: Path, clock: Clock, bad: str) -> None:
+    whole = a_release(tmp_path, clock).path.read_text().splitlines()
+    said: list[str] = []
+    found = record.parse("\n".join([*whole[:2], bad, *whole[2:]]), said.append)
+    assert found == record.parse("\n".join(whole))
+    report_page.page(found), report.render(found)
+    assert said == [] if not bad else len(said) == 1 and said[0].startswith("line 3 was left out: ")
+
+
+def test_any_field_of_any_line_may_be_anything(tmp_path: Path, clock: Clock) -> None:
+    lines = [json.loads(line) for line in a_release(tmp_path, clock, lost=2).path.read_text().splitlines()]
+    odd: list[Any] = [None, True, -1, 1e300, 10**400, "", "yesterday", HOSTILE, [], [[]], {}, {"a": [None]}]
+    for path in places(lines):
+        for value in odd:
+            try:
+                found = record.parse("\n".join(json.dumps(line) for line in put(lines, path, value)))
+            except PipelineError as error:
+                assert path[0] == 0, f"only a run that does not begin is refused: {path} {error}"
+                continue
+            for told in (report.render(found), report.render_all([found])):
+                assert "\x1b" not in told and "\u202e" not in told
+            assert Page(report_page.page(found)).open == []
+
+
+def test_every_text_of_a_run_is_escaped_in_the_page_and_harmless_in_the_terminal(tmp_path: Path, clock: Clock) -> None:
+    lines = [
+        json.loads(line) for line in a_release(tmp_path, clock, lost=2, outcome="failed").path.read_text().splitlines()
+    ]
+    lines += [{**BEGINS, "event": kind, "text": "said"} for kind in ("evidence", "plan", "way back")]
+    texts = [path for path in places(lines) if isinstance(at(lines, path), str) and path[-1] not in {"event", "at"}]
+    assert len(texts) > 20
+    for path in texts:
+        found = record.parse("\n".join(json.dumps(line) for line in put(lines, path, HOSTILE)))
+        page = report_page.page(found)
+        assert "<script>" not in page and "\x1b" not in page and "\u202e" not in page, path
+        assert Page(page).open == []
+        told = report.render(found)
+        assert "\x1b" not in told and "\u202e" not in told and "\n✓ done" not in told, path
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value within plain data; of long lists the first two alone."""
+    if path:
+        yield path
+    entries = data.items() if isinstance(data, dict) else enumerate(data[:12]) if isinstance(data, list) else ()
+    for name, value in entries:
+        if not (len(path) > 3 and isinstance(name, int) and name > 1):
+            yield from places(value, (*path, name))
+
+
+def at(data: Any, path: tuple[Any, ...]) -> Any:
+    for name in path:
+        data = data[name]
+    return data
+
+
+def put(data: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """The same with another value at one place."""
+    if not path:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[path[0]] = put(copy[path[0]], path[1:], value)
+    return copy
+
+
+def test_a_run_that_cannot_be_read_is_named_in_the_list(tmp_path: Path, clock: Clock) -> None:
+    book = a_ledger(tmp_path)
+    a_release(book.folder, clock)
+    (book.folder / "20991121T100000Z-ffffff.jsonl").write_text('{"event": "begins", "at": "yesterday"}\n')
+    said: list[str] = []
+    assert len(report.all_of(book, warn=said.append)) == 1
+    assert all("20991121T100000Z-ffffff" in each for each in said) and len(said) == 2
