@@ -9,29 +9,17 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline import shape
 from pipeline.errors import PipelineError
 from pipeline.names import Names, is_slug
 
 DIGITALOCEAN = "https://api.digitalocean.com"
 LOCAL = "local"
-_KNOWN = {
-    "project": {"name"},
-    "image": {"base", "deadline"},
-    "droplet": {"region", "size"},
-    "verification": {"deadline"},
-    "database": {"version", "size", "nodes", "trusted_sources", "migration_timeout", "lock_timeout"},
-    "retention": {"images"},
-    "state": {"encryption"},
-    "secrets": {"names", "source", "vault"},
-    "ledger": {"remote"},
-    "cutover": {"max_lost", "max_gap", "soak"},
-}
-_VAULT = {"address", "mount", "path", "database_mount", "database_role"}
 SOURCES = ("environment", "file", "vault")
 OURS = {"APP_DATABASE_URL", "APP_IMAGE", "APP_RELEASE"}
 """Variables that the pipeline itself gives the app."""
@@ -125,8 +113,8 @@ class SecretSettings:
             raise PipelineError("slipway.toml has no valid secrets.source.", f"Known: {', '.join(SOURCES)}.")
         if not isinstance(vault, dict) or not all(isinstance(value, str) for value in vault.values()):
             raise PipelineError("slipway.toml has no valid secrets.vault.", "A table of texts.")
-        if unknown := sorted(set(vault) - _VAULT):
-            known = f"Known: {', '.join(sorted(_VAULT))}."
+        if unknown := sorted(set(vault) - {each.name for each in fields(VaultSettings)}):
+            known = f"Known: {', '.join(each.name for each in fields(VaultSettings))}."
             raise PipelineError(f"slipway.toml has an unknown setting: secrets.vault.{unknown[0]}.", known)
         return cls(tuple(names), source, VaultSettings(**vault))
 
@@ -189,30 +177,37 @@ class Project:
 
     @classmethod
     def load(cls, root: Path) -> Project:
-        """Read `slipway.toml`; raises PipelineError for a missing, broken or unknown setting."""
-        path = root / "slipway.toml"
-        try:
-            data = tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise PipelineError(f"{path.name} cannot be read: {error}.", f"git checkout {path.name}") from error
-        for table, settings in data.items():
-            for name in settings if isinstance(settings, dict) else [""]:
-                if name not in _KNOWN.get(table, set()):
-                    raise PipelineError(f"{path.name} has an unknown setting: {table}.{name}.", _known_settings())
+        """Read `slipway.toml`; raises PipelineError with everything that is wrong with it."""
+        data = _read(root / "slipway.toml")
+        wrong = _shape_problems(data)
+        parsed: dict[str, Any] = {}
+        for name, kind in (("database", DatabaseSettings), ("secrets", SecretSettings), ("cutover", CutoverSettings)):
+            if name in data and not any(problem.startswith(name) for problem in wrong):
+                try:
+                    parsed[name] = kind.parse(data[name])
+                except PipelineError as error:
+                    wrong.append(f"{error.message} {error.hint}".strip())
+        project = data.get("project", {})
+        if isinstance(project, dict) and "name" not in project:
+            words = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).lstrip("-0123456789")[:12].strip("-")
+            wrong.append(
+                "slipway.toml has no project.name, which is part of every name in the account. Add it, a name that no"
+                f' other project of the account has:\n[project]\nname = "{words or "app"}"'
+            )
+        if wrong:
+            raise _wrong(wrong)
         return cls(
             root=root,
-            name=_name(data, root),
-            base_image=_setting(data, "image", "base", str),
-            region=_setting(data, "droplet", "region", str),
-            size=_setting(data, "droplet", "size", str),
-            deadline=float(_setting(data, "verification", "deadline", (int, float))),
-            secrets=SecretSettings.parse(data.get("secrets", {})),
-            database=DatabaseSettings.parse(data["database"]) if "database" in data else None,
-            encrypt_state=_encrypt_state(data.get("state", {}).get("encryption", "on")),
-            ledger_remote=_ledger_remote(data.get("ledger", {}).get("remote", "")),
-            cutover=CutoverSettings.parse(data.get("cutover", {})),
-            bake_deadline=float(_number(data, "image", "deadline", cls.bake_deadline, least=10)),
-            keep_images=int(_number(data, "retention", "images", cls.keep_images, least=1)),
+            name=data["project"]["name"],
+            base_image=data["image"]["base"],
+            region=data["droplet"]["region"],
+            size=data["droplet"]["size"],
+            deadline=float(data["verification"]["deadline"]),
+            encrypt_state=data.get("state", {}).get("encryption", "on") == "on",
+            ledger_remote=data.get("ledger", {}).get("remote", ""),
+            bake_deadline=float(data["image"].get("deadline", cls.bake_deadline)),
+            keep_images=data.get("retention", {}).get("images", cls.keep_images),
+            **parsed,
         )
 
     @property
@@ -221,45 +216,111 @@ class Project:
         return self.root / ".slipway"
 
 
-def _name(data: Mapping[str, Any], root: Path) -> str:
-    """The project's name. Without one it is refused, since a folder's name differs from clone to clone."""
-    name = data.get("project", {}).get("name")
-    if name is None:
-        words = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).lstrip("-0123456789")[:12].strip("-")
-        raise PipelineError(
-            "slipway.toml has no project.name, which is part of every name in the account.",
-            "Add it to slipway.toml, a name that no other project of the account has:\n"
-            f'[project]\nname = "{words or "app"}"',
-        )
-    if not isinstance(name, str) or not is_slug(name):
-        raise PipelineError(
-            "slipway.toml has no valid project.name.",
-            'Small letters, digits and single dashes, beginning with a letter, such as "shop".',
-        )
+def _name(value: Any) -> str:
+    name: str = shape.text()(value)
+    if not is_slug(name):
+        raise shape.wrong('it is not small letters, digits and single dashes, beginning with a letter, such as "shop"')
     return name
 
 
-def _ledger_remote(value: object) -> str:
-    if not isinstance(value, str) or value.startswith("-"):
-        raise PipelineError("slipway.toml has no valid ledger.remote.", 'A remote of git\'s, such as "origin".')
+def _duration(value: Any) -> Any:
+    try:
+        milliseconds(value)
+    except PipelineError as error:
+        raise shape.wrong(f"{error.message} {error.hint}") from error
     return value
 
 
-def _number(data: Mapping[str, Any], table: str, name: str, default: float, *, least: float) -> float:
-    value = data.get(table, {}).get(name, default)
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or value < least:
-        raise PipelineError(f"slipway.toml has no valid {table}.{name}.", f"A number, at least {least:g}.")
-    return value
+_SLUG = shape.text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", "it is not a slug such as s-1vcpu-1gb")
+_PLACE = shape.text(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", "it is not a path such as secret")
+_VAULT_PATH = shape.text(
+    r"(?:[A-Za-z0-9._-]|\{project\}|\{environment\}|(?<=.)/(?=.))+",
+    "it is not a path such as slipway/{project}/{environment}",
+)
+_ADDRESS = shape.text(r"(?:https?://[A-Za-z0-9.\[\]:-]+(?:/\S*)?)?", "it is not an address such as https://vault:8200")
+_SECONDS = shape.number(0.001, 3600)
+_FILE = shape.table(
+    {
+        "image": shape.table({"base": _SLUG}, {"deadline": shape.number(10, 86_400)}),
+        "droplet": shape.table({"region": _SLUG, "size": _SLUG}),
+        "verification": shape.table({"deadline": shape.number(1, 3600)}),
+    },
+    {
+        "project": shape.table({}, {"name": _name}),
+        "database": shape.table(
+            {
+                "version": shape.text(r"[1-9][0-9]?", 'it is not a major version such as "15"'),
+                "size": _SLUG,
+                "nodes": shape.whole(1, 3),
+            },
+            {
+                "trusted_sources": shape.list_of(shape.text(), 100),
+                "migration_timeout": _SECONDS,
+                "lock_timeout": _SECONDS,
+            },
+        ),
+        "retention": shape.table({}, {"images": shape.whole(1, 1000)}),
+        "state": shape.table({}, {"encryption": shape.one_of("on", "off")}),
+        "secrets": shape.table(
+            {},
+            {
+                "names": shape.list_of(
+                    shape.text(VARIABLE, "it is not the name of a variable such as APP_API_KEY"), 100
+                ),
+                "source": shape.one_of(*SOURCES),
+                "vault": shape.table(
+                    {},
+                    {
+                        "address": _ADDRESS,
+                        "mount": _PLACE,
+                        "path": _VAULT_PATH,
+                        "database_mount": _PLACE,
+                        "database_role": shape.text(r"[A-Za-z0-9._-]*", "it is not the name of a role"),
+                    },
+                ),
+            },
+        ),
+        "ledger": shape.table(
+            {}, {"remote": shape.text(r"(?!-)[^\s\x00-\x1f]*", 'it is not a remote of git\'s such as "origin"')}
+        ),
+        "cutover": shape.table({}, {"max_lost": shape.whole(0, 1e9), "max_gap": _duration, "soak": _duration}),
+    },
+)
+"""What `slipway.toml` may say."""
 
 
-def _encrypt_state(value: object) -> bool:
-    if value not in {"on", "off"}:
-        raise PipelineError("slipway.toml has no valid state.encryption.", 'It is "on" or "off".')
-    return value == "on"
+def _read(path: Path) -> dict[str, Any]:
+    """What a TOML file says; a byte order mark, as some editors write it, is passed over."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PipelineError(f"{path.name} cannot be read: {error.strerror}.", f"git checkout {path.name}") from error
+    try:
+        return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise PipelineError(
+            f"{path.name} is not UTF-8: line {number} has the byte 0x{data[error.start]:02x}.",
+            f"If it is Latin-1: iconv -f latin1 -t utf-8 {path.name} >new && mv new {path.name}",
+        ) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise PipelineError(f"{path.name} is not TOML: {error}.", f"git diff {path.name}") from error
 
 
-def _known_settings() -> str:
-    return "Known: " + ", ".join(f"{table}.{name}" for table, names in _KNOWN.items() for name in sorted(names)) + "."
+def _shape_problems(data: dict[str, Any]) -> list[str]:
+    try:
+        _FILE(data)
+    except shape.Malformed as error:
+        return [f"{path}: {reason}" for path, reason in error.problems]
+    return []
+
+
+def _wrong(problems: Sequence[str]) -> PipelineError:
+    if len(problems) == 1:
+        first, _, rest = problems[0].partition("\n")
+        said = first if first.startswith("slipway.toml") else f"slipway.toml has a wrong setting: {first}"
+        return PipelineError(f"{said.rstrip('.:')}.", rest or "git diff slipway.toml")
+    return PipelineError(f"slipway.toml has {len(problems)} wrong settings.", "\n".join(problems))
 
 
 def _setting(data: Mapping[str, Any], table: str, name: str, kind: type | tuple[type, ...]) -> Any:

@@ -27,6 +27,7 @@ SHARED = {
     "pipeline.config",
     "pipeline.names",
     "pipeline.redaction",
+    "pipeline.shape",
     "pipeline.text",
     "localcloud.certificates",
     "localcloud.config",

@@ -28,28 +28,35 @@ def test_the_project_s_own_file_is_valid() -> None:
 NAMED = "[project]\nname = 'shop'\n"
 
 
+def refusal(folder: Path, data: bytes) -> str:
+    """Message and hint of the error with which a file is refused."""
+    (folder / "slipway.toml").write_bytes(data)
+    with pytest.raises(PipelineError) as error:
+        Project.load(folder)
+    return f"{error.value.message}\n{error.value.hint}"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[project]\nname = 'My Shop'", "no valid project.name"),
-        ("[project]\nname = 'shop-'", "no valid project.name"),
-        ("[project]\nname = 7", "no valid project.name"),
-        ("[image", "cannot be read"),
-        ("[image]\nbase = 'x'\nbas = 'y'", "unknown setting: image.bas"),
-        ("colour = 1", "unknown setting: colour"),
-        (NAMED + "[image]\nbase = 1", "no valid image.base"),
+        ("[project]\nname = 'My Shop'", "project.name: it is"),
+        ("[project]\nname = 'shop-'", "project.name: it is"),
+        ("[project]\nname = 7", "project.name: it is"),
+        ("[image", "is not TOML"),
+        ("[image]\nbase = 'x'\nbas = 'y'", "image.bas: it is unknown; did you mean base?"),
+        ("colour = 1", "colour: it is unknown; known are"),
+        (NAMED + "[image]\nbase = 1", "image.base: it is"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
-    (tmp_path / "slipway.toml").write_text(text)
-    with pytest.raises(PipelineError, match=says):
-        Project.load(tmp_path)
+    assert says in refusal(tmp_path, text.encode())
 
 
 def test_a_project_without_a_name_is_told_the_line_to_add(tmp_path: Path) -> None:
     folder = tmp_path / "My_Shop 2"
     folder.mkdir()
-    (folder / "slipway.toml").write_text("[image]\nbase = 'debian-12-x64'")
+    rest = "[droplet]\nregion = 'fra1'\nsize = 's'\n[verification]\ndeadline = 60"
+    (folder / "slipway.toml").write_text(f"[image]\nbase = 'debian-12-x64'\n{rest}")
     with pytest.raises(PipelineError, match="no project.name") as refused:
         Project.load(folder)
     assert '[project]\nname = "my-shop-2"' in refused.value.hint
@@ -82,23 +89,24 @@ def test_the_database_is_what_the_file_says_and_may_be_left_out(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[database]\nversion = 15\nsize = 's'\nnodes = 1", "no valid database.version"),
-        ("[database]\nversion = '15'\nnodes = 1", "no valid database.size"),
-        ("[database]\nversion = '15'\nsize = 's'\nnodes = true", "no valid database.nodes"),
-        ("[database]\nversion = '15'\nsize = 's'\nnodes = 1\nmigration_timeout = 0", "no valid database.migration_t"),
+        ("[database]\nversion = 15\nsize = 's'\nnodes = 1", "database.version: it is"),
+        ("[database]\nversion = '15'\nnodes = 1", "database.size: it is"),
+        ("[database]\nversion = '15'\nsize = 's'\nnodes = true", "database.nodes: it is"),
+        (
+            "[database]\nversion = '15'\nsize = 's'\nnodes = 1\nmigration_timeout = 0",
+            "database.migration_timeout: it is",
+        ),
         ("[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = ['home']", "trusted_sources: home"),
-        ("[state]\nencryption = 'maybe'", "no valid state.encryption"),
-        ("[cutover]\nmax_lost = -1", "no valid cutover.max_lost"),
-        ("[cutover]\nmax_lost = true", "no valid cutover.max_lost"),
+        ("[state]\nencryption = 'maybe'", "state.encryption: it is"),
+        ("[cutover]\nmax_lost = -1", "cutover.max_lost: it is"),
+        ("[cutover]\nmax_lost = true", "cutover.max_lost: it is"),
         ("[cutover]\nmax_gap = 500", "500 is not a duration"),
         ("[cutover]\nsoak = 'long'", "'long' is not a duration"),
-        ("[ledger]\nremote = '--upload-pack=x'", "no valid ledger.remote"),
+        ("[ledger]\nremote = '--upload-pack=x'", "ledger.remote: it is"),
     ],
 )
 def test_a_wrong_setting_of_the_database_or_the_state_is_named(tmp_path: Path, text: str, says: str) -> None:
-    (tmp_path / "slipway.toml").write_text(WHOLE + text)
-    with pytest.raises(PipelineError, match=says):
-        Project.load(tmp_path)
+    assert says in refusal(tmp_path, (WHOLE + text).encode())
 
 
 def test_trusted_sources_are_addresses_ranges_tags_and_droplets(tmp_path: Path) -> None:
@@ -157,3 +165,93 @@ def test_limits_of_the_file_hold_unless_a_command_gives_others(tmp_path: Path) -
     assert (other.max_lost, other.max_gap, other.soak) == (3, 500, 2)
     (tmp_path / "slipway.toml").write_text(WHOLE)
     assert Project.load(tmp_path).cutover == CutoverSettings()
+
+
+def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> None:
+    wrong = """
+[project]
+name = "shop"
+[image]
+base = ""
+deadline = "1h"
+[droplet]
+region = "fra 1"
+sise = "s-1vcpu-1gb"
+[verification]
+deadline = -5
+[database]
+version = "15"
+size = "s"
+nodes = 99
+trusted_sources = ["203.0.113.7", 7]
+lock_timeout = nan
+[retention]
+images = 1.5
+[secrets.vault]
+path = "slipway/{env}"
+adress = "x"
+[ledger]
+remote = "a b"
+[cutover]
+max_gap = "-1s"
+"""
+    said = refusal(tmp_path, wrong.encode())
+    places = ["image.base", "image.deadline", "droplet.region", "droplet.sise", "droplet.size", "verification.deadline"]
+    places += ["database.nodes", "database.trusted_sources.1", "database.lock_timeout", "retention.images"]
+    places += ["secrets.vault.path", "secrets.vault.adress", "ledger.remote", "cutover.max_gap"]
+    assert said.startswith(f"slipway.toml has {len(places)} wrong settings.")
+    for place in places:
+        assert f"\n{place}: " in said
+    assert "verification.deadline: it is not between 1 and 3600" in said
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_windows_newlines_change_nothing(tmp_path: Path, mark: bytes, newline: str) -> None:
+    (tmp_path / "slipway.toml").write_bytes(mark + WHOLE.replace("\n", newline).encode())
+    assert Project.load(tmp_path).size == "s-1vcpu-1gb"
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    said = refusal(tmp_path, WHOLE.encode() + "# größer\n".encode("latin-1"))
+    line = WHOLE.count("\n") + 1
+    assert f"slipway.toml is not UTF-8: line {line} has the byte 0xf6." in said and "iconv" in said
+    assert "is not UTF-8: line 1" in refusal(tmp_path, WHOLE.encode("utf-16"))
+
+
+def test_any_value_of_any_type_anywhere_ends_in_a_sentence(tmp_path: Path) -> None:
+    tables = ["project", "image", "droplet", "verification", "database", "retention", "state", "secrets", "ledger"]
+    for value in (
+        "true",
+        "-1",
+        "1e400",
+        "nan",
+        "99999999999999999999",
+        "''",
+        "[]",
+        "[[]]",
+        "{}",
+        "{a = 1}",
+        "1979-05-27",
+    ):
+        for table in [*tables, "cutover", "secrets.vault"]:
+            names = ["name", "base", "deadline", "region", "size", "version", "nodes", "trusted_sources", "images"]
+            names += [
+                "encryption",
+                "names",
+                "source",
+                "vault",
+                "remote",
+                "max_lost",
+                "max_gap",
+                "soak",
+                "path",
+                "address",
+            ]
+            for name in names:
+                (tmp_path / "slipway.toml").write_text(f"[{table}]\n{name} = {value}\n")
+                with pytest.raises(PipelineError):
+                    Project.load(tmp_path)
+        (tmp_path / "slipway.toml").write_text("".join(f"{table} = {value}\n" for table in tables))
+        with pytest.raises(PipelineError):
+            Project.load(tmp_path)
