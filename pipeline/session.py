@@ -53,7 +53,7 @@ class Session:
     @cached_property
     def api(self) -> API:
         """The cloud's own answers."""
-        return API(self.settings.cloud)
+        return API(self.settings.cloud, self.progress.detail)
 
     @cached_property
     def key(self) -> DeployKey:

@@ -14,9 +14,9 @@ import requests
 
 from pipeline.config import Cloud
 from pipeline.errors import PipelineError
+from pipeline.tools.rest import Patience, Rest
 
-_TIMEOUT = 10
-"""Seconds that an answer may take."""
+_PATIENCE = Patience(total=20, attempt=10)
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,12 @@ class Account:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self._rest = Rest(cloud, patience=_PATIENCE)
 
     def add_key(self, name: str, public_key: str) -> Key | None:
         """Add a key; None when the account has it already, under whatever name (422 "already in use")."""
-        answer = self._send("POST", "", {"name": name, "public_key": public_key})
+        order = {"name": name, "public_key": public_key}
+        answer = self._send("POST", "", order, repeatable=True)  # an account takes the same key but once
         if answer.status_code == 422 and "already in use" in answer.text:
             return None
         return _key(self._checked(answer))
@@ -57,13 +59,10 @@ class Account:
             self._checked(answer)
         return answer.status_code == 204
 
-    def _send(self, method: str, path: str, body: object = None) -> requests.Response:
-        url = f"{self._cloud.endpoint}/v2/account/keys{path}"
-        headers = {"Authorization": f"Bearer {self._cloud.token}"}
-        try:
-            return requests.request(method, url, json=body, headers=headers, timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            raise PipelineError(f"{self._cloud.endpoint} does not answer.", str(error)) from error
+    def _send(
+        self, method: str, path: str, body: object = None, *, repeatable: bool | None = None
+    ) -> requests.Response:
+        return self._rest.send(method, f"account/keys{path}", body=body, repeatable=repeatable)
 
     def _checked(self, answer: requests.Response) -> Any:
         try:

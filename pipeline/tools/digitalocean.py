@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 
@@ -14,6 +14,7 @@ from pipeline.config import Cloud
 from pipeline.errors import PipelineError
 from pipeline.redaction import learn
 from pipeline.tools.process import environment
+from pipeline.tools.rest import Rest
 
 T = TypeVar("T")
 
@@ -116,10 +117,14 @@ class Cluster:
 
 
 class API:
-    """Questions about one cloud. Every method raises PipelineError when the cloud cannot answer."""
+    """Questions about one cloud. Every method raises PipelineError when the cloud cannot answer.
 
-    def __init__(self, cloud: Cloud) -> None:
+    What may be asked twice is asked again for a while (`pipeline/tools/rest.py`); ``say`` hears when that is done.
+    """
+
+    def __init__(self, cloud: Cloud, say: Callable[[str], None] | None = None) -> None:
         self.cloud = cloud
+        self._rest = Rest(cloud, say=say)
 
     def images(self) -> list[Image]:
         """All private images of the account."""
@@ -157,9 +162,14 @@ class API:
         return [(key["id"], key["name"]) for key in found]
 
     def add_key(self, name: str, public: str) -> int:
-        """Put an SSH key into the account; returns its id."""
+        """Put an SSH key into the account; returns its id. One of this name whose answer was lost is found again."""
         order = {"name": name, "public_key": public}
-        made = self._data("account/keys", type="POST", params=order)
+        try:
+            made = self._data("account/keys", type="POST", params=order, repeatable=True)
+        except PipelineError:
+            if id := next((id for id, known in self.keys() if known == name), None):
+                return id
+            raise
         return int(made["ssh_key"]["id"])
 
     def sizes(self) -> dict[str, Size]:
@@ -199,9 +209,9 @@ class API:
         self._data(f"droplets/{droplet}/actions", type="POST", params={"type": type})
 
     def point(self, address: str, droplet: int) -> None:
-        """Begin to move a floating IP to a droplet."""
+        """Begin to move a floating IP to a droplet. Doing so twice is doing so once."""
         order = {"type": "assign", "droplet_id": droplet}
-        self._data(f"floating_ips/{address}/actions", type="POST", params=order)
+        self._data(f"floating_ips/{address}/actions", type="POST", params=order, repeatable=True)
 
     def floating_ips(self) -> list[FloatingIP]:
         """All floating IPs of the account."""
@@ -221,7 +231,7 @@ class API:
         import digitalocean
 
         try:
-            droplet = self._ask(lambda manager: manager.get_floating_ip(address)).droplet
+            droplet = self._data(f"floating_ips/{address}")["floating_ip"]["droplet"]
         except digitalocean.NotFoundError:
             return None
         return droplet["id"] if droplet else None
@@ -264,7 +274,12 @@ class API:
             "tags": list(tags),
             **({"private_network_uuid": like.network} if like.network else {}),
         }
-        return _cluster(self._databases("", type="POST", params=wanted)["database"])
+        try:
+            return _cluster(self._databases("", type="POST", params=wanted)["database"])
+        except PipelineError:
+            if made := self.cluster(name):  # the answer alone was lost
+                return made
+            raise
 
     def trust_droplet(self, cluster: str, droplet: int) -> None:
         """Let one droplet ask a cluster, and nobody else."""
@@ -307,16 +322,62 @@ class API:
         import digitalocean
 
         where = self.cloud.endpoint
-        with environment({**self.cloud.environment, "PYTHON_DIGITALOCEAN_REQUEST_TIMEOUT_SEC": "30"}):
+        with environment({"DIGITALOCEAN_END_POINT": f"{where}/v2/"}):
             try:
-                return question(digitalocean.Manager(token=self.cloud.token))
+                return question(_manager(self.cloud, self._rest))
             except digitalocean.DataReadError as error:
                 hint = "Is DIGITALOCEAN_TOKEN right, and does it allow writing?" if "authenticate" in str(error) else ""
                 raise PipelineError(f"{where} refused: {error}", hint) from error
             except digitalocean.baseapi.JSONReadError as error:
                 raise PipelineError(f"{where} gave an answer that is not JSON: {error}.") from error
-            except requests.RequestException as error:
-                raise PipelineError(f"{where} does not answer.", str(error)) from error
+
+
+def _manager(cloud: Cloud, rest: Rest) -> Any:
+    """python-digitalocean's manager whose calls go through ours.
+
+    Its own client takes proxies and .netrc from the environment, waits without an end, and tries nothing again.
+    """
+    import digitalocean
+
+    class Manager(digitalocean.Manager):  # type: ignore[misc]  # it carries no type marker
+        def get_data(
+            self, url: str, type: str = "GET", params: Any = None, repeatable: bool | None = None
+        ) -> dict[str, Any] | bool:
+            """As python-digitalocean has it: all pages in one; True for an answer without content."""
+            if type != "GET":
+                return _content(rest.send(type, url, body=params or {}, repeatable=repeatable))
+            query: dict[str, Any] = {"per_page": 200, **(params or {})}
+            found = dict(_document(rest.send("GET", url, params=query)))
+            data: Mapping[str, Any] = found
+            while following := ((data.get("links") or {}).get("pages") or {}).get("next"):
+                query |= {name: values[-1] for name, values in parse_qs(urlsplit(following).query).items()}
+                data = _document(rest.send("GET", url, params=query))
+                for name, value in data.items():
+                    found[name] = found[name] + value if isinstance(value, list) and name in found else value
+            return found
+
+    return Manager(token=cloud.token)
+
+
+def _content(answer: requests.Response) -> dict[str, Any] | bool:
+    return True if answer.status_code == 204 else _document(answer)
+
+
+def _document(answer: requests.Response) -> dict[str, Any]:
+    """The JSON object of an answer; raises python-digitalocean's errors for what is none, and for a refusal."""
+    import digitalocean
+
+    if answer.status_code == 404:
+        raise digitalocean.NotFoundError
+    try:
+        data = answer.json()
+    except (ValueError, RecursionError) as error:
+        raise digitalocean.baseapi.JSONReadError(str(error)) from error
+    if not isinstance(data, dict):
+        raise digitalocean.baseapi.JSONReadError("no object")
+    if not answer.ok:
+        raise digitalocean.DataReadError(str(data.get("message") or f"status {answer.status_code}"))
+    return data
 
 
 def _volume(kind: str, data: dict[str, Any], attached: bool) -> Volume:

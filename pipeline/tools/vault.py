@@ -40,6 +40,7 @@ class Vault:
         learn(token)
         self.address = address
         self._client = hvac.Client(url=address, token=token, namespace=namespace, timeout=_TIMEOUT)
+        self._client.session.trust_env = False  # no proxy and no .netrc; VAULT_CACERT is read by hvac itself
 
     @classmethod
     def connect(cls, address: str, environ: Mapping[str, str]) -> Vault:

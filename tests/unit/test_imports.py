@@ -22,7 +22,9 @@ ROOMS = {
 }
 # What is no room of its own: shared values that import nothing of the package, save one another.
 SHARED = {
+    "pipeline.clock",
     "pipeline.errors",
+    "pipeline.retries",
     "pipeline.progress",
     "pipeline.config",
     "pipeline.names",
