@@ -10,6 +10,7 @@ import requests
 
 from pipeline import lease, migration, reference, remote_lock
 from pipeline.ages import spell
+from pipeline.app_client import ANSWER_S, AppClient, document
 from pipeline.database import drift, source_name
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference
@@ -149,12 +150,14 @@ def _unready(wanted: Reference, address: str | None) -> list[str]:
     """What the live release says when it is asked whether it is ready, unless it is."""
     if not (wanted.live and address):
         return []
+    live = wanted.releases[wanted.live]
     try:
-        answer = requests.get(f"{reference.url(wanted, address)}health/ready", timeout=5)
-        reason = "" if answer.ok else str(answer.json().get("reason") or answer.json().get("status"))
+        answer = AppClient.of(live, address, seconds=ANSWER_S).ask("/health/ready")
     except requests.RequestException as error:
         return [f"{wanted.live} does not answer at {address}: {type(error).__name__}"]
-    return [f"{wanted.live} is not ready: {reason}"] if reason else []
+    said = document(answer)
+    reason = said.get("reason") or said.get("status") or f"status {answer.status_code}"
+    return [] if answer.ok else [f"{wanted.live} is not ready: {reason}"]
 
 
 def _database(session: Session, wanted: Reference, live: Droplet | None) -> tuple[Database | None, list[str]]:

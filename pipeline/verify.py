@@ -6,16 +6,15 @@ import json
 import re
 import sys
 import tempfile
-import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from pipeline import evidence, reference
+from pipeline.app_client import AppClient
+from pipeline.clock import SYSTEM, Clock
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
@@ -82,19 +81,9 @@ def verify(session: Session, subject: Subject) -> Verified:
         raise evidence.failure(kept) or error
 
 
-def answers(release: Release, address: str, times: int) -> bool:
+def answers(release: Release, address: str, times: int, clock: Clock = SYSTEM) -> bool:
     """Whether a release says at an address that it is there, within so many questions, once a second."""
-    url = f"http://{address}:{reference.port(release.config)}/version"
-    for attempt in range(times):
-        try:
-            answer = requests.get(url, timeout=2)
-            if answer.ok and answer.json().get("release") == release.key:
-                return True
-        except (requests.RequestException, ValueError):
-            pass
-        if attempt + 1 < times:
-            time.sleep(1)
-    return False
+    return AppClient.of(release, address).answers_as(release, times, clock)
 
 
 def find_subject(

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 import requests
 
+from pipeline.app_client import AppClient
 from tests.droplet.target import Expected
 
 
-class Site(requests.Session):
-    """The droplet's site. No proxy of the caller's gets between."""
-
-    def __init__(self, address: str, port: int) -> None:
-        super().__init__()
-        self.base = f"http://{address}:{port}"
-        self.trust_env = False
+class Site(AppClient):
+    """The droplet's site."""
 
     def ask(self, path: str, method: str = "GET") -> requests.Response:
+        """The whole answer; without one the test fails with a sentence."""
         try:
-            return self.request(method, self.base + path, timeout=5)
+            return super().ask(path, method)
         except requests.RequestException as error:
             raise pytest.fail.Exception(f"{self.base}{path} does not answer: {error}", pytrace=False) from None
 
 
 @pytest.fixture(scope="module")
-def site(pytestconfig: pytest.Config, expected: Expected) -> Iterator[Site]:
-    with Site(pytestconfig.getoption("--address"), expected.port) as session:
-        yield session
+def site(pytestconfig: pytest.Config, expected: Expected) -> Site:
+    return Site(pytestconfig.getoption("--address"), expected.port)
 
 
 def test_the_version_is_the_released_one(site: Site, expected: Expected) -> None:
