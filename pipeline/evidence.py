@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import requests
 
-from pipeline import reference
+from pipeline.app_client import ANSWER_S, AppClient
 from pipeline.errors import PipelineError
 from pipeline.redaction import Redactor
 from pipeline.reference import Release
@@ -29,6 +30,10 @@ FROM_INSIDE = {
     "listening.txt": "ss --tcp --udp --listening --numeric --processes",
 }
 FROM_OUTSIDE = ("/health/ready", "/health/live", "/version", "/")
+COMMAND_S, COMMAND_BYTES = 15.0, 4 << 20
+"""What one command may take, and how much of its output is kept."""
+COLLECT_S = 60.0
+"""What all of them may take."""
 
 
 def keep(session: Session, release: Release, address: str, error: PipelineError, output: str = "") -> Path:
@@ -60,20 +65,22 @@ def _collect(session: Session, folder: Path, release: Release, address: str) -> 
     """One file for each question; what cannot be had leaves a file that says why."""
     folder.mkdir(parents=True, exist_ok=True)
     redact = _cleaner(Redactor())
-    base = f"http://{address}:{reference.port(release.config)}"
+    client_of_app = AppClient.of(release, address, seconds=ANSWER_S)
+    ends = time.monotonic() + COLLECT_S
     try:
         with ssh.connect(address, session.key.identity, session.key.host_key(release.key).public) as client:
             conf_env = ssh.execute(client, "cat /opt/app/conf.env", timeout=10).output
             redact = _cleaner(Redactor.of_configuration(conf_env, {*release.config, "APP_RELEASE"}))
             for name, command in FROM_INSIDE.items():
+                seconds = min(COMMAND_S, ends - time.monotonic())
                 try:
-                    text = ssh.run(client, command)
+                    text = ssh.run(client, command, max(seconds, 0.1), COMMAND_BYTES)
                 except OSError as error:
                     text = f"{command}: {error}\n"
                 (folder / name).write_text(redact(text))
     except PipelineError as error:
         (folder / "ssh.txt").write_text(redact(f"{error.message}\n"))
-    (folder / "responses.txt").write_text(redact("\n".join(_responses(base))))
+    (folder / "responses.txt").write_text(redact("\n".join(_responses(client_of_app))))
     return redact
 
 
@@ -111,14 +118,16 @@ def _json(text: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _responses(base: str) -> Iterator[str]:
-    """What it answers; who does not answer at all is asked but once, as traffic may be waiting for the way back."""
+def _responses(app: AppClient) -> Iterator[str]:
+    """What it answers; who does not answer at all is asked but once."""
     for path in FROM_OUTSIDE:
-        url = base + path
         try:
-            answer = requests.get(url, timeout=5)
+            answer = app.ask(path)
         except requests.RequestException as error:
-            yield f"GET {url}\n{error}\n"
-            return
+            yield f"GET {app.base}{path}\n{error}\n"
+            if isinstance(error, requests.ConnectionError):
+                return
+            continue
         headers = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
-        yield f"GET {url}\n{answer.status_code} {answer.reason}\n{headers}\n{answer.text[:4000]}\n"
+        text = answer.content[:4000].decode(errors="replace")
+        yield f"GET {app.base}{path}\n{answer.status_code} {answer.reason}\n{headers}\n{text}\n"

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+_MOST_BYTES = 1 << 16
+"""Of an answer; `/version` has a few hundred."""
 _REQUEST = "GET /version HTTP/1.1\r\nHost: {host}\r\nUser-Agent: slipway-prober\r\nConnection: {connection}\r\n\r\n"
 
 
@@ -155,26 +157,51 @@ class _Connection:
 
     @classmethod
     async def open(cls, host: str, port: int) -> _Connection:
-        return cls(host, *await asyncio.open_connection(host, port))
+        return cls(host, *await asyncio.open_connection(host, port, limit=_MOST_BYTES))
 
     async def ask(self, connection: str) -> str:
         """Which release answers. Raises OSError, EOFError, or ValueError for an answer that no release gives."""
         self._writer.write(_REQUEST.format(host=self._host, connection=connection).encode())
         await self._writer.drain()
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        status = head.split(" ", 2)[1] if head.startswith("HTTP/1.") else "no HTTP"
+        try:
+            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        except asyncio.LimitOverrunError as error:
+            raise ValueError("too long") from error
+        words = head.split("\r\n")[0].split(" ", 2)
+        status = words[1] if head.startswith("HTTP/1.") and len(words) > 1 else "no HTTP"
         lengths = [line.split(":")[1] for line in head.lower().split("\r\n") if line.startswith("content-length:")]
-        body = await self._reader.readexactly(int(lengths[0])) if lengths else await self._reader.read()
+        body = await self._body(int(lengths[0]) if lengths else None)
         if status != "200":
             raise ValueError(f"status {status}")
-        release = json.loads(body).get("release")
-        if not isinstance(release, str) or not release:
-            raise ValueError("no release named")
-        return release
+        return _release_in(body)
+
+    async def _body(self, length: int | None) -> bytes:
+        if (length or 0) > _MOST_BYTES:
+            raise ValueError("too long")
+        if length is not None:
+            return await self._reader.readexactly(length)
+        body = b""
+        while data := await self._reader.read(_MOST_BYTES):
+            body += data
+            if len(body) > _MOST_BYTES:
+                raise ValueError("too long")
+        return body
 
     def close(self) -> None:
         with suppress(RuntimeError):
             self._writer.close()
+
+
+def _release_in(body: bytes) -> str:
+    """Which release a document names; raises ValueError when it names none."""
+    try:
+        data = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("no JSON") from error
+    release = data.get("release") if isinstance(data, dict) else None
+    if not isinstance(release, str) or not release:
+        raise ValueError("no release named")
+    return release
 
 
 def _word(failure: Exception) -> str:

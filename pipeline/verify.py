@@ -20,12 +20,14 @@ from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.reference import Release, check_template
 from pipeline.session import Session
-from pipeline.tools.process import call
+from pipeline.tools import bounded
 
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--disable-plugin-autoload")
 """Without the plugins for the project's own tests, whose loading takes longer than looking at a droplet."""
 FROM_OUTSIDE = ("test_http.py",)
 FROM_INSIDE = ("test_release.py",)
+LOOK_S = 60.0
+"""Seconds to look at a droplet that is what it should be."""
 _CONFIRMED = 15
 """Seconds that a release which passed has to answer at the public address: until then nobody may be answering there."""
 
@@ -72,11 +74,20 @@ def verify(session: Session, subject: Subject) -> Verified:
     ):
         expect = Path(folder) / "expect.json"
         expect.write_text(json.dumps(expectations(subject)))
-        result = call(_argv(settings, key, subject, expect, report), cwd=settings.project.root)
-        if result.returncode == 0:
-            return Verified(subject, report, _count(report))
-        error = PipelineError(f"Release {subject.release.key} failed its verification: {_failures(report)}.")
-        output = result.stdout + result.stderr
+        asking, output = Path(folder) / "asking", ""
+        try:
+            result = bounded.call(
+                [*_argv(settings, key, subject, expect, report), f"--asking={asking}"],
+                cwd=settings.project.root,
+                env={},
+                seconds=_seconds(settings, subject),
+            )
+            if result.returncode == 0:
+                return Verified(subject, report, _count(report))
+            why, output = _failures(report), result.stdout + result.stderr
+        except bounded.Overdue:
+            why = f"it had no end after {_seconds(settings, subject):.0f} s, while it asked whether {_asked(asking)}"
+        error = PipelineError(f"Release {subject.release.key} failed its verification: {why}.")
         kept = evidence.keep(session, subject.release, subject.address, error, output)
         raise evidence.failure(kept) or error
 
@@ -135,7 +146,6 @@ def expectations(subject: Subject) -> dict[str, object]:
 
 def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, report: Path) -> list[str]:
     tests = settings.project.root / "tests" / "droplet"
-    wait = settings.project.deadline
     files = FROM_OUTSIDE if subject.through_floating_ip else FROM_INSIDE + FROM_OUTSIDE
     return [
         *(*PYTEST, f"--confcutdir={tests}"),
@@ -144,9 +154,32 @@ def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, re
         f"--identity={key.identity}",
         f"--host-key={key.host_key(subject.release.key).public}",
         f"--expect={expect}",
-        f"--wait={min(wait, _CONFIRMED) if subject.through_floating_ip else wait}",
+        f"--wait={_wait(settings, subject)}",
         f"--junitxml={report}",
     ]
+
+
+def _wait(settings: Settings, subject: Subject) -> float:
+    """Seconds that the droplet has to become what it should be."""
+    wait = settings.project.deadline
+    return min(wait, _CONFIRMED) if subject.through_floating_ip else wait
+
+
+def _seconds(settings: Settings, subject: Subject) -> float:
+    """Seconds that the verification may take as a whole."""
+    return _wait(settings, subject) + LOOK_S
+
+
+def _asked(asking: Path) -> str:
+    """The test that was running, read as a sentence."""
+    try:
+        return _sentence(asking.read_text().rpartition("::")[2])
+    except OSError:
+        return "the droplet can be reached"
+
+
+def _sentence(test: str) -> str:
+    return re.sub(r"^test_", "", test).replace("_", " ")
 
 
 def _count(report: Path) -> int:
@@ -162,7 +195,7 @@ def _failures(report: Path) -> str:
     failed = [
         case.get("name", "") for case in cases if case.find("failure") is not None or case.find("error") is not None
     ]
-    return "; ".join(re.sub(r"^test_", "", name).replace("_", " ") for name in failed) or "the tests did not run"
+    return "; ".join(_sentence(name) for name in failed) or "the tests did not run"
 
 
 def candidate(environ: Mapping[str, str], key: str) -> Release | None:

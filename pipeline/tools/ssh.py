@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
     Client = paramiko.SSHClient
     Socket = socket.socket | paramiko.Channel
+
+
+MOST_BYTES = 16 << 20
+"""What a command may write, and how much of a file is read."""
+_FILE_S = 30.0
+_GLANCE = 0.2
+"""Seconds that one output is waited for before the other one is looked at."""
 
 
 class Unreachable(PipelineError):
@@ -78,33 +85,101 @@ def _socket(address: str) -> socket.socket:
     return found
 
 
-def execute(client: Client, command: str, *, stdin: str = "", timeout: float) -> Result:
-    """Run a command to its end, handing it ``stdin``; ``timeout`` (seconds) bounds each wait for output.
+def execute(client: Client, command: str, *, stdin: str = "", timeout: float, most: int = MOST_BYTES) -> Result:
+    """Run a command to its end, handing it ``stdin``; after ``timeout`` seconds, or ``most`` bytes, it has none.
 
-    Raises PipelineError when the connection is lost, or the time is over.
+    Raises PipelineError when the connection is lost, the time is over, or the output is too long.
     """
     import paramiko
 
     try:
-        into, output, errors = client.exec_command(command, timeout=timeout)
-        into.write(stdin)
-        into.channel.shutdown_write()
-        said, complained = output.read().decode(errors="replace"), errors.read().decode(errors="replace")
-        return Result(output.channel.recv_exit_status(), said, complained)
-    except (OSError, paramiko.SSHException) as error:
+        with _channel(client, timeout) as (channel, clock):
+            channel.exec_command(command)
+            channel.settimeout(clock.left())
+            channel.sendall(stdin.encode())
+            channel.shutdown_write()
+            said, complained = _read(channel, clock, most)
+            channel.status_event.wait(clock.left())
+            if not channel.exit_status_ready():
+                raise TimeoutError(f"no end within {timeout:.0f} s")
+            return Result(
+                channel.recv_exit_status(), said.decode(errors="replace"), complained.decode(errors="replace")
+            )
+    except (OSError, EOFError, paramiko.SSHException) as error:
         raise PipelineError(f"A connection by SSH was lost: {error or type(error).__name__}.") from error
 
 
-def run(client: Client, command: str, timeout: float = 30) -> str:
-    """What a command writes, its errors included; `timeout` (seconds) bounds each wait for output."""
-    _, output, errors = client.exec_command(command, timeout=timeout)
-    return str(output.read().decode(errors="replace") + errors.read().decode(errors="replace"))
+def run(client: Client, command: str, timeout: float = 30, most: int = MOST_BYTES) -> str:
+    """What a command writes, its errors included, within so many seconds and bytes; the last line says what is missing.
+
+    Raises OSError when the connection is lost.
+    """
+    import paramiko
+
+    try:
+        with _channel(client, timeout) as (channel, clock):
+            channel.set_combine_stderr(True)
+            channel.exec_command(command)
+            return _read(channel, clock, most, partly=True)[0].decode(errors="replace")
+    except (EOFError, paramiko.SSHException) as error:
+        raise OSError(f"the connection was lost: {error or type(error).__name__}") from error
+
+
+class _Clock:
+    """How much of a deadline is left, in seconds; raises TimeoutError when nothing is."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._ends = seconds, time.monotonic() + seconds
+
+    def left(self) -> float:
+        if (left := self._ends - time.monotonic()) <= 0:
+            raise TimeoutError(f"no end within {self._seconds:.0f} s")
+        return left
+
+
+@contextmanager
+def _channel(client: Client, seconds: float) -> Iterator[tuple[paramiko.Channel, _Clock]]:
+    transport = client.get_transport()
+    if transport is None:
+        raise OSError("it was closed")
+    clock = _Clock(seconds)
+    with transport.open_session(timeout=clock.left()) as channel:
+        yield channel, clock
+
+
+def _read(channel: paramiko.Channel, clock: _Clock, most: int, *, partly: bool = False) -> tuple[bytes, bytes]:
+    """Both outputs to their ends, side by side; ``partly`` gives what there is when time or bytes are up."""
+    said, complained = bytearray(), bytearray()
+    try:
+        while not channel.closed or channel.recv_ready() or channel.recv_stderr_ready():
+            clock.left()
+            if channel.recv_stderr_ready():
+                complained += channel.recv_stderr(1 << 16)
+            elif channel.recv_ready():
+                said += channel.recv(1 << 16)
+            elif channel.eof_received:
+                break
+            else:
+                channel.settimeout(min(clock.left(), _GLANCE))
+                with suppress(TimeoutError):
+                    said += channel.recv(1 << 16)
+            if len(said) + len(complained) > most:
+                raise TimeoutError(f"more than {most} bytes")
+    except TimeoutError as error:
+        if not partly:
+            raise
+        del said[most:]
+        said += f"\n[cut off here: {error}]\n".encode()
+    return bytes(said), bytes(complained)
 
 
 def read(client: paramiko.SSHClient, path: str) -> bytes:
     """The contents of a file; raises OSError when it cannot be read."""
-    with client.open_sftp() as sftp, sftp.open(path, "rb") as file:
-        return file.read()
+    with client.open_sftp() as sftp:
+        if channel := sftp.get_channel():
+            channel.settimeout(_FILE_S)
+        with sftp.open(path, "rb") as file:
+            return file.read(MOST_BYTES)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from pipeline import evidence
+from pipeline.app_client import AppClient
 from pipeline.errors import PipelineError
 from pipeline.reference import Release
 from pipeline.tools import ssh
@@ -34,8 +35,8 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     answer.status_code, answer._content = 503, b'{"status":"unavailable","reason":"schema"}'
     monkeypatch.setattr(ssh, "connect", connect)
     monkeypatch.setattr(ssh, "execute", lambda client, command, **options: ssh.Result(0, CONF_ENV, ""))
-    monkeypatch.setattr(ssh, "run", lambda client, command: JOURNAL)
-    monkeypatch.setattr(requests, "get", lambda *arguments, **options: answer)
+    monkeypatch.setattr(ssh, "run", lambda client, command, seconds, most: JOURNAL)
+    monkeypatch.setattr(AppClient, "ask", lambda *arguments: answer)
     key = SimpleNamespace(identity=tmp_path / "id", host_key=lambda name: SimpleNamespace(public="ssh-ed25519 AAAA"))
     return SimpleNamespace(environ={"SLIPWAY_EVIDENCE": str(tmp_path / "kept")}, key=key)
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from pipeline import verify
+from pipeline import evidence, verify
+from pipeline.errors import PipelineError
+from pipeline.reference import Release
+from pipeline.verify import Subject
+from tests.unit.pipeline.sockets import drips, wire
 
 
 def test_the_tests_that_failed_are_named_as_sentences(tmp_path: Path) -> None:
@@ -22,3 +30,38 @@ def test_a_report_that_a_full_disk_cut_short_is_no_traceback(tmp_path: Path, tex
     if text is not None:
         report.write_text(text)
     assert verify._failures(report) == "the tests did not run, or could not be written down"
+
+
+ROOT = Path(__file__).parents[3]
+STREAM = drips(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: x\n\n", 0.05)
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A session that verifies with the real tests, and keeps no evidence but the error."""
+
+    def keep(session: Any, release: Release, address: str, error: PipelineError, output: str = "") -> Path:
+        (tmp_path / "failure.txt").write_text(error.message)
+        return tmp_path
+
+    monkeypatch.setattr(evidence, "keep", keep)
+    key = SimpleNamespace(identity=tmp_path / "id", host_key=lambda name: SimpleNamespace(public="ssh-ed25519 AAAA"))
+    settings = SimpleNamespace(work=tmp_path, project=SimpleNamespace(root=ROOT, deadline=5))
+    progress = SimpleNamespace(step=lambda title: nullcontext(), warn=lambda text: None)
+    return SimpleNamespace(settings=settings, key=key, progress=progress, environ={})
+
+
+def subject(port: int) -> Subject:
+    release = Release("v2", "c0ffee", "app-v2", "s-1vcpu-1gb", "feed", {"PORT": str(port)})
+    return Subject(release, "127.0.0.1", through_floating_ip=True)
+
+
+def test_a_verification_that_has_no_end_is_ended_and_says_what_it_asked(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "LOOK_S", -2.5)  # of five seconds in all
+    with wire(STREAM) as served:
+        start = time.monotonic()
+        with pytest.raises(PipelineError, match="it had no end after 2 s, while it asked whether the "):
+            verify.verify(session, subject(served.port))
+        assert time.monotonic() - start < 8
