@@ -205,11 +205,16 @@ def rollback(
     _say_live(session, releasing.rollback(session, how))
 
 
-@verb(environment=ENVIRONMENT_HELP, commit="commit the reference file", json="as JSON")
-def heal(c: Context, environment: str | None = None, commit: bool = False, json: bool = False) -> None:
+@verb(
+    environment=ENVIRONMENT_HELP,
+    commit="commit the reference file",
+    json="as JSON",
+    force="why a droplet that is merely silent from here may be removed",
+)
+def heal(c: Context, environment: str | None = None, commit: bool = False, json: bool = False, force: str = "") -> None:
     """Make the address answer again: start the live droplet, or go to the standby, or make another one."""
     session = Session(ROOT, os.environ, environment)
-    healed = healing.heal(session, How(commit=commit))
+    healed = healing.heal(session, How(commit=commit, force=force))
     _show(_json(asdict(healed)) if json else healing.render(healed))
 
 

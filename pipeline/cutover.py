@@ -14,6 +14,12 @@ from pipeline.prober import Sample
 _AROUND = 1.0
 """Seconds before and after the change that still count as during it."""
 _POINTS = 2000
+_ERRORS = 0.01
+"""The share of requests that may be lost after a cutover."""
+_SLOWER, _SLOWER_BY = 3, 100
+"""So many times slower than before, and by so many milliseconds (p99), is too slow."""
+_FEWEST = 20
+"""Requests below which nothing is said of their share or their latency."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,21 @@ def latency(samples: Sequence[Sample]) -> Latency:
     """Of samples that were all answered."""
     times = sorted(sample.ms for sample in samples)
     return Latency(len(times), _percentile(times, 50), _percentile(times, 99))
+
+
+def trouble(before: Latency, samples: Sequence[Sample]) -> str:
+    """What is wrong with the answers since a cutover, next to those before; empty when nothing is."""
+    if len(samples) < _FEWEST:
+        return ""
+    lost = sum(sample.lost for sample in samples)
+    if lost > len(samples) * _ERRORS:
+        return f"{lost} of {len(samples)} requests were lost"
+    now = latency([sample for sample in samples if not sample.kept and not sample.lost])
+    if before.p99 is None or now.p99 is None or now.requests < _FEWEST:
+        return ""
+    if now.p99 > max(before.p99 * _SLOWER, before.p99 + _SLOWER_BY):
+        return f"one answer in a hundred takes {now.p99:.0f} ms or more, and took {before.p99:.0f} ms before"
+    return ""
 
 
 def _percentile(times: Sequence[float], percent: int) -> float | None:

@@ -30,6 +30,7 @@ FROM_INSIDE = {
     "listening.txt": "ss --tcp --udp --listening --numeric --processes",
 }
 FROM_OUTSIDE = ("/health/ready", "/health/live", "/version", "/")
+_FAILURE, _RESPONSES = "failure.txt", "responses.txt"
 COMMAND_S, COMMAND_BYTES = 15.0, 4 << 20
 """What one command may take, and how much of its output is kept."""
 COLLECT_S = 60.0
@@ -44,17 +45,34 @@ def keep(session: Session, release: Release, address: str, error: PipelineError,
     asked = session.environ.get("SLIPWAY_EVIDENCE")
     name = f"{release.key}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder = Path(asked) if asked else session.settings.work / "evidence" / name
+    _keep(session, release, address, folder, error, output)
+    return folder
+
+
+def _keep(session: Session, release: Release, address: str, folder: Path, error: PipelineError, output: str) -> None:
     redact = _collect(session, folder, release, address)
     if output:
         (folder / "verification.txt").write_text(redact(output))
     lines = [error.message, error.hint, *_last_words(folder)]
-    (folder / "failure.txt").write_text(redact("\n".join(filter(None, lines))) + "\n")
-    return folder
+    (folder / _FAILURE).write_text(redact("\n".join(filter(None, lines))) + "\n")
+
+
+def note(folder: Path, error: PipelineError) -> None:
+    """Write down an error alone: users may be waiting for the way back, and `complete` collects the rest after it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _FAILURE).write_text("\n".join(filter(None, [error.message, error.hint])) + "\n")
+
+
+def complete(session: Session, release: Release, address: str, folder: Path, output: str = "") -> None:
+    """Collect what explains an error that was only noted, if one was."""
+    if (folder / _FAILURE).exists() and not (folder / _RESPONSES).exists():
+        message, _, hint = (folder / _FAILURE).read_text(errors="replace").strip().partition("\n")
+        _keep(session, release, address, folder, PipelineError(message, hint), output)
 
 
 def failure(folder: Path) -> PipelineError | None:
     """The error that was kept in a folder, with the way to the rest of the evidence."""
-    path = folder / "failure.txt"
+    path = folder / _FAILURE
     if not path.exists():
         return None
     message, _, hint = path.read_text(errors="replace").strip().partition("\n")
@@ -80,7 +98,7 @@ def _collect(session: Session, folder: Path, release: Release, address: str) -> 
                 (folder / name).write_text(redact(text))
     except PipelineError as error:
         (folder / "ssh.txt").write_text(redact(f"{error.message}\n"))
-    (folder / "responses.txt").write_text(redact("\n".join(_responses(client_of_app))))
+    (folder / _RESPONSES).write_text(redact("\n".join(_responses(client_of_app))))
     return redact
 
 
@@ -92,7 +110,7 @@ def _cleaner(redact: Redactor) -> Callable[[str], str]:
 def _last_words(folder: Path) -> list[str]:
     """What the app itself says is wrong: why it is not ready, and the last error that it logged."""
     said = []
-    for text in (_text(folder / "responses.txt"), _text(folder / "journal.txt")):
+    for text in (_text(folder / _RESPONSES), _text(folder / "journal.txt")):
         for line in reversed(text.splitlines()):
             found = re.search(r"\{.*\}", line)
             event = _json(found[0]) if found else {}

@@ -5,12 +5,12 @@ The quickest way that leads to a verified release is taken, and the reference fi
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline import database, reference, release, runs, verify
+from pipeline.clock import SYSTEM, Clock
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
 from pipeline.reference import Reference, Release
@@ -18,9 +18,11 @@ from pipeline.release import How
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Droplet
 from pipeline.verify import Subject
+from pipeline.witness import Witness, Word
 
 _ASKED = 3
 """Times that a droplet is asked, once a second, before it is taken for dead."""
+_FORCE = 'Look from another machine. If the droplet is dead: ./invoke heal --force "why".'
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,16 @@ class Healed:
     seconds: float
 
 
-def heal(session: Session, how: How) -> Healed:
+def heal(session: Session, how: How, clock: Clock = SYSTEM) -> Healed:
     """Make the address answer from a verified release as quickly as that can be done, and the rest what git says.
 
     Raises PipelineError when nothing is live, and when none of the ways leads there.
     """
-    with runs.alone(session, "heal") as run:
+    with runs.alone(session, "heal", how.force) as run:
         current = reference.read(session.settings.reference_path)
         if current.live is None:
             raise PipelineError("Nothing is live, so there is nothing to heal.", "./invoke build deploy --version v1")
-        return _Healing(session, run, current, how).heal()
+        return _Healing(session, run, current, how, clock).heal()
 
 
 def render(healed: Healed) -> str:
@@ -55,11 +57,12 @@ def render(healed: Healed) -> str:
 
 
 class _Healing:
-    def __init__(self, session: Session, run: Run, current: Reference, how: How) -> None:
+    def __init__(self, session: Session, run: Run, current: Reference, how: How, clock: Clock) -> None:
         self._session, self._run, self._current, self._how = session, run, current, how
+        self._clock = clock
         self._outputs: Mapping[str, Any] = session.outputs()
         self._address: str = self._outputs.get("floating_ip") or ""
-        self._start = time.monotonic()
+        self._start = clock.now()
         self._done: list[str] = []
 
     def heal(self) -> Healed:
@@ -68,14 +71,14 @@ class _Healing:
         live = current.releases[current.live or ""]
         if not verify.answers(live, self._address, _ASKED):
             target = self._live(live)
-            seconds = time.monotonic() - self._start
+            seconds = self._clock.now() - self._start
         if target.standby and target == current:
             self._standby(current.releases[target.standby])
         if self._done or not self._as_written():
             database.ensure(self._session)
             target = release.carry_out(self._session, self._run, current, target, self._how)
             self._done = self._done or ["the world was made what the reference file says"]
-            seconds = seconds or time.monotonic() - self._start
+            seconds = seconds or self._clock.now() - self._start
         if target.live is None or not verify.answers(target.releases[target.live], self._address, _ASKED):
             raise PipelineError(f"{target.live} does not answer at {self._address}.", "./invoke status says more.")
         return Healed(target.live, self._done, round(seconds, 1))
@@ -83,17 +86,70 @@ class _Healing:
     def _live(self, live: Release) -> Reference:
         """The reference to make so: as it is when the droplet came back or is to be made anew, else the standby's."""
         droplet, current = self._droplet(live), self._current
+        word = self._word(droplet, live)
+        if droplet and word is Word.FINE:
+            self._reach(live, droplet)
+            return current
         if droplet and droplet.status == "off" and self._start_again(droplet, live, "power_on"):
             return current
         if current.standby and self._take_over(current.releases[current.standby]):
             rest = {key: each for key, each in current.releases.items() if key != live.key}
             return Reference({live.key: live, **rest}, current.standby, None, current.rejected)
+        if word is Word.SILENT:
+            self._refuse_a_suspect_path(live)
         if droplet and droplet.status == "active" and self._start_again(droplet, live, "power_cycle"):
             return current
         if droplet:
+            self._refuse_to_guess(droplet, live)
             self._remove(droplet, live)
         self._did(f"the droplet of {live.key} is gone, and another one is made of its image")
         return current
+
+    def _word(self, droplet: Droplet | None, of: Release) -> Word | None:
+        """What a droplet says of itself; None for one that is not there or off, of which the cloud is the witness."""
+        active = droplet is not None and droplet.status == "active"
+        return Witness(self._session, of, droplet.address, self._clock).word() if droplet and active else None
+
+    def _reach(self, live: Release, droplet: Droplet) -> None:
+        """Point the address at a droplet that is fine; raises PipelineError when only this machine cannot reach it."""
+        own = Witness(self._session, live, droplet.address, self._clock)
+        if not self._points_at(droplet) or own.is_met_from_here():
+            with self._session.progress.step(f"point the address at {live.key} again"):
+                self._session.api.point(self._address, droplet.id)
+                self._wait(lambda: self._points_at(droplet))
+            self._did(f"the address was pointed at the droplet of {live.key} again")
+        if not verify.answers(live, self._address, _ASKED):
+            raise PipelineError(
+                f"{live.key} does not answer at {self._address} from here, and its droplet says that it is fine: the"
+                " path from this machine is suspect. No traffic was moved.",
+                f"Look from another machine: curl {reference.url(self._current, self._address)}version",
+            )
+
+    def _refuse_a_suspect_path(self, live: Release) -> None:
+        """Raise PipelineError when no droplet at all can be reached, which one broken path explains better."""
+        standby = self._current.releases.get(self._current.standby or "")
+        word = self._word(self._droplet(standby), standby) if standby else None
+        if word is Word.SILENT and not self._how.force:
+            raise PipelineError(
+                f"Neither {live.key} nor its standby can be reached from here, over HTTP or SSH, and both droplets are"
+                " active: the path from this machine is suspect. Nothing was changed.",
+                _FORCE,
+            )
+
+    def _refuse_to_guess(self, droplet: Droplet, live: Release) -> None:
+        """Raise PipelineError when a droplet would be removed that is merely silent from here."""
+        if self._word(droplet, live) is Word.SILENT and not self._how.force and not self._reached_another():
+            raise PipelineError(
+                f"The droplet of {live.key} cannot be reached from here, over HTTP or SSH, and the cloud says that it"
+                " is active. It was started anew, and not removed.",
+                _FORCE,
+            )
+
+    def _reached_another(self) -> bool:
+        """Whether a droplet of the environment was reached from here, so that the path is not at fault."""
+        standby = self._current.releases.get(self._current.standby or "")
+        word = self._word(self._droplet(standby), standby) if standby else None
+        return word in (Word.FINE, Word.UNWELL)
 
     def _standby(self, standby: Release) -> None:
         """One that is off is started; one that cannot be, or does not pass, is made anew."""
@@ -160,11 +216,11 @@ class _Healing:
         return agreed and standing and droplet is not None and self._points_at(droplet)
 
     def _wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = self._clock.now() + seconds
         while not condition():
-            if time.monotonic() > deadline:
+            if self._clock.now() > deadline:
                 raise PipelineError(f"The cloud did not do what it was asked for within {seconds:.0f} s.")
-            time.sleep(0.5)
+            self._clock.sleep(0.5)
 
     def _did(self, sentence: str) -> None:
         self._done.append(sentence)

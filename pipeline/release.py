@@ -26,6 +26,7 @@ from pipeline import (
     secrets,
     verify,
     watch,
+    way_back,
 )
 from pipeline import plan as planning
 from pipeline.config import OURS, CutoverSettings
@@ -41,6 +42,7 @@ from pipeline.tools.digitalocean import Image
 from pipeline.tools.process import environment
 from pipeline.tools.terraform import expression
 from pipeline.watch import Unfit
+from pipeline.witness import Witness, Word
 
 _ASKED = 2
 """Times that a droplet is asked before traffic moves to it."""
@@ -288,7 +290,7 @@ def _make_it_so(
     target = _check_images(session, target)
     before = session.outputs()
     a_stray_carries = leftovers.remove_strays(session, before)
-    _refuse_the_dead(before, target)
+    _refuse_the_dead(session, before, target)
     standing = retirement.standing(session, before)
     variables = _variables(session, standing, target, passwords or {})
     confirmed = Reference.from_state(before.get("reference"))
@@ -302,15 +304,19 @@ def _make_it_so(
         except (LockLost, Refused):
             raise  # the world is somebody else's by now, or as it was
         except Unfit as error:
+            restored = way_back.restore_traffic(session, before)
             folder = _keep_evidence(session, run, target, error)
-            _go_back(session, run, before, folder)
+            _go_back(session, run, before, folder, restored)
             _reject(session, current, target, error, commit=how.commit)
             raise evidence.failure(folder) or error from error
         except PipelineError as error:
+            back = None if how.keep_failed else way_back.restore_traffic(session, before)
+            if back and back.other:
+                evidence.complete(session, target.releases[target.live or ""], back.other.address, folder)
             if folder.exists():
                 run.write("evidence", text=str(folder.relative_to(session.settings.project.root)))
-            if not how.keep_failed:
-                _go_back(session, run, before, folder)
+            if back:
+                _go_back(session, run, before, folder, back)
             raise evidence.failure(folder) or error from error
         if target != current or target.rejected != current.rejected:
             reference.write(session.settings.reference_path, target)
@@ -341,17 +347,24 @@ def _variables(
     }
 
 
-def _refuse_the_dead(outputs: Mapping[str, Any], target: Reference) -> None:
+def _refuse_the_dead(session: Session, outputs: Mapping[str, Any], target: Reference) -> None:
     """Raise PipelineError when traffic would move to a droplet that passed long ago and does not answer any more."""
     confirmed = Reference.from_state(outputs.get("reference"))
     droplet = (outputs.get("droplets") or {}).get(target.live or "")
     if not target.live or not droplet or confirmed.live in (None, target.live):
         return
-    if not verify.answers(target.releases[target.live], droplet["address"], _ASKED):
+    release = target.releases[target.live]
+    if verify.answers(release, droplet["address"], _ASKED):
+        return
+    if Witness(session, release, droplet["address"]).word() is not Word.FINE:
         raise PipelineError(
             f"The droplet of {target.live} does not answer, so nothing is moved to it.",
             "./invoke heal starts it again, or makes another one.",
         )
+    session.progress.warn(
+        f"the droplet of {target.live} does not answer from here and says itself that it is fine: the path from this"
+        " machine is suspect"
+    )
 
 
 def _limits(session: Session, how: How) -> CutoverSettings:
@@ -359,23 +372,17 @@ def _limits(session: Session, how: How) -> CutoverSettings:
 
 
 def _look_after(session: Session, watched: watch.Watch, target: Reference, how: How) -> None:
-    """Raise Unfit when the cutover, or the time after it, was not as it has to be."""
+    """Raise Unfit when the cutover, or the time after it, was not as it has to be, and the droplet does not deny it."""
     limits = _limits(session, how)
-    if target.live is None or not watched.is_at_work:
+    if target.live is None or not watched.is_at_work or limits == CutoverSettings():
         return
     release = target.releases[target.live]
-    watched.judge(release, limits)
+    witness = Witness(session, release, session.outputs()["droplets"][release.key]["address"])
+    watched.judge(release, limits, witness)
     if limits.soak:
-        address = session.outputs()["droplets"][release.key]["address"]
         with session.progress.step(f"look after {release.key} for {limits.soak:g} s"):
-            try:
-                with watch.restarts(session, release, address) as restarts:
-                    watched.soak(release, limits.soak, restarts)
-            except Unfit:
-                raise
-            except PipelineError as error:
-                raise Unfit(release, f"it could not be looked after ({error.message.rstrip('.')})") from error
-        watched.judge(release, limits)
+            watched.soak(release, limits.soak, witness)
+        watched.judge(release, limits, witness)
 
 
 def _retire(
@@ -491,13 +498,26 @@ def _now(session: Session, outputs: Mapping[str, Any]) -> Now:
     return Now(Reference.from_state(outputs.get("reference")), address, keys.get(carrying, ""))
 
 
-def _go_back(session: Session, run: Run, before: Mapping[str, Any], evidence: Path) -> None:
+def _go_back(
+    session: Session, run: Run, before: Mapping[str, Any], evidence: Path, restored: way_back.Restored
+) -> None:
+    """Make state and world what was confirmed before, until that worked or minutes have passed.
+
+    Where users had to be left with what they have, nothing is applied: it would take them to a dead droplet.
+    """
     confirmed = Reference.from_state(before.get("reference"))
+    if restored.stays:
+        session.progress.warn("./invoke heal makes the address answer from a verified release, and the rest agree")
+        return
     session.progress.warn("the release failed: going back to what was confirmed before")
-    try:
+
+    def attempt() -> None:
         adoption.adopt(session, before)
         _apply(session, run, confirmed, _now(session, before), evidence)
         leftovers.remove_strays(session, session.outputs())
+
+    try:
+        way_back.until_it_works(attempt, session.progress.warn)
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())

@@ -81,6 +81,10 @@ class LockLost(PipelineError):
     """Somebody else was let in, or may have been: nothing more may be changed, not even back."""
 
 
+class LockUnsure(LockLost):
+    """Whether the environment is still ours cannot be told now, because the cloud does not answer."""
+
+
 class RemoteLock:
     """The lock of one environment."""
 
@@ -140,7 +144,7 @@ class RemoteLock:
             try:
                 self._renew()
             except PipelineError as error:
-                raise LockLost(f"Whether this run still has the environment is not known: {error.message}") from error
+                raise LockUnsure(f"Whether this run still has the environment is not known: {error.message}") from error
         if self._lost:
             raise LockLost(self._lost, "Nothing more was changed. ./invoke status says where things stand.")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import requests
-
 from pipeline import cutover, reference
+from pipeline.app_client import AppClient
+from pipeline.clock import SYSTEM, Clock
 from pipeline.config import CutoverSettings
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
@@ -17,17 +16,12 @@ from pipeline.narrator import MOVE
 from pipeline.prober import Prober, Sample
 from pipeline.reference import Reference, Release
 from pipeline.session import Session
-from pipeline.tools import ssh
+from pipeline.witness import Witness, Word
 
 _UNREADY = 3
 """Times in a row that a release may say it is not ready, or nothing, once a second, before it is gone back from."""
-_ERRORS = 0.01
-"""The share of requests that may be lost after a cutover."""
-_SLOWER, _SLOWER_BY = 3, 100
-"""So many times slower than before, and by so many milliseconds (p99), is too slow."""
-_FEWEST = 20
-"""Requests below which nothing is said of their share or their latency."""
 _RESTARTS_EVERY = 5
+_SUSPECT = "the path from this machine is suspect, and no traffic is moved"
 
 
 class Unfit(PipelineError):
@@ -44,10 +38,17 @@ class Watch:
     It listens to the run's progress: what was lost before the address moved was not lost by the release.
     """
 
-    def __init__(self, prober: Prober | None, address: str) -> None:
+    def __init__(
+        self,
+        prober: Prober | None,
+        address: str,
+        say: Callable[[str], None] = lambda text: None,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._prober = prober
         self._address = address
         self._moved: float | None = None
+        self._say, self._clock = say, clock
 
     def began(self, title: str) -> None:
         """Note when the address began to move."""
@@ -70,44 +71,66 @@ class Watch:
         """What was seen so far."""
         return self._prober.samples if self._prober else []
 
-    def judge(self, release: Release, limits: CutoverSettings) -> None:
-        """Raise Unfit when the cutover cost more than is allowed; where nothing moved it cost nothing."""
-        since = [sample for sample in self.samples if self._moved is not None and sample.at >= self._moved]
-        if said := cutover.exceeded(limits, cutover.figures(since)):
-            raise Unfit(release, f"while it took over {said}")
+    def judge(self, release: Release, limits: CutoverSettings, witness: Witness) -> None:
+        """Raise Unfit when the cutover cost more than is allowed; where nothing moved it cost nothing.
 
-    def soak(self, release: Release, seconds: float, restarts: Callable[[], int]) -> None:
-        """Look after a release that is live; raises Unfit as soon as it is not what it should be."""
+        What a broken path of this machine cost is not the release's: the droplet itself is asked before.
+        """
+        moved = self._moved
+        since = [sample for sample in self.samples if moved is not None and sample.at >= moved]
+        if not (said := cutover.exceeded(limits, cutover.figures(since))):
+            return
+        lost_before = any(sample.lost for sample in self.samples if sample.at < (moved or 0))
+        if (lost_before or self._is_silent(release)) and self._is_excused(witness, release):
+            self._say(f"{said} while it took over; the droplet itself is fine, so {_SUSPECT}")
+            return
+        raise Unfit(release, f"while it took over {said}")
+
+    def soak(self, release: Release, seconds: float, witness: Witness) -> None:
+        """Look after a release that is live; raises Unfit when two witnesses say that it is not what it should be.
+
+        They are the public address from here, and the droplet itself. One that cannot be reached excuses nobody: what
+        was confirmed before is the safer one for users.
+        """
         if self._prober is None:
             return
         before = cutover.figures(self.samples).before
-        start, unready, asked = self._prober.elapsed, 0, 0.0
-        url = f"http://{self._address}:{reference.port(release.config)}/health/ready"
+        start = since = self._prober.elapsed
+        unready, asked = 0, 0.0
+        app = AppClient.of(release, self._address)
         while (now := self._prober.elapsed) - start < seconds:
-            unready = 0 if _is_ready(url) else unready + 1
+            unready = 0 if app.is_ready() else unready + 1
             said = f"it was not ready {unready} times in a row" if unready >= _UNREADY else ""
-            if not said and (now - asked >= _RESTARTS_EVERY or not asked):
-                asked = now
-                said = f"its app restarted {count} times" if (count := restarts()) else ""
-            said = said or trouble(before, [s for s in self.samples if s.at >= start])
+            said = said or cutover.trouble(before, [s for s in self.samples if s.at >= since])
             if said:
-                raise Unfit(release, f"{said}, {now - start:.0f} s after the cutover")
-            time.sleep(min(1, max(seconds - (self._prober.elapsed - start), 0.01)))
+                self._hold_against(release, witness, before, said, now - start)
+                unready, since = 0, self._prober.elapsed
+            if now - asked >= _RESTARTS_EVERY or not asked:
+                asked = now
+                if count := witness.restarts():
+                    raise Unfit(release, f"its app restarted {count} times, {now - start:.0f} s after the cutover")
+            self._clock.sleep(min(1, max(seconds - (self._prober.elapsed - start), 0.01)))
 
+    def _hold_against(
+        self, release: Release, witness: Witness, before: cutover.Latency, said: str, after: float
+    ) -> None:
+        """Raise Unfit unless the droplet itself says that all is well, and the address leads there."""
+        own = witness.against(before)
+        when = f"{after:.0f} s after the cutover"
+        if own is None:
+            raise Unfit(release, f"{said}, {when}, and the droplet itself cannot be reached over SSH")
+        if own:
+            raise Unfit(release, f"{said}, {when}, and on the droplet itself {own}")
+        if self._is_silent(release) and witness.is_met_from_here():
+            raise Unfit(release, f"{said}, {when}: the address does not lead to its droplet")
+        self._say(f"{said}; the droplet itself is fine, so {_SUSPECT}")
 
-def trouble(before: cutover.Latency, samples: Sequence[Sample]) -> str:
-    """What is wrong with the answers since a cutover, next to those before; empty when nothing is."""
-    if len(samples) < _FEWEST:
-        return ""
-    lost = sum(sample.lost for sample in samples)
-    if lost > len(samples) * _ERRORS:
-        return f"{lost} of {len(samples)} requests were lost"
-    now = cutover.latency([sample for sample in samples if not sample.kept and not sample.lost])
-    if before.p99 is None or now.p99 is None or now.requests < _FEWEST:
-        return ""
-    if now.p99 > max(before.p99 * _SLOWER, before.p99 + _SLOWER_BY):
-        return f"one answer in a hundred takes {now.p99:.0f} ms or more, and took {before.p99:.0f} ms before"
-    return ""
+    def _is_silent(self, release: Release) -> bool:
+        return AppClient.of(release, self._address).is_silent()
+
+    def _is_excused(self, witness: Witness, release: Release) -> bool:
+        """Whether the droplet is fine by its own word, and not only the address fails."""
+        return witness.word() is Word.FINE and not (self._is_silent(release) and witness.is_met_from_here())
 
 
 @contextmanager
@@ -125,7 +148,7 @@ def over(session: Session, run: Run, outputs: Mapping[str, Any], target: Referen
         return
     prober = Prober(address, before)
     try:
-        with prober, _listening(session, Watch(prober, address)) as watched:
+        with prober, _listening(session, Watch(prober, address, session.progress.warn)) as watched:
             yield watched
     finally:
         run.write("cutover", **cutover.told(prober.samples, prober.began_at))
@@ -140,25 +163,3 @@ def _listening(session: Session, watched: Watch) -> Iterator[Watch]:
         yield watched
     finally:
         session.progress.listeners.remove(watched)
-
-
-@contextmanager
-def restarts(session: Session, release: Release, address: str) -> Iterator[Callable[[], int]]:
-    """How often systemd has started the app of a droplet again."""
-    key = session.key
-
-    def count() -> int:
-        said = ssh.execute(client, "systemctl show app.service --property NRestarts --value", timeout=10)
-        if said.status != 0 or not said.output.strip().isdecimal():
-            raise PipelineError(f"The droplet of {release.key} does not say how often its app was started.")
-        return int(said.output)
-
-    with ssh.connect(address, key.identity, key.host_key(release.key).public) as client:
-        yield count
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Socket = socket.socket | paramiko.Channel
 
 
+CONNECT_S = 10.0
 MOST_BYTES = 16 << 20
 """What a command may write, and how much of a file is read."""
 _FILE_S = 30.0
@@ -45,11 +46,13 @@ class Result:
 
 
 @contextmanager
-def connect(address: str, identity: Path, host_key: str, *, patience: float = 0) -> Iterator[Client]:
+def connect(
+    address: str, identity: Path, host_key: str, *, patience: float = 0, timeout: float | None = None
+) -> Iterator[Client]:
     """A connection as root, refused unless the host shows `host_key` (one line in OpenSSH's public format).
 
-    A host that is booting is waited for, for `patience` seconds. Raises Unreachable when the host cannot be reached,
-    shows another key, or does not let us in.
+    A host that is booting is waited for, for `patience` seconds; ``timeout`` is for each step of the way in. Raises
+    Unreachable when the host cannot be reached, shows another key, or does not let us in.
     """
     import paramiko
 
@@ -64,7 +67,9 @@ def connect(address: str, identity: Path, host_key: str, *, patience: float = 0)
                     address,
                     username="root",
                     key_filename=str(identity),
-                    sock=_socket(address),
+                    sock=_socket(address, timeout or CONNECT_S),
+                    banner_timeout=timeout,
+                    auth_timeout=timeout,
                     allow_agent=False,
                     look_for_keys=False,
                 )
@@ -78,9 +83,9 @@ def connect(address: str, identity: Path, host_key: str, *, patience: float = 0)
         yield client
 
 
-def _socket(address: str) -> socket.socket:
+def _socket(address: str, timeout: float) -> socket.socket:
     """A connection without Nagle's algorithm, which would hold the first packet of each command back for 40 ms."""
-    found = socket.create_connection((address, 22), timeout=10)
+    found = socket.create_connection((address, 22), timeout=timeout)
     found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return found
 

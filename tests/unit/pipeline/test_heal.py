@@ -13,33 +13,42 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
 from pipeline.release import How
+from pipeline.witness import Witness, Word
+from tests.unit.pipeline.sockets import Instant
 
 V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", "feed")
 V2 = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed")
 BOTH = Reference().deploying(V1).deploying(V2)
 ALONE = Reference().deploying(V2)
 IDS = {V1.key: 1, V2.key: 2}
+PLAIN = How()
 
 
 class World:
-    """Droplets by number and status; those in ``sound`` answer and pass, and the others only once they are started."""
+    """Droplets by number and status; those in ``sound`` answer and pass, and the others only once they are started.
+
+    Those in ``silent`` cannot be reached over SSH; without a ``path`` nothing answers from here over HTTP.
+    """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.current, self.status = BOTH, {1: "active", 2: "active"}
         self.sound, self.curable, self.target, self.did = {1, 2}, set[int](), 2, list[str]()
-        self.path = folder / "local.tfvars.json"
+        self.file = folder / "local.tfvars.json"
+        self.path, self.silent = True, set[int]()
         self.session: Any = SimpleNamespace(
-            settings=SimpleNamespace(reference_path=self.path, tag="t"),
+            settings=SimpleNamespace(reference_path=self.file, tag="t"),
             progress=Progress(),
             api=self,
             outputs=self.outputs,
         )
         for module, name, fake in (
-            (runs, "alone", lambda session, what: _Context()),
+            (runs, "alone", lambda session, what, force: _Context()),
             (database, "ensure", lambda session: None),
             (verify, "verify", self.verify),
-            (verify, "answers", lambda of, address, times: self.target == IDS[of.key] and self.target in self.sound),
+            (verify, "answers", lambda of, address, times: self.path and self.target == IDS[of.key] in self.sound),
             (release, "carry_out", self.carry_out),
+            (Witness, "word", lambda witness: self.word(int(witness.address.rpartition(".")[2]))),
+            (Witness, "is_met_from_here", lambda witness: self.path),
         ):
             monkeypatch.setattr(module, name, fake)
 
@@ -49,6 +58,11 @@ class World:
         said = {"releases": {k: vars(r) for k, r in self.current.releases.items()}}
         reference = {**said, "live": self.current.live, "standby": self.current.standby}
         return {"droplets": known, "floating_ip": "192.0.2.9", "reference": reference}
+
+    def word(self, droplet: int) -> Word:
+        if droplet in self.silent:
+            return Word.SILENT
+        return Word.FINE if droplet in self.sound else Word.UNWELL
 
     def droplets(self, tag: str) -> list[Any]:
         return [SimpleNamespace(id=id, status=said, address=f"192.0.2.{id}") for id, said in self.status.items()]
@@ -70,7 +84,8 @@ class World:
         del self.status[int(path.rpartition("/")[2])]
 
     def verify(self, session: Any, subject: verify.Subject) -> None:
-        if int(subject.address.rpartition(".")[2]) not in self.sound:
+        number = int(subject.address.rpartition(".")[2])
+        if not self.path or number in self.silent or number not in self.sound:
             raise PipelineError("It failed its verification.")
 
     def carry_out(self, session: Any, run: Any, current: Reference, target: Reference, how: How) -> Reference:
@@ -82,9 +97,9 @@ class World:
         self.target = IDS[target.live or ""]
         return target
 
-    def heal(self) -> heal.Healed:
-        reference.write(self.path, self.current)
-        return heal.heal(self.session, How())
+    def heal(self, how: How = PLAIN) -> heal.Healed:
+        reference.write(self.file, self.current)
+        return heal.heal(self.session, how, Instant())
 
 
 class _Context:
@@ -144,6 +159,42 @@ def test_one_that_vanished_is_made_again(world: World) -> None:
 def test_a_standby_that_is_off_is_started_too(world: World) -> None:
     world.status[1], world.sound, world.curable = "off", {2}, {1}
     assert world.heal().done == [f"the droplet of {V1.key} was started"]
+
+
+def test_one_that_is_fine_by_its_own_word_loses_no_traffic_to_a_path_that_is_broken_here(world: World) -> None:
+    world.path = False
+    with pytest.raises(PipelineError, match="the path from this machine is suspect. No traffic was moved"):
+        world.heal()
+    assert (world.did, world.target) == ([], 2)
+
+
+def test_an_address_that_does_not_lead_to_a_droplet_that_is_fine_is_pointed_there_again(world: World) -> None:
+    world.target = 1
+    assert world.heal().done == [f"the address was pointed at the droplet of {V2.key} again"]
+    assert world.did == ["point at 2", f"make {V2.key} live beside {V1.key}"]
+
+
+def test_one_that_cannot_be_reached_at_all_gives_way_to_a_standby_that_can(world: World) -> None:
+    world.sound, world.silent = {1}, {2}
+    assert world.heal().live == V1.key
+    assert world.did[0] == "point at 1"
+
+
+def test_where_no_droplet_can_be_reached_nothing_is_done(world: World) -> None:
+    world.path, world.silent = False, {1, 2}
+    with pytest.raises(PipelineError, match="Neither .* can be reached from here.* Nothing was changed"):
+        world.heal()
+    assert (world.did, world.target) == ([], 2)
+
+
+def test_one_that_is_merely_silent_is_started_anew_and_not_removed_without_force(world: World) -> None:
+    world.current, world.status, world.sound, world.silent = ALONE, {2: "active"}, set(), {2}
+    with pytest.raises(PipelineError, match="It was started anew, and not removed"):
+        world.heal()
+    assert world.did == ["power_cycle 2"]
+    world.did.clear()
+    assert world.heal(How(force="the panel shows a kernel panic")).live == V2.key
+    assert world.did == ["power_cycle 2", "remove droplets/2", f"make {V2.key} live beside None"]
 
 
 def test_where_nothing_is_live_there_is_nothing_to_heal(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import evidence, leftovers, record, reference, release, verify
+from pipeline import evidence, leftovers, record, reference, release, verify, way_back
 from pipeline.config import CutoverSettings
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
@@ -18,6 +18,7 @@ from pipeline.reference import Reference, Release
 from pipeline.release import How
 from pipeline.remote_lock import LockLost
 from pipeline.watch import Unfit
+from pipeline.witness import Witness, Word
 
 V0 = Release("v0", "c0ffee", "app-v0-0123456789ab", "s-1vcpu-1gb", "feed")
 V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", "feed")
@@ -36,6 +37,7 @@ class World:
         self.refusal: PipelineError | None = None
         self.late: PipelineError | None = None
         self.applied: list[Reference] = []
+        self.order: list[str] = []
         self.warned: list[str] = []
         self.droplets: set[int] = set()
         self.images = [each.image for each in (V0, V1, V2)]
@@ -68,7 +70,8 @@ class World:
         monkeypatch.setattr(release, "_apply", self._apply)
         monkeypatch.setattr(release, "_go_back", lambda *_: self.applied.append(CURRENT))
         monkeypatch.setattr(release, "_look_after", self._look_after)
-        monkeypatch.setattr(evidence, "keep", lambda *_: folder / "evidence")
+        monkeypatch.setattr(way_back, "restore_traffic", self._restore)
+        monkeypatch.setattr(evidence, "keep", self._keep)
 
     def _apply(self, session: Any, run: Run, target: Reference, *_: object) -> None:
         if self.failure:
@@ -76,6 +79,14 @@ class World:
         if self.late and not target.retiring:
             raise self.late
         self.applied.append(target)
+
+    def _keep(self, *_: object) -> Path:
+        self.order.append("evidence")
+        return self.path.parent / "evidence"
+
+    def _restore(self, *_: object) -> way_back.Restored:
+        self.order.append("address")
+        return way_back.Restored()
 
     def _remove(self, path: str) -> None:
         if self.refusal:
@@ -129,7 +140,7 @@ def test_a_release_that_is_not_fit_is_gone_back_from_and_marked(world: World, ho
     world.unfit = Unfit(V2, "its app restarted 2 times")
     with pytest.raises(PipelineError, match="its app restarted 2 times"):
         world.release(how)
-    assert world.applied == [TARGET, CURRENT]
+    assert world.applied == [TARGET, CURRENT] and world.order == ["address", "evidence"]
     now = reference.read(world.path)
     assert now == CURRENT and now.rejected == {V2.mark: f"{V2.key}: its app restarted 2 times"}
     assert [note.kind for note in record.parse(world.run.path.read_text()).notes] == ["evidence"]
@@ -151,9 +162,11 @@ def test_what_stands_stays_until_a_release_has_proved_itself_and_goes_then(world
     assert reference.read(world.path) == TARGET
 
 
-def test_a_release_that_is_not_fit_leaves_everything_that_stood(world: World) -> None:
+def test_a_release_that_is_not_fit_leaves_everything_that_stood(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     standing(world, V1, V0, V2)
     world.unfit = Unfit(V2, "its app restarted 2 times")
+    monkeypatch.setattr(Witness, "word", lambda witness: Word.FINE)
+    monkeypatch.setattr(verify, "answers", lambda *_: True)
     with pytest.raises(PipelineError):
         world.release()
     assert world.droplets == {1, 2, 3}
@@ -194,15 +207,17 @@ def test_what_vanished_or_has_no_image_is_not_kept(world: World) -> None:
     assert world.applied == [TARGET, TARGET]
 
 
-@pytest.mark.parametrize("answers", [True, False])
-def test_no_traffic_moves_to_a_standby_that_does_not_answer(
-    world: World, monkeypatch: pytest.MonkeyPatch, answers: bool
+@pytest.mark.parametrize(("answers", "word"), [(True, Word.SILENT), (False, Word.FINE), (False, Word.UNWELL)])
+def test_no_traffic_moves_to_a_standby_that_neither_answers_nor_is_fine_by_its_own_word(
+    world: World, monkeypatch: pytest.MonkeyPatch, answers: bool, word: Word
 ) -> None:
     monkeypatch.setattr(verify, "answers", lambda *_: answers)
+    monkeypatch.setattr(Witness, "word", lambda witness: word)
     confirmed = {"live": V1.key, "standby": V2.key, "releases": {each.key: vars(each) for each in (V1, V2)}}
     world.session.outputs = lambda: {"reference": confirmed, "droplets": {V2.key: {"id": 2, "address": "192.0.2.1"}}}
-    if answers:
+    if answers or word is Word.FINE:
         assert world.release() == TARGET
+        assert answers or "the path from this machine is suspect" in world.warned[0]
         return
     with pytest.raises(PipelineError, match=f"The droplet of {V2.key} does not answer"):
         world.release()

@@ -14,7 +14,8 @@ from pipeline import evidence, verify
 from pipeline.errors import PipelineError
 from pipeline.reference import Release
 from pipeline.verify import Subject
-from tests.unit.pipeline.sockets import drips, wire
+from pipeline.witness import Witness, Word
+from tests.unit.pipeline.sockets import drips, says, wire
 
 
 def test_the_tests_that_failed_are_named_as_sentences(tmp_path: Path) -> None:
@@ -36,6 +37,9 @@ ROOT = Path(__file__).parents[3]
 STREAM = drips(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: x\n\n", 0.05)
 
 
+API = SimpleNamespace(floating_ip_target=lambda address: None, droplets=lambda tag: [])
+
+
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A session that verifies with the real tests, and keeps no evidence but the error."""
@@ -46,9 +50,9 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(evidence, "keep", keep)
     key = SimpleNamespace(identity=tmp_path / "id", host_key=lambda name: SimpleNamespace(public="ssh-ed25519 AAAA"))
-    settings = SimpleNamespace(work=tmp_path, project=SimpleNamespace(root=ROOT, deadline=5))
+    settings = SimpleNamespace(tag="t", work=tmp_path, project=SimpleNamespace(root=ROOT, deadline=5))
     progress = SimpleNamespace(step=lambda title: nullcontext(), warn=lambda text: None)
-    return SimpleNamespace(settings=settings, key=key, progress=progress, environ={})
+    return SimpleNamespace(settings=settings, key=key, progress=progress, environ={}, api=API)
 
 
 def subject(port: int) -> Subject:
@@ -65,3 +69,37 @@ def test_a_verification_that_has_no_end_is_ended_and_says_what_it_asked(
         with pytest.raises(PipelineError, match="it had no end after 2 s, while it asked whether the "):
             verify.verify(session, subject(served.port))
         assert time.monotonic() - start < 8
+
+
+@pytest.mark.parametrize("word", [Word.FINE, Word.UNWELL, Word.SILENT])
+def test_a_silence_at_the_address_counts_unless_the_droplet_itself_is_fine(
+    session: Any, monkeypatch: pytest.MonkeyPatch, word: Word
+) -> None:
+    droplet = SimpleNamespace(id=7, address="127.0.0.1")
+    session.api = SimpleNamespace(floating_ip_target=lambda address: 7, droplets=lambda tag: [droplet])
+    monkeypatch.setattr(Witness, "word", lambda witness: word)
+    monkeypatch.setattr(Witness, "is_met_from_here", lambda witness: False)
+    warned: list[str] = []
+    session.progress.warn = warned.append
+    nobody = subject(9)
+    if word is Word.FINE:
+        assert verify.verify(session, nobody).subject == nobody
+        assert "the path from this machine is suspect" in warned[0]
+    else:
+        with pytest.raises(PipelineError, match="failed its verification: the version is the released one"):
+            verify.verify(session, nobody)
+
+
+def test_a_wrong_answer_at_the_address_is_no_silence(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Witness, "word", lambda witness: Word.FINE)
+    with wire(says(200, b'{"release": "another"}')) as served, pytest.raises(PipelineError, match="failed its"):
+        verify.verify(session, subject(served.port))
+
+
+def test_a_failure_at_the_address_is_noted_and_its_evidence_waits_for_the_way_back(
+    session: Any, tmp_path: Path
+) -> None:
+    session.environ["SLIPWAY_EVIDENCE"] = str(tmp_path / "kept")
+    with pytest.raises(PipelineError):
+        verify.verify(session, subject(9))
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["failure.txt"]
