@@ -14,11 +14,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from localcloud import credentials, daemon, lock, network, tls
 from localcloud.api.app import build
 from localcloud.api.metadata import Doors
+from localcloud.api.middleware import CUT
 from localcloud.config import Config
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.machinery import Machinery
@@ -78,11 +80,23 @@ def serve(config: Config) -> None:
         server.run(sockets=[listener, droplets_listener])
 
 
+class _CanCut:
+    """An application that can end a request's connection without an answer."""
+
+    def __init__(self, app: ASGIApp, transport: asyncio.Transport) -> None:
+        self._app, self._transport = app, transport
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CUT] = self._transport.abort
+        await self._app(scope, receive, send)
+
+
 class Connection(H11Protocol):
     """A connection that does not keep others out: it ends when it is silent, and a droplet has but a few at once."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app = _CanCut(self.app, transport)
         self._watch(self)
         if self._caller != str(tls.LOOPBACK) and len(self._of_the_same()) > MOST_OF_A_DROPLET:
             transport.abort()

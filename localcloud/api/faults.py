@@ -21,7 +21,8 @@ ANSWERS = {
 
 def answer(fault: Fault, request_id: str) -> Response:
     """What a request that meets the fault gets."""
-    response = render(fault.status, errors.body(*ANSWERS[fault.status], request_id))
+    status = fault.status or 504
+    response = render(status, errors.body(*ANSWERS[status], request_id))
     if fault.retry_after is not None:
         response.headers["retry-after"] = str(fault.retry_after)
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import time
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localcloud.api import errors, faults
 from localcloud.api.http import render
-from localcloud.engine.faults import LATE, Fault, Faults
+from localcloud.engine.faults import LATE, LOST, SILENT, Fault, Faults
 from localcloud.engine.rates import Rates
 
 OPEN_PATHS = {"/_localcloud/health"}
@@ -21,8 +22,20 @@ OPEN_PATHS = {"/_localcloud/health"}
 log = logging.getLogger("localcloud.requests")
 
 
+CUT = "localcloud.cut"
+"""Where the server puts into a request's scope what ends its connection without a word."""
+SILENCE_S = 30
+
+
 async def _nobody(message: Message) -> None:
     """An answer that is lost on its way."""
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    """End the connection, and return when it is gone."""
+    scope[CUT]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Gate:
@@ -61,9 +74,14 @@ class Gate:
                 refusal = errors.body("too_many_requests", "API Rate limit exceeded.", request_id)
                 await render(429, refusal)(scope, receive, answer)
             elif fault := self._fault(scope):
-                if fault.effect == LATE:
+                if fault.effect in (LATE, LOST):
                     await self.app(scope, receive, _nobody)
-                await faults.answer(fault, request_id)(scope, receive, answer)
+                if fault.effect == SILENT:
+                    await asyncio.sleep(fault.seconds or SILENCE_S)
+                if fault.effect in (LOST, SILENT) and CUT in scope:
+                    await _cut(scope, receive)
+                else:
+                    await faults.answer(fault, request_id)(scope, receive, answer)
             else:
                 await self.app(scope, receive, answer)
         except Exception as error:  # whatever it is, its answer is like all others, and the connection lives on

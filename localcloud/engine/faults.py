@@ -16,11 +16,11 @@ from typing import Any
 from localcloud.engine.errors import NotFound, Unprocessable
 
 RESPONSE, ACTION, BOOT, NETWORK, MOVE = "response", "action", "boot", "network", "move"
-HANG, ERROR, NEVER, SLOW, LOST, LATE = "hang", "error", "never", "slow", "lost", "late"
+HANG, ERROR, NEVER, SLOW, LOST, LATE, SILENT = "hang", "error", "never", "slow", "lost", "late", "silent"
 STATUSES = (422, 429, 500, 503, 504)
 # Per kind: which effects there are, and which other fields it takes.
 KINDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
-    RESPONSE: (("", LATE), frozenset({"method", "path", "status", "retry_after"})),
+    RESPONSE: (("", LATE, LOST, SILENT), frozenset({"method", "path", "status", "retry_after", "seconds"})),
     ACTION: ((HANG, ERROR), frozenset({"type", "reason"})),
     BOOT: ((NEVER, SLOW, LOST), frozenset({"name", "seconds"})),
     NETWORK: ((LOST,), frozenset({"droplet_id", "database_id"})),
@@ -133,8 +133,10 @@ def _checked(values: Mapping[str, Any]) -> Fault:
     fault = Fault(**fields)
     if effects and fault.effect not in effects:
         raise Unprocessable(f"effect must be one of {_listed(filter(None, effects))}.")
-    if fault.kind == RESPONSE and fault.status not in STATUSES:
+    if fault.kind == RESPONSE and fault.effect in ("", LATE) and fault.status not in STATUSES:
         raise Unprocessable(f"status must be one of {_listed(map(str, STATUSES))}.")
+    if fault.kind == RESPONSE and fault.effect in (LOST, SILENT) and fault.status:
+        raise Unprocessable(f"A call with the effect {fault.effect} gets no answer, and so no status.")
     if fault.count == 0:
         raise Unprocessable("count must be at least 1, or null for ever.")
     # What is about one droplet's network has happened as soon as it is asked for.

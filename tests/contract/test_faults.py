@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from tests.contract.support import Api, answers, public_address, until
 
@@ -55,6 +56,23 @@ def test_a_call_whose_answer_is_lost_has_done_what_it_should(api: Api) -> None:
     api.call("DELETE", "/v2/tags/late", status=204)
 
 
+def test_a_call_whose_connection_is_lost_has_done_what_it_should(api: Api) -> None:
+    api.fault(kind="response", method="POST", path="/v2/tags", effect="lost")
+    with pytest.raises(requests.ConnectionError):
+        api.send("POST", "/v2/tags", json={"name": "lost"})
+    assert api.send("GET", "/v2/tags/lost").status_code == 200
+    api.call("DELETE", "/v2/tags/lost", status=204)
+
+
+def test_a_call_that_is_met_with_silence_has_done_nothing(api: Api) -> None:
+    api.fault(kind="response", method="POST", path="/v2/tags", effect="silent", seconds=1)
+    start = time.monotonic()
+    with pytest.raises(requests.ConnectionError):
+        api.send("POST", "/v2/tags", json={"name": "silent"})
+    assert 0.9 < time.monotonic() - start < 10
+    assert api.send("GET", "/v2/tags/silent").status_code == 404
+
+
 def test_faults_are_listed_and_cleared(api: Api) -> None:
     lasting = api.fault(kind="response", path="/v2/account", status=500, count=None)
     other = api.fault(kind="move", effect="lost")
@@ -73,6 +91,8 @@ def test_faults_are_listed_and_cleared(api: Api) -> None:
         {"kind": "weather"},
         {"kind": "response", "status": 418},
         {"kind": "response", "status": "500"},
+        {"kind": "response", "status": 500, "effect": "lost"},
+        {"kind": "response", "effect": "late"},
         {"kind": "response", "status": 500, "count": 0},
         {"kind": "action", "effect": "lost"},
         {"kind": "action", "effect": "error", "path": "/v2/account"},
