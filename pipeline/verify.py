@@ -20,7 +20,7 @@ from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.reference import Release, check_template
 from pipeline.session import Session
-from pipeline.tools import bounded
+from pipeline.tools.process import Overdue, call
 from pipeline.witness import Witness
 
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--disable-plugin-autoload")
@@ -78,16 +78,15 @@ def verify(session: Session, subject: Subject) -> Verified:
         expect.write_text(json.dumps(expectations(subject)))
         asking, output = Path(folder) / "asking", ""
         try:
-            result = bounded.call(
+            result = call(
                 [*_argv(settings, key, subject, expect, report), f"--asking={asking}"],
                 cwd=settings.project.root,
-                env={},
                 seconds=_seconds(settings, subject),
             )
             if result.returncode == 0:
                 return Verified(subject, report, _count(report))
             why, output = _failures(report), result.stdout + result.stderr
-        except bounded.Overdue:
+        except Overdue:
             why = f"it had no end after {_seconds(settings, subject):.0f} s, while it asked whether {_asked(asking)}"
         error = PipelineError(f"Release {subject.release.key} failed its verification: {why}.")
         if subject.through_floating_ip and _path_is_suspect(session, subject):

@@ -277,7 +277,7 @@ class API:
         try:
             return _cluster(self._databases("", type="POST", params=wanted)["database"])
         except PipelineError:
-            if made := self.cluster(name):  # the answer alone was lost
+            if made := self.cluster(name, tags[-1]):  # the answer alone was lost
                 return made
             raise
 

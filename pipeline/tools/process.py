@@ -13,6 +13,10 @@ from pipeline.errors import PipelineError
 from pipeline.tools import children
 
 
+class Overdue(Exception):
+    """A program that had not ended at its deadline; it was ended, with all that it started."""
+
+
 def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> str:
     """The standard output of a program that succeeds; raises PipelineError with its last words if it does not."""
     result = call(argv, cwd=cwd, env=env)
@@ -29,10 +33,12 @@ def call(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     patience: float = children.PATIENCE_S,
+    seconds: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever that is; raises PipelineError only when it cannot be started.
 
-    ``patience`` is the time in seconds that it gets to end when the pipeline is told to stop.
+    ``patience`` is the time in seconds that it gets to end when the pipeline is told to stop. Raises Overdue when it
+    has not ended after ``seconds``.
     """
     try:
         # Files and no pipes, whose end would come only with that of a program that this one leaves running.
@@ -47,10 +53,12 @@ def call(
                 stderr=complained,
                 text=True,
             ) as program:
-                program.communicate(stdin)
+                program.communicate(stdin, timeout=seconds)
             said.seek(0)
             complained.seek(0)
             return subprocess.CompletedProcess(list(argv), program.returncode, said.read(), complained.read())
+    except subprocess.TimeoutExpired as error:
+        raise Overdue from error
     except OSError as error:
         raise PipelineError(f"{argv[0]} cannot be run: {error.strerror}.", f"Is {argv[0]} installed?") from error
 
