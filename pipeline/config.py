@@ -23,6 +23,11 @@ LOCAL = "local"
 SOURCES = ("environment", "file", "vault")
 OURS = {"APP_DATABASE_URL", "APP_IMAGE", "APP_RELEASE"}
 """Variables that the pipeline itself gives the app."""
+SYSTEMD = {
+    *("CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID"),
+    *("MAINPID", "NOTIFY_SOCKET", "SYSTEMD_EXEC_PID", "WATCHDOG_PID", "WATCHDOG_USEC"),
+}
+"""Variables that systemd gives a service, and that an environment file would overwrite."""
 VARIABLE = r"[A-Z][A-Z0-9_]{0,99}"
 
 
@@ -109,6 +114,8 @@ class SecretSettings:
             raise PipelineError("slipway.toml has no valid secrets.names.", 'Variables\' names, as in ["APP_API_KEY"].')
         if taken := sorted(OURS & set(names)):
             raise PipelineError(f"secrets.names has {', '.join(taken)}, which the pipeline itself provides.")
+        if taken := sorted(SYSTEMD & set(names)):
+            raise PipelineError(f"secrets.names has {', '.join(taken)}, which systemd itself provides.")
         if source not in SOURCES:
             raise PipelineError("slipway.toml has no valid secrets.source.", f"Known: {', '.join(SOURCES)}.")
         if not isinstance(vault, dict) or not all(isinstance(value, str) for value in vault.values()):

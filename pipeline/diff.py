@@ -11,6 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.manifest import Entry, Manifest
 from pipeline.reference import Reference, Release
 from pipeline.session import Session
+from pipeline.text import line
 
 T = TypeVar("T")
 SHOWN = 40
@@ -189,13 +190,13 @@ def _lines(part: Changes) -> Iterator[str]:
     yield from (f"  + {name}{_value(value)}" for name, value in part.added.items())
     yield from (f"  - {name}{_value(value)}" for name, value in part.removed.items())
     for name, (old, new) in part.changed.items():
-        yield f"  ~ {name}: {_entries(old, new) if isinstance(old, Entry) else f'{old} → {new}'}"
+        yield f"  ~ {name}: {_entries(old, new) if isinstance(old, Entry) else line(f'{old} → {new}')}"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, Entry):
         return f" ({value.mode} {value.owner}, {value.size} bytes)"
-    return f" {value}" if value and len(str(value)) < 64 else ""
+    return f" {line(str(value))}" if value and len(str(value)) < 64 else ""
 
 
 def _entries(old: Entry, new: Entry) -> str:

@@ -48,7 +48,8 @@ class DeployKey:
         """
         identity = work / "id_ed25519"
         if secret:
-            text, origin = secret.strip() + "\n", "DEPLOY_SSH_KEY"
+            # A form of a CI system may have made the ends of its lines Windows' own, which OpenSSH does not read.
+            text, origin = secret.replace("\r\n", "\n").strip() + "\n", "DEPLOY_SSH_KEY"
             if not identity.exists() or identity.read_text() != text:
                 _parse(text, origin)
                 write_private(identity, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,9 @@ from pipeline import secrets
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference, Release, next_user
 from pipeline.session import Session
+
+DATABASE_USER = "[A-Za-z_][A-Za-z0-9_-]{0,62}"
+"""A name of a database user that terraform/variables.tf takes."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ def user_for(
         yield Leased(_from_terraform(current, release) if anew or release.database_expires else release)
         return
     credential = issuer.issue()
+    if not re.fullmatch(DATABASE_USER, credential.user):
+        _give_back(session, issuer, credential)
+        raise PipelineError(
+            f"Vault made the database user {ascii(credential.user)}, whose name cannot stand in a URL as it is.",
+            "Letters, digits, underscores and dashes, 63 at most: the role's username_template in Vault decides it.",
+        )
     expires = credential.password.expires
     assert expires is not None
     session.progress.say(f"  ✓ database user {credential.user}, until {expires:%Y-%m-%d %H:%M} UTC")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import boot
-from pipeline.config import OURS, VARIABLE
+from pipeline.config import OURS, SYSTEMD, VARIABLE
 from pipeline.errors import PipelineError
 
 CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
@@ -75,6 +75,8 @@ class Release:
             isinstance(text, str) for text in [*texts, *(value for each in maps for value in each.values())]
         ):
             raise ValueError("the fields of a release are texts, and each of config and secrets a map of texts")
+        for name, value in release.config.items():
+            _refuse_unfit(name, value)
         if not re.fullmatch("[A-Za-z0-9.-]+", release.version):  # Terraform's commands name it
             raise ValueError(f"{ascii(release.version)} cannot be a version")
         return release
@@ -87,6 +89,13 @@ class Release:
         plain = {name: value for name, value in self.config.items() if name not in encoded}
         as_base64 = {name: base64.b64encode(value.encode()).decode() for name, value in encoded.items()}
         return {**asdict(self), "config": plain, _ENCODED: as_base64}
+
+
+def _refuse_unfit(name: str, value: str) -> None:
+    try:
+        boot.refuse_unfit(f"the value of {name}", value)
+    except PipelineError as error:
+        raise ValueError(error.message.rstrip(".")) from error
 
 
 def _decoded(plain: Any, encoded: Any) -> Any:
@@ -251,6 +260,8 @@ def check_config(config: Mapping[str, str]) -> None:
             )
         if name in OURS:
             raise PipelineError(f"{name} is not yours to set: the pipeline sets it for each release.")
+        if name in SYSTEMD:
+            raise PipelineError(f"{name} is not yours to set: systemd tells the app by it what it has to know.")
         boot.refuse_unfit(f"The value of {name}", value)
     boot.refuse_too_long(config)
     port(config)

@@ -197,7 +197,8 @@ def compose(
 ) -> Release:
     """A release of a version's image (by default the live one's), with the live release's config and what is given.
 
-    Raises PipelineError for a setting that the image's app does not know.
+    A setting that slipway.toml names among the secrets by now is left out: its value comes from their source. Raises
+    PipelineError for a setting that the image's app does not know.
     """
     live = current.releases[current.live] if current.live else None
     if version is None:
@@ -207,7 +208,9 @@ def compose(
             )
         version = live.version
     found: Image = image.find(session.settings.names, session.api.images(), version)
-    settings = {**(live.config if live else {}), **(config or {})}
+    secret = session.settings.project.secrets.names
+    kept = {name: value for name, value in (live.config if live else {}).items() if name not in secret}
+    settings = {**kept, **(config or {})}
     reference.check_config(settings)
     _check_settings(session, found.name, version, config or {})
     project, found_secrets = session.settings.project, _secrets(session)
@@ -235,20 +238,25 @@ def _check_settings(session: Session, image_name: str, version: str, given: Mapp
     """
     if not given:
         return
+    _refuse_secrets(given, session.settings.project.secrets.names)
     try:
         contents = manifest.of(session, image_name)
     except PipelineError:
         return
     hidden = {*contents.secret, *session.settings.project.secrets.names}
-    if secret := sorted(hidden & set(given)):
-        raise PipelineError(
-            f"{', '.join(secret)} is a secret, and what --set is given lies in git.",
-            "Name it in slipway.toml, [secrets] names = […], and give its value there where source says.",
-        )
+    _refuse_secrets(given, hidden)
     known = sorted({*(contents.settings or ())} - hidden - OURS)
     if known and (unknown := sorted(set(given) - set(known))):
         raise PipelineError(
             f"The app of {version} does not know the setting {', '.join(unknown)}.", f"It knows {', '.join(known)}."
+        )
+
+
+def _refuse_secrets(given: Mapping[str, str], hidden: Collection[str]) -> None:
+    if secret := sorted(set(hidden) & set(given)):
+        raise PipelineError(
+            f"{', '.join(secret)} is a secret, and what --set is given lies in git.",
+            "Name it in slipway.toml, [secrets] names = […], and give its value there where source says.",
         )
 
 

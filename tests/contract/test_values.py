@@ -85,7 +85,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     release = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", template_digest(ROOT), config)
     reference.check_config(config)
     var_file = folder / "candidate.tfvars.json"
-    reference.write(var_file, Reference().deploying(release))
+    why = "it's ${x} %{if} \x1b \u2028 e\u0301 \U0001f600"  # of a --force, or a failure's own words
+    reference.write(var_file, Reference().deploying(release).rejecting(release, why))
     toolchain = Toolchain.from_environment(ROOT, os.environ)
     toolchain.ensure(TERRAFORM_TOOLS, print)
     host_key, deploy_key = new_key(), new_key()

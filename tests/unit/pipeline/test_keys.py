@@ -26,6 +26,12 @@ def test_the_same_secret_gives_the_same_host_keys_elsewhere(tmp_path: Path) -> N
     assert there.host_key("v1-abc").public != here.host_key("v2-abc").public
 
 
+def test_a_key_with_the_line_ends_of_windows_is_written_as_openssh_reads_it(tmp_path: Path) -> None:
+    text = DeployKey.load(tmp_path / "here", None).identity.read_text()
+    there = DeployKey.load(tmp_path / "there", "\r\n" + text.replace("\n", "\r\n").strip())
+    assert there.identity.read_bytes() == text.encode()
+
+
 def test_a_host_key_s_halves_belong_together(tmp_path: Path) -> None:
     host_key = DeployKey.load(tmp_path, None).host_key("v1-abc")
     private = serialization.load_ssh_private_key(host_key.private.encode(), None)

@@ -25,12 +25,13 @@ EXPIRED = replace(LEASED, database_expires="2020-01-01T00:00:00Z")
 class Issuer:
     """A vault that counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "v-app") -> None:
+        self.prefix = prefix
         self.issued: list[str] = []
         self.revoked: list[str] = []
 
     def issue(self) -> Credential:
-        self.issued.append(f"v-app-{len(self.issued)}")
+        self.issued.append(f"{self.prefix}-{len(self.issued)}")
         password = Secret("password", datetime.now(UTC) + timedelta(hours=1))
         return Credential(self.issued[-1], password, f"lease of {self.issued[-1]}")
 
@@ -78,6 +79,15 @@ def test_a_failed_release_gives_its_user_back_unless_it_is_kept(issuer: Issuer, 
     with pytest.raises(KeyboardInterrupt), user_for(session(), Reference(), TERRAFORMS, anew=False, keep=keep):
         raise KeyboardInterrupt
     assert issuer.revoked == revoked
+
+
+@pytest.mark.parametrize("prefix", ["v-oidc-ann@example.com", "v-ldap-ann.b", "v-${x}", "v" * 63])
+def test_a_user_whose_name_cannot_stand_in_a_url_is_given_back_and_named(issuer: Issuer, prefix: str) -> None:
+    issuer.prefix = prefix
+    with pytest.raises(PipelineError) as error, user_for(session(), Reference(), TERRAFORMS, anew=False):
+        raise AssertionError("the release went on")
+    assert f"'{prefix}-0'" in error.value.message and "username_template" in error.value.hint
+    assert issuer.revoked == [f"lease of {prefix}-0"]
 
 
 def test_without_a_vault_a_leased_user_is_followed_by_terraform_s(monkeypatch: pytest.MonkeyPatch) -> None:

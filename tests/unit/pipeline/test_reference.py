@@ -107,6 +107,9 @@ def corrupt(text: str, **changes: object) -> str:
         (corrupt(after(V1).dump(), releases={V1.key: {"version": "v1"}}), "exactly the fields"),
         (after(V1).dump().replace("s-1vcpu-1gb", "s-8vcpu-16gb"), "was edited under its name"),
         (after(release("v1", PORT="80")).dump().replace('"80"', "80"), "a map of texts"),
+        (after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"\ud800"'), "APP_MESSAGE is not UTF-8"),
+        (after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"a\u0000b"'), "APP_MESSAGE has a NUL byte"),
+        (after(release("$(id)")).dump(), "'$(id)' cannot be a version"),
     ],
 )
 def test_a_corrupt_file_is_refused_with_a_sentence(tmp_path: Path, text: str, says: str) -> None:
@@ -123,7 +126,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         reference.read(tmp_path / "local.tfvars.json")
 
 
-@pytest.mark.parametrize("config", [{"lower": "x"}, {"1ST": "x"}, {"A-B": "x"}, {"NUL": "a\0"}, {"A" * 101: "x"}])
+@pytest.mark.parametrize(
+    "config", [{"lower": "x"}, {"1ST": "x"}, {"A-B": "x"}, {"NUL": "a\0"}, {"A" * 101: "x"}, {"NOTIFY_SOCKET": "x"}]
+)
 def test_config_must_fit_into_an_environment(config: dict[str, str]) -> None:
     with pytest.raises(PipelineError):
         reference.check_config(config)
