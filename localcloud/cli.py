@@ -15,11 +15,15 @@ from localcloud.host.errors import HostError
 from localcloud.host.run import run
 from localcloud.terminal import complain, show, tell
 
+UMASK = 0o022
+"""The same for all that runs here, whoever calls. A file that is not for everybody is made with its own mode."""
+
 Verb = Callable[[Config, argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the result is the exit code."""
+    os.umask(UMASK)
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(words)
     arguments.words = words

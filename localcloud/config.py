@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, collapse_addresses
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +29,7 @@ DEFAULTS = {
     "prices": "",
     "database_versions": "",
     "database_backups": "",
+    "reachable": "",
 }
 
 ANCHORS = IPv4Network("10.16.0.0/15")
@@ -53,6 +54,15 @@ class Pairs(dict[str, str]):
         return ",".join(f"{name}={value}" for name, value in self.items())
 
 
+class Networks(tuple[IPv4Network, ...]):
+    """A setting of the form ``network,network``."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self))
+
+
 @dataclass(frozen=True)
 class Config:
     """One cloud's settings; everything that is named or addressed after them is derived here."""
@@ -74,6 +84,8 @@ class Config:
     """Versions of PostgreSQL that are not here, each with the one that runs in its place."""
     database_backups: str = ""
     """Seconds between two backups of a database cluster; nothing for DigitalOcean's one a day."""
+    reachable: Networks = Networks()
+    """Networks beyond this machine that droplets may meet though they are private."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Config:
@@ -112,6 +124,7 @@ class Config:
             prices=_pairs(values, "prices", r"\d{1,5}(\.\d+)?"),
             database_versions=_pairs(values, "database_versions", "15"),
             database_backups=_seconds(values, "database_backups"),
+            reachable=_networks(values, "reachable"),
         )
         if config.vpc_range.overlaps(ANCHORS):
             raise ConfigError(
@@ -289,6 +302,16 @@ def _seconds(values: Mapping[str, str], name: str) -> str:
             f"LOCALCLOUD_{name.upper()}={values[name]} is no number of seconds.", "Give a whole number from 1."
         )
     return values[name]
+
+
+def _networks(values: Mapping[str, str], name: str) -> Networks:
+    try:
+        return Networks(collapse_addresses(IPv4Network(each) for each in values[name].split(",") if each))
+    except ValueError as error:
+        raise ConfigError(
+            f"LOCALCLOUD_{name.upper()}={values[name]} is not a list of networks: {error}.",
+            "Give them as in 10.1.2.0/24,192.168.7.9.",
+        ) from None
 
 
 def _pairs(values: Mapping[str, str], name: str, form: str) -> Pairs:

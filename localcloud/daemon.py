@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from localcloud.lock import private, server_pid
 
 START_SECONDS = 60.0
 STOP_SECONDS = 120.0
+REMOVE_SECONDS = 600.0
 POLL_SECONDS = 0.05
 LOG = "server.log"
 OWNER = ("SUDO_UID", "SUDO_GID")
@@ -75,11 +76,14 @@ def stop(config: Config) -> bool:
 
 def reset(config: Config) -> None:
     """Remove everything but the token: machines, records, disks, layers. Needs root."""
+    from localcloud.host.run import run
+
     if client.health(config):
-        client.reset(config)
+        with suppress(HostError):  # what the server cannot remove is removed below, without it
+            client.reset(config)
     stop(config)
     for name in DATA:
-        shutil.rmtree(config.state / name, ignore_errors=True)
+        run(["rm", "-rf", "--one-file-system", str(config.state / name)], timeout=REMOVE_SECONDS)
     for path in (*config.state.glob("cloud.db*"), config.state / "config.json"):
         path.unlink(missing_ok=True)
 

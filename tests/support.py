@@ -122,6 +122,17 @@ def get(address: str, path: str) -> bytes:
         connection.close()
 
 
+def nest(folder: Path, depth: int, name: str) -> None:
+    """Directories of that name in one another, as deep as it is said; their path may be longer than any call takes."""
+    inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=inside)
+        child = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=inside)
+        os.close(inside)
+        inside = child
+    os.close(inside)
+
+
 def _remove(folder: Path) -> None:
     subprocess.run([*AS_ROOT, "rm", "--recursive", "--force", "--one-file-system", str(folder)], check=False)
     shutil.rmtree(folder, ignore_errors=True)

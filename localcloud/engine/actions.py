@@ -12,6 +12,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from localcloud.engine.errors import PENDING_EVENTS, Unprocessable
@@ -40,7 +41,10 @@ class Abandoned(Exception):
 
 
 class Actions:
-    """The worker pool. `jobs` maps an action's type to what does it, `undo` to what clears up when that failed."""
+    """The worker pool. `jobs` maps an action's type to what does it, `undo` to what clears up when that failed.
+
+    An undo is given the action with the reason of its failure.
+    """
 
     def __init__(self, store: Store, faults: Faults) -> None:
         self.store = store
@@ -184,9 +188,13 @@ class Actions:
         ended = {"status": ERRORED, "completed_at": now(), "reason": reason}
         try:
             if undo := self.undo.get(action.type):
-                self._when_there_is_room(lambda: undo(action))
+                self._when_there_is_room(lambda: undo(replace(action, reason=reason)))
+        except Interrupted:
+            raise
         except (HostError, OSError) as error:
             log.error("undoing action %d: %s", action.id, error)
+        except Exception:  # the action has ended all the same, and whoever waits for it is to hear that
+            log.exception("undoing action %d", action.id)
         self._when_there_is_room(lambda: self.store.actions.update(action.id, **ended))
 
     def _when_there_is_room(self, work: Callable[[], None]) -> None:

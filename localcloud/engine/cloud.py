@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from localcloud.config import Config
 from localcloud.engine.actions import Actions
+from localcloud.engine.apart import attempt
 from localcloud.engine.associated import Associated
 from localcloud.engine.bases import Bases
 from localcloud.engine.catalogue import BASES
@@ -39,12 +40,10 @@ from localcloud.engine.records import ACTIVE, DROPLET, IN_PROGRESS, OFF
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 from localcloud.engine.vpcs import Vpcs
-from localcloud.host.errors import HostError
 
 WATCH_SECONDS = 1.0
+SURVEY_SECONDS = 20.0
 STOPPING_AT_ONCE = 8
-
-log = logging.getLogger("localcloud.cloud")
 
 
 class Cloud:
@@ -95,7 +94,10 @@ class Cloud:
         self.database_pools = Pools(*shared)
         self.database_replicas = Replicas(*shared, self.tags)
         Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
-        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._watchers = [
+            threading.Thread(target=self._watch, name="watcher", daemon=True),
+            threading.Thread(target=self._survey, name="surveyor", daemon=True),
+        ]
 
     def start(self) -> None:
         """Make the machine agree with the records: network, machines, and what was left half done.
@@ -113,13 +115,15 @@ class Cloud:
         self._remove_strays()
         self._resume()
         self.layers.collect()
-        self._watcher.start()
+        for watcher in self._watchers:
+            watcher.start()
 
     def stop(self) -> None:
         """Power every machine off cleanly and take the network down; the records stay, for the next start."""
         self.actions.stop()
-        if self._watcher.is_alive():
-            self._watcher.join()
+        for watcher in self._watchers:
+            if watcher.is_alive():
+                watcher.join()
         self._each(self.machinery.machines.running(), lambda id: self.lifecycle.halt(id, clean=True))
         self.machinery.network.down()
         self.store.close()
@@ -137,8 +141,8 @@ class Cloud:
             layers = self.store.layers.find()
             self.store.clear()
             self.database_backups.clear()
-            for layer in layers:
-                self.machinery.disks.delete_layer(layer.name)
+            for layer in layers:  # one that cannot be removed has no record any more, so the next start tries again
+                attempt(f"layer {layer.name}", partial(self.machinery.disks.delete_layer, layer.name))
             self.images.seed()
             self.projects.seed()
             self.vpcs.seed()
@@ -183,7 +187,7 @@ class Cloud:
         found = self.machinery.machines.traces() | self.machinery.disks.known()
         self._each(found - known.keys() - self._database_machines(), self.lifecycle.dismantle)
         self.layers.sweep()
-        self.database_backups.sweep()
+        attempt("the backups of databases", self.database_backups.sweep)
         mounted = self.machinery.disks.mounted() | self.machinery.machines.running()
         idle = {
             id for id in mounted & known.keys() if known[id].status == OFF and not self.actions.pending(DROPLET, id)
@@ -197,8 +201,11 @@ class Cloud:
         busy = {action.resource_id for action in pending if action.resource_type == DROPLET}
         idle = {droplet.id for droplet in self.store.droplets.find("status = ?", ACTIVE)} - busy
         for droplet_id in sorted(idle - self.machinery.machines.running()):
-            self.actions.submit(self.droplets.boot_again(droplet_id))
-        self.database_jobs.revive()
+            attempt(f"droplet {droplet_id}", partial(self._boot_again, droplet_id))
+        attempt("the databases", self.database_jobs.revive)
+
+    def _boot_again(self, droplet_id: int) -> None:
+        self.actions.submit(self.droplets.boot_again(droplet_id))
 
     def _database_machines(self) -> set[int]:
         return {number(node.id) for node in self.store.database_nodes.find()}
@@ -206,30 +213,27 @@ class Cloud:
     def _watch(self) -> None:
         """Notice machines that power themselves off, and start those of databases again."""
         while not self.actions.stopping.wait(WATCH_SECONDS):
-            try:
-                running = self.machinery.machines.running()
-                for droplet_id in running:
-                    self.machinery.machines.trim_console(droplet_id)
-                for droplet in self.store.droplets.find("status = ?", ACTIVE):
-                    if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
-                        self.lifecycle.notice_off(droplet.id)
-                self.database_jobs.revive()
-                self.database_backups.begin_due()
-                self.trusted.refresh()
-            except HostError as error:
-                log.error("watching the machines: %s", error)
-            except Exception:  # whatever it is, the machines are looked at again
-                log.exception("watching the machines")
+            attempt("watching the machines", self._look)
+            attempt("watching the databases", self.database_jobs.revive)
+            attempt("watching the backups", self.database_backups.begin_due)
+            attempt("watching the trusted sources", self.trusted.refresh)
+
+    def _survey(self) -> None:
+        """Follow the host as it goes from one network to another."""
+        while not self.actions.stopping.wait(SURVEY_SECONDS):
+            attempt("looking at the networks of this machine", self.machinery.network.refresh)
+
+    def _look(self) -> None:
+        running = self.machinery.machines.running()
+        for droplet_id in running:
+            attempt(f"the console of droplet {droplet_id}", partial(self.machinery.machines.trim_console, droplet_id))
+        for droplet in self.store.droplets.find("status = ?", ACTIVE):
+            if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
+                attempt(f"droplet {droplet.id}", partial(self.lifecycle.notice_off, droplet.id))
 
     @staticmethod
     def _each(ids: Iterable[int], work: Callable[[int], None]) -> None:
         """Do the work for many droplets at once; one that fails does not keep the others from it."""
 
-        def attempt(droplet_id: int) -> None:
-            try:
-                work(droplet_id)
-            except HostError as error:
-                log.error("droplet %d: %s", droplet_id, error)
-
         with ThreadPoolExecutor(STOPPING_AT_ONCE) as pool:
-            list(pool.map(attempt, ids))
+            list(pool.map(lambda id: attempt(f"droplet {id}", partial(work, id)), ids))

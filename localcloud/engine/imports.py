@@ -11,7 +11,6 @@ from localcloud.engine.errors import Unprocessable
 from localcloud.engine.images import Images, ImageView, check_distribution
 from localcloud.engine.records import AVAILABLE, IMAGE, IMPORTING, PENDING, Action, Image
 from localcloud.engine.store import Store
-from localcloud.host.errors import HostError
 from localcloud.storage.imports import SCHEMES, Imports
 
 GIGABYTE = 1_000_000_000
@@ -38,6 +37,7 @@ class CustomImages:
         self.images = images
         self.imports = imports
         actions.jobs |= {IMPORTING: self._import, "transfer": self._transfer, "convert": self._convert}
+        actions.undo[IMPORTING] = self._give_up
 
     def create(self, order: ImageOrder) -> ImageView:
         """Record the image and begin to fetch it. Raises Unprocessable."""
@@ -92,16 +92,17 @@ class CustomImages:
         self._check_wanted(action)
         layer = action.args["layer"]
         self.store.images.update(action.resource_id, status=PENDING)
-        try:
-            size = self.imports.fetch(action.args["url"], layer, lambda: self._check_wanted(action))
-        except HostError as error:
-            reason = f"{error.message} {error.hint}".strip()
-            self.store.images.update(action.resource_id, error=reason, deleted=True)
-            raise
+        size = self.imports.fetch(action.args["url"], layer, lambda: self._check_wanted(action))
         room = -(-size // GIGABYTE)
         return lambda: self.store.images.update(
             action.resource_id, status=AVAILABLE, layers=(layer,), size_bytes=size, min_disk_size=room
         )
+
+    def _give_up(self, action: Action) -> None:
+        """An image that could not be fetched, whatever the reason, is deleted and tells it."""
+        image = self.store.images.get(action.resource_id)
+        if image and not image.deleted:
+            self.store.images.update(image.id, error=action.reason, deleted=True)
 
     def _check_wanted(self, action: Action) -> None:
         if self.actions.stopping.is_set():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from localcloud.engine.apart import attempt
 from localcloud.engine.cloud import Cloud
 from localcloud.engine.databases.catalogue import PORT
 from localcloud.engine.databases.numbers import number
@@ -67,10 +69,24 @@ def usage(cloud: Cloud) -> dict[str, Any]:
     disks = cloud.machinery.disks
     images = cloud.store.images.find("slug IS NULL AND NOT deleted")
     return {
-        "droplets": {str(droplet.id): disks.size(droplet.id) for droplet in cloud.store.droplets.find()},
-        "databases": {str(node.id): disks.size(number(node.id)) for node in cloud.store.database_nodes.find()},
-        "images": {str(image.id): disks.layer_size(image.layers[0]) for image in images if image.layers},
+        "droplets": _sizes({droplet.id: partial(disks.size, droplet.id) for droplet in cloud.store.droplets.find()}),
+        "databases": _sizes(
+            {node.id: partial(disks.size, number(node.id)) for node in cloud.store.database_nodes.find()}
+        ),
+        "images": _sizes({image.id: partial(disks.layer_size, image.layers[0]) for image in images if image.layers}),
     }
+
+
+def _sizes(counting: Mapping[int, Callable[[], int]]) -> dict[str, int]:
+    """The bytes of each; one that cannot be counted is left out."""
+    found: dict[str, int] = {}
+
+    def count(identifier: int) -> None:
+        found[str(identifier)] = counting[identifier]()
+
+    for identifier in counting:
+        attempt(f"the size of {identifier}", partial(count, identifier))
+    return found
 
 
 def login(cloud: Cloud, droplet_id: int) -> Login:

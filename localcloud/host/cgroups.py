@@ -10,9 +10,11 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud.host import trees
 from localcloud.host.errors import HostError
 
 WANTED = ("name=systemd", "memory", "cpu", "pids")
@@ -20,6 +22,10 @@ PERIOD = 100_000
 WEIGHT, SHARES = 100, 1024
 """Of a droplet, for each of its processors: what a process outside has, by the unified hierarchy's measure and by the
 older one's. With less an app waits long beside busy processes."""
+
+
+DEPTH = 64
+"""How many control groups a machine may nest. systemd and containers in containers take about a dozen."""
 
 
 def systemd_is_init() -> bool:
@@ -117,7 +123,12 @@ def limits(hierarchy: Hierarchy, memory_mb: int, vcpus: int, tasks: int) -> dict
         "pids": {"pids.max": str(tasks)},
     }
     given = {k: v for name, files in unified.items() if name in available for k, v in files.items()}
-    return given | {"cgroup.max.descendants": str(tasks)}
+    return given | nesting(tasks)
+
+
+def nesting(tasks: int) -> dict[str, str]:
+    """How many groups there may be in a machine's, and how deep; nobody but the unified hierarchy can limit that."""
+    return {"cgroup.max.descendants": str(tasks), "cgroup.max.depth": str(DEPTH)}
 
 
 def delegate() -> None:
@@ -157,22 +168,27 @@ def _enable(root: Path, wanted: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the groups of a machine that has ended."""
-    if not systemd_is_init():
-        for group in groups(name):
-            for folder, _, _ in os.walk(group, topdown=False):
-                try:
-                    os.rmdir(folder)
-                except OSError:
-                    pass
+    """Remove the groups of a machine that has ended, with all that it nested in them."""
+    for group in groups(name):
+        with suppress(OSError):
+            for entry in trees.below(group):
+                if entry.is_folder:
+                    with suppress(OSError):
+                        os.rmdir(entry.name, dir_fd=entry.folder)
+            os.rmdir(group)
 
 
 def _processes(group: Path) -> Iterator[int]:
-    for folder, _, _ in os.walk(group):
-        try:
-            yield from map(int, Path(folder, "cgroup.procs").read_text().split())
-        except OSError:
-            continue
+    with suppress(OSError):
+        for entry in trees.below(group):
+            if entry.name == "cgroup.procs":
+                with suppress(OSError):
+                    yield from map(int, _content(entry).split())
+
+
+def _content(entry: trees.Entry) -> str:
+    with open(os.open(entry.name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=entry.folder)) as file:
+        return file.read()
 
 
 def _is_init(pid: int) -> bool:

@@ -16,6 +16,9 @@ RESOLVERS = (
     Path("/run/systemd/resolve/resolv.conf"),
     Path("/run/NetworkManager/no-stub-resolv.conf"),
 )
+DEBIAN = ("http://deb.debian.org", "https://deb.debian.org")
+"""Where a base image comes from on a host that is no Debian."""
+
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
 
@@ -38,6 +41,16 @@ def proxies() -> list[str]:
     """apt's proxy settings on this host, as lines of apt.conf."""
     lines = run(["apt-config", "dump"]).splitlines()
     return [line for line in lines if line.startswith("Acquire::") and "proxy" in line.split()[0].lower()]
+
+
+def proxy_urls() -> list[str]:
+    """The addresses of apt's proxies."""
+    return [value for line in proxies() if "://" in (value := line.partition(" ")[2].strip('"; '))]
+
+
+def archive_urls() -> list[str]:
+    """The addresses of the package archives that this host knows, and of Debian's own."""
+    return [*run(["apt-get", "indextargets", "--format", "$(SITE)"], check=False).splitlines(), *DEBIAN]
 
 
 def files(servers: Sequence[str]) -> dict[str, bytes]:

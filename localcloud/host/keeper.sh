@@ -12,16 +12,19 @@ here=$(dirname "$0")
 
 remove() {
   for group in $GROUPS_; do
-    [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+    [ ! -d "$group" ] || find "$group" -depth -type d -delete 2>/dev/null
   done
 }
 
 prepare() {
   # shellcheck disable=SC2086  # GROUPS_ is a list of paths without spaces
   mkdir -p $GROUPS_ || return 1
-  owned=$GROUPS_
+  owned=''
   for group in $GROUPS_; do
-    for file in cgroup.procs cgroup.threads cgroup.subtree_control tasks; do
+    # The machine may nest groups in the unified hierarchy alone, where their number and depth can be limited.
+    [ -e "$group/cgroup.subtree_control" ] || continue
+    owned="$owned $group"
+    for file in cgroup.procs cgroup.threads cgroup.subtree_control; do
       [ ! -e "$group/$file" ] || owned="$owned $group/$file"
     done
   done

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 
@@ -143,11 +144,20 @@ class Machines:
 
     def is_running(self, droplet_id: int) -> bool:
         """Whether the machine runs or is just rebooting."""
-        return cgroups.init(self._name(droplet_id)) is not None or self._kept(droplet_id)
+        init = partial(cgroups.init, self._name(droplet_id))
+        if cgroups.systemd_is_init():
+            return init() is not None or self._kept(droplet_id)
+        return self._kept(droplet_id) or init() is not None  # a keeper is found at once, whatever the machine made
 
     def running(self) -> set[int]:
-        """The droplets whose machines run, whoever started them."""
-        return {droplet_id for droplet_id in self.known() if self.is_running(droplet_id)}
+        """The droplets whose machines run, whoever started them; one that cannot be looked at counts as running."""
+        return {droplet_id for droplet_id in self.known() if self._seems_running(droplet_id)}
+
+    def _seems_running(self, droplet_id: int) -> bool:
+        try:
+            return self.is_running(droplet_id)
+        except (HostError, OSError):
+            return True
 
     def host_goes_down(self) -> bool:
         """Whether this host is being shut down, by which machines end that nobody powered off.
@@ -276,6 +286,8 @@ def ipv6_file(config: Config, droplet_id: int) -> Path:
 def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:
     """The command that makes the machine a transient unit; it returns when the machine is attached."""
     attach = " ".join(["/bin/bash", str(SCRIPTS / "attach.sh"), *attach_arguments(config, spec)])
+    limits = " ".join(f"{file}={value}" for file, value in cgroups.nesting(spec.tasks).items())
+    nesting = " ".join(["/bin/sh", str(SCRIPTS / "nesting.sh"), f'"{limits}"', *map(str, cgroups.groups(name))])
     properties = [
         *("Delegate=yes", "KillMode=mixed", "TimeoutStopSec=30", "OOMPolicy=continue"),
         *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"TasksMax={spec.tasks}"),
@@ -284,6 +296,7 @@ def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) ->
         *(f"StandardOutput=append:{console}", f"StandardError=append:{console}"),
         *(f"Environment={key}={value}" for key, value in NSPAWN.items()),
         f"ExecStartPost={attach}",
+        f"ExecStartPost={nesting}",
     ]
     options = [f"--property={each}" for each in properties]
     options.append(f"--setenv=IPV6_FILE={ipv6_file(config, spec.droplet_id)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,11 @@ ENVIRONMENT = {
     "HOME": "/root",
 }
 WATCH_SECONDS = 0.1
+KEPT_BYTES = 16 << 10
+LINE_LENGTH = 400
+NO_REASON = "Exiting with failure status due to previous errors"
+"""tar's last line, after those that say what went wrong."""
+
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TMPDIR")
 
@@ -80,17 +86,25 @@ def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
         raise _missing(argv) from None
     with process:
         try:
-            while True:
-                try:
-                    _, error = process.communicate(timeout=WATCH_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    watch()
+            said = _last_words(process, watch)
         except BaseException:
             process.kill()
             raise
     if process.returncode:
-        raise _failed(argv, process.returncode, error.decode(errors="replace"))
+        raise _failed(argv, process.returncode, said)
+
+
+def _last_words(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> str:
+    """The end of what a process says on its standard error, which may be more than there is memory for."""
+    assert process.stderr
+    said, stream = b"", select.poll()
+    stream.register(process.stderr, select.POLLIN)
+    while True:
+        if stream.poll(WATCH_SECONDS * 1000):
+            if not (block := os.read(process.stderr.fileno(), 1 << 16)):
+                return said.decode(errors="replace")
+            said = (said + block)[-KEPT_BYTES:]
+        watch()
 
 
 def attached(argv: Sequence[str]) -> int:
@@ -142,5 +156,10 @@ def _overdue(argv: Sequence[str], timeout: float) -> HostError:
 
 
 def _failed(argv: Sequence[str], code: int, said: str) -> HostError:
-    lines = said.strip().splitlines()
-    return HostError(f"{argv[0]} failed ({code}): {lines[-1] if lines else ' '.join(argv)}")
+    lines = [line for line in said.strip().splitlines() if not line.endswith(NO_REASON)]
+    return HostError(f"{argv[0]} failed ({code}): {_short(lines[-1] if lines else ' '.join(argv))}")
+
+
+def _short(line: str) -> str:
+    """A line that may hold the longest of paths, with its reason, which stands at its end."""
+    return line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH // 2]} … {line[-LINE_LENGTH // 2 :]}"

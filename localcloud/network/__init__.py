@@ -7,6 +7,7 @@ public      each droplet's interface is routed, none is a port of the bridge: th
 private     each VPC is a bridge with droplets and databases only; the host has no address there, and nobody can use
             an address that is a neighbour's
 databases   met by their trusted sources alone, at two ports, on both networks
+outside     the internet by the host's default route, and of private networks what droplets need
 floating    one nftables map, so that an address moves in one transaction; what it translates to is the anchor address
             that each droplet has beside its public one, as at DigitalOcean
 """
@@ -24,7 +25,7 @@ from localcloud.config import Config
 from localcloud.host import inherit
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
-from localcloud.network import bridges, connections, databases, foreign, ipv6
+from localcloud.network import bridges, connections, databases, foreign, ipv6, outside
 from localcloud.network.rules import floating_rules, muted_rules, private_rules, ruleset
 
 RULE_PRIORITY = 5270
@@ -37,6 +38,9 @@ class Network:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._lock = Lock()
+        self._surveying = Lock()
+        self._wanted: set[tuple[str, int]] = set()
+        self._outside: outside.Outside | None = None
 
     def up(self) -> None:
         """Make or repair interfaces, routes and rules; floating IPs that are mapped stay so, nobody stays muted.
@@ -58,6 +62,16 @@ class Network:
         run(["ip", "-batch", "-"], input="".join(f"rule add {rule}\n" for rule in _rules(config)))
         ipv6.up(config)
         foreign.accept(config)
+        self.refresh(anew=True)
+
+    def refresh(self, *, anew: bool = False) -> None:
+        """Agree with what there is beyond this machine now: its uplinks, and where droplets find what they need."""
+        with self._surveying:
+            self._wanted = outside.wanted() if anew else self._wanted
+            found = outside.survey(self._wanted)
+            if anew or found != self._outside:
+                run(["nft", "-f", "-"], input=outside.elements(self._config, found))
+                self._outside = found
 
     def down(self) -> None:
         """Remove all of it, whatever state it is in."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from localcloud.config import Config
-from localcloud.network import databases, ipv6
+from localcloud.network import databases, ipv6, outside
 
 METADATA = IPv4Address("169.254.169.254")
 """Where droplets ask who they are, as at every cloud."""
@@ -26,6 +26,7 @@ CHAINS = {
     "guard": "",
     "broken": "",
     "database": "",
+    "outside": "",
 }
 
 
@@ -36,7 +37,7 @@ def ruleset(config: Config) -> str:
         lines += [f" map {name} {{", "  type ipv4_addr : ipv4_addr", " }"]
     lines += [" set muted {", "  type ifname", " }"]
     lines += [" set private {", "  type ipv4_addr", "  flags interval", " }"]
-    lines += databases.sets("inet")
+    lines += [*databases.sets("inet"), *outside.sets()]
     for chain, hook in CHAINS.items():
         lines += [f" chain {chain} {{", *([f"  {hook}; policy accept;"] if hook else []), " }"]
     lines.append("}")
@@ -140,12 +141,14 @@ def _rules(config: Config) -> dict[str, list[str]]:
             f"oifname {public} ip daddr {config.anchor_network} ct status ! dnat ct direction original"
             " reject with icmp host-unreachable",
             "ip daddr @databases jump database",
+            f"iifname {public} oifname != {public} jump outside",
         ],
         "outgoing": [
             f"ct original ip daddr {floating} ct state new jump broken",
             "ip daddr @databases jump database",
         ],
         "database": databases.routed_rules(),
+        "outside": outside.rules(),
         # The middle of a connection that nobody tracks: its floating IP has moved, so it has ended.
         "broken": ["tcp flags & (syn | rst) == 0 reject with tcp reset"],
     }

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localcloud.config import Config
-from localcloud.host import inherit, orphans
+from localcloud.host import inherit, orphans, trees
 from localcloud.host.errors import HostError
 from localcloud.host.inside import IDS, NOBODY, SHIFT
 from localcloud.host.run import run
@@ -143,20 +144,29 @@ def shift(base: Path) -> None:
 
     A file is shifted once, however many names it has; whose owner is beyond the namespace is nobody's.
     """
-    shifted = set()
-    for path in _tree(base):
-        status = path.lstat()
-        if status.st_ino in shifted:
-            continue
-        shifted.add(status.st_ino)
-        capability = b""
-        with suppress(OSError):
-            capability = os.getxattr(path, "security.capability", follow_symlinks=False)
-        os.lchown(path, shifted_id(status.st_uid), shifted_id(status.st_gid))
-        if not path.is_symlink():
-            path.chmod(status.st_mode & 0o7777)
-        if len(capability) == 20:
-            os.setxattr(path, "security.capability", shifted_capability(capability), follow_symlinks=False)
+    shifted: set[int] = set()
+    for entry in trees.below(base):
+        _shift(entry.folder, entry.name, shifted)
+    above = os.open(base.parent, trees.FLAGS)
+    try:
+        _shift(above, base.name, shifted)
+    finally:
+        os.close(above)
+
+
+def _shift(folder: int, name: str, shifted: set[int]) -> None:
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if status.st_ino in shifted:
+        return
+    shifted.add(status.st_ino)
+    path, capability = f"/proc/self/fd/{folder}/{name}", b""
+    with suppress(OSError):
+        capability = os.getxattr(path, "security.capability", follow_symlinks=False)
+    os.chown(name, shifted_id(status.st_uid), shifted_id(status.st_gid), dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(name, status.st_mode & 0o7777, dir_fd=folder)
+    if len(capability) == 20:
+        os.setxattr(path, "security.capability", shifted_capability(capability), follow_symlinks=False)
 
 
 def shifted_id(number: int) -> int:
@@ -168,12 +178,6 @@ def shifted_capability(value: bytes) -> bytes:
     """A file capability of revision 2 as one of revision 3, which names the root that it is of (capabilities(7))."""
     magic, *rest = struct.unpack("<5I", value)
     return struct.pack("<6I", 0x03000000 | magic & 0xFFFFFF, *rest, SHIFT)
-
-
-def _tree(base: Path) -> Iterator[Path]:
-    yield base
-    for folder, folders, files in os.walk(base):
-        yield from (Path(folder, name) for name in (*folders, *files))
 
 
 @contextmanager

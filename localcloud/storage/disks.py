@@ -8,6 +8,7 @@ Every operation can be repeated after a crash. A layer is complete from the mome
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from localcloud.host.inside import SHIFT
 from localcloud.host.run import run
 
 DRAFT = ".draft-"
+TOO_LONG = os.strerror(errno.ENAMETOOLONG)
 
 
 class Disks:
@@ -70,8 +72,13 @@ class Disks:
             self._discard(draft)
             try:
                 run(copy_command(upper, draft), timeout=600)
-            except HostError:
+            except HostError as error:
                 self._discard(draft)
+                if TOO_LONG in error.message:
+                    raise HostError(
+                        f"Droplet {droplet_id} cannot be copied: a path on its disk is longer than 4,095 bytes.",
+                        "Remove the folders that are nested so deeply.",
+                    ) from None
                 raise
             draft.rename(layer)
         return _bytes(layer)
@@ -140,14 +147,19 @@ def copy_command(upper: Path, draft: Path) -> list[str]:
     a namespace that ends with it.
     """
     script = """
-    mount --bind "$1" "$1"
-    mount -o remount,bind,nosymfollow "$1"
-    said=$(cp -a --reflink=auto "$1" "$2" 2>&1) && exit 0
-    echo "$said" | grep -v ": No such file or directory$" >&2 && exit 1
-    exit 0
+    mount --bind "$1" "$1" || exit 1
+    mount -o remount,bind,nosymfollow "$1" || exit 1
+    cp -a --reflink=auto "$1" "$2" 2>&1 | grep -v ": No such file or directory$" | tail --lines=1 >&2
+    ended=("${PIPESTATUS[@]}")
+    # cp has said nothing but what is left out; it may have said as much as it liked, of which one line is kept
+    [ "${ended[0]}" = 0 ] || [ "${ended[0]} ${ended[1]}" = "1 1" ]
     """
-    return ["unshare", "--mount", "sh", "-euc", script, "sh", str(upper), str(draft)]
+    return ["unshare", "--mount", "bash", "-uc", script, "bash", str(upper), str(draft)]
 
 
 def _bytes(path: Path) -> int:
-    return int(run(["du", "-s", "--block-size=1", str(path)], timeout=600).split()[0]) if path.is_dir() else 0
+    """What vanishes while it is counted, as a running droplet's files do, does not count."""
+    if not path.is_dir():
+        return 0
+    counted = run(["sh", "-c", 'du -s --block-size=1 "$1" 2>/dev/null', "sh", str(path)], check=False, timeout=600)
+    return int((counted.split() or ["0"])[0])

@@ -26,7 +26,7 @@ from localcloud.config import Config
 from localcloud.host.errors import HostError
 from localcloud.host.run import run, watched
 from localcloud.storage.bases import shift
-from localcloud.storage.disks import DRAFT, Disks
+from localcloud.storage.disks import DRAFT, TOO_LONG, Disks
 
 SCHEMES = ("http", "https", "file")
 CHUNK = 1 << 20
@@ -115,7 +115,7 @@ class Imports:
         run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
         draft.mkdir(mode=0o700)
         try:
-            watched(unpack_command(archive, draft), watch)
+            _extract(archive, draft, watch)
             run(["find", str(draft), "(", "-type", "b", "-o", "-type", "c", ")", "-delete"], timeout=600)
             if not any(os.path.lexists(draft / init) for init in INITS):
                 raise HostError("The image has no init, so nothing could boot from it.", HINT)
@@ -126,6 +126,15 @@ class Imports:
             with suppress(HostError):
                 run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
             raise
+
+
+def _extract(archive: Path, draft: Path, watch: Callable[[], None]) -> None:
+    try:
+        watched(unpack_command(archive, draft), watch)
+    except HostError as error:
+        if TOO_LONG in error.message:
+            raise HostError("The image has a path of more than 4,095 bytes, which nothing unpacks.", HINT) from None
+        raise
 
 
 def _may(user: int, right: int, found: os.stat_result) -> bool:

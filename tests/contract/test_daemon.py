@@ -57,6 +57,23 @@ def test_credentials_are_for_the_owner_alone(daemon: Daemon, api: Api) -> None:
         assert not (daemon.state / path).stat().st_mode & 0o077, path
 
 
+@pytest.mark.parametrize("umask", [0o077, 0], ids=["strict", "none"])
+def test_the_callers_umask_decides_nothing(other_daemon: Daemon, umask: int) -> None:
+    command = [sys.executable, "-m", "localcloud", "up", "--json"]
+    done = subprocess.run(command, env=other_daemon.env, umask=umask, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    api = connect(json.loads(done.stdout))
+    with api.session:
+        api.droplet(name="web")
+    places = ("/", "/etc", "/root", "/tmp", "/etc/resolv.conf", "/var/lib/cloud/seed")
+    modes = other_daemon.run("shell", "web", "--", "stat", "--format=%a", *places).stdout.split()
+    assert modes == ["755", "755", "700", "1777", "644", "755"]
+    assert other_daemon.state.stat().st_mode & 0o777 == 0o711
+    assert (other_daemon.state / "config.json").stat().st_mode & 0o777 == 0o644
+    for path in other_daemon.state.iterdir():
+        assert not path.lstat().st_mode & 0o022, path
+
+
 def test_env_exports_both_spellings(daemon: Daemon, api: Api) -> None:
     lines = daemon.run("env").stdout.splitlines()
     assert f"export DIGITALOCEAN_API_URL={api.endpoint}" in lines

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import tarfile
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.config import Config
+from localcloud.host import trees
 from localcloud.host.errors import HostError
 from localcloud.host.inside import NOBODY, SHIFT
 from localcloud.storage.disks import Disks
@@ -102,6 +104,55 @@ def test_attributes_of_the_hosts_root_are_left_out(imports: Imports, tmp_path: P
     redirected.pax_headers = {f"SCHILY.xattr.{name}": "y" for name in ("trusted.overlay.opaque", "user.kept")}
     layer = fetched(imports, archive(tmp_path / "a.tar", redirected))
     assert os.listxattr(layer / "etc") == ["user.kept"]
+
+
+@pytest.mark.parametrize("name", ["d", "x" * 255], ids=["deep", "long"])
+def test_folders_beyond_every_path_are_refused_in_one_sentence_and_leave_nothing(
+    imports: Imports, tmp_path: Path, name: str
+) -> None:
+    url = archive(tmp_path / "a.tar", member("/".join([name] * 5_000)))
+    with pytest.raises(HostError, match="^The image has a path of more than 4,095 bytes") as caught:
+        imports.fetch(url, "one", lambda: None)
+    assert len(caught.value.message) < 200
+    assert list(imports._disks.layer("one").parent.iterdir()) == []
+
+
+def test_folders_that_are_deeper_than_a_recursion_are_the_droplets_too(imports: Imports, tmp_path: Path) -> None:
+    deep = "/".join(["d"] * 1_400)
+    layer = fetched(imports, archive(tmp_path / "a.tar", member(deep)))
+    found = [os.stat(entry.name, dir_fd=entry.folder).st_uid for entry in trees.below(layer / "d")]
+    assert found == [SHIFT] * 1_399
+    imports._disks.delete_layer("one")
+    assert list(layer.parent.iterdir()) == []
+
+
+def test_folders_that_links_lead_to_beyond_every_path_are_the_droplets_too(imports: Imports, tmp_path: Path) -> None:
+    """Each link leads to the end of a path that can be unpacked, and the next path begins there."""
+    part = "/".join(["x" * 250] * 15)
+    members, above = list[tarfile.TarInfo](), ""
+    for number in range(20):
+        members += [
+            member(f"{above}{part}/end", type=tarfile.DIRTYPE),
+            member(f"link{number}", type=tarfile.SYMTYPE, linkname=f"{above}{part}/end"),
+        ]
+        above = f"link{number}/"
+    layer = fetched(imports, archive(tmp_path / "a.tar", *members))
+    found = [os.lstat(entry.name, dir_fd=entry.folder).st_uid for entry in trees.below(layer)]
+    assert len(found) > 20 * 15 and set(found) == {SHIFT}
+    imports._disks.delete_layer("one")
+    assert list(layer.parent.iterdir()) == []
+
+
+def test_what_unpacking_says_is_not_kept_in_memory(imports: Imports, tmp_path: Path) -> None:
+    """Each of these names is refused with a line of its own length."""
+    names = ["/".join([f"{number:03}" * 80] * 20) for number in range(2_000)]
+    url = archive(tmp_path / "a.tar", *map(member, names))
+    tracemalloc.start()
+    with pytest.raises(HostError, match="^The image has a path of more than 4,095 bytes"):
+        imports.fetch(url, "one", lambda: None)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * MEGABYTE, "of which tar says 10 MB"
 
 
 def test_a_small_archive_that_unpacks_to_more_than_there_is_room_for_leaves_nothing(

@@ -9,17 +9,18 @@ last one of a cluster that was deleted stays, under the cluster's name, until it
 from __future__ import annotations
 
 import logging
-import shutil
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from localcloud.config import Config
 from localcloud.engine.actions import Abandoned, Actions, Settle
+from localcloud.engine.apart import attempt
 from localcloud.engine.databases.nodes import Nodes
 from localcloud.engine.databases.settings import password
 from localcloud.engine.errors import Unprocessable
@@ -37,6 +38,7 @@ from localcloud.host.errors import HostError
 from localcloud.host.postgres import copies
 from localcloud.host.postgres.layout import ADMIN
 from localcloud.host.postgres.server import Postgres
+from localcloud.host.run import run
 
 KEPT, KEPT_DAYS = 7, 7
 INTERVAL_HOURS = 24
@@ -133,17 +135,22 @@ class Backups:
     def begin_due(self) -> None:
         """Begin the backups that are due, and let go of those of deleted clusters that are too old."""
         for cluster in self.store.database_clusters.find("NOT doomed AND status = ?", ONLINE):
-            if self._due(cluster):
-                with self.store.transaction():
-                    if self.actions.paused or self.actions.pending(DATABASE, cluster.id):
-                        continue
-                    action = self.actions.begin("database_backup", DATABASE, cluster.id, cluster.region)
-                self._tried[cluster.id] = datetime.now(UTC)
-                self.actions.submit(action)
+            attempt(f"the backup of database {cluster.name}", partial(self._begin, cluster))
         limit = _text(datetime.now(UTC) - timedelta(days=KEPT_DAYS))
         gone = "created_at < ? AND cluster_uuid NOT IN (SELECT uuid FROM database_clusters)"
         for outdated in self.store.database_backups.find(gone, limit):
-            self.discard(outdated)
+            attempt(f"the backup {outdated.uuid}", partial(self.discard, outdated))
+
+    def _begin(self, cluster: DatabaseCluster) -> None:
+        """Begin the backup of a cluster if it is due and nothing else is done to the cluster."""
+        if not self._due(cluster):
+            return
+        with self.store.transaction():
+            if self.actions.paused or self.actions.pending(DATABASE, cluster.id):
+                return
+            action = self.actions.begin("database_backup", DATABASE, cluster.id, cluster.region)
+        self._tried[cluster.id] = datetime.now(UTC)
+        self.actions.submit(action)
 
     def discard(self, backup: DatabaseBackup) -> None:
         """Remove a backup."""
@@ -154,7 +161,7 @@ class Backups:
 
     def clear(self) -> None:
         """Remove the files of all; the records go with everybody's."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        run(["rm", "-rf", "--one-file-system", str(self._folder)], timeout=600)
 
     def sweep(self) -> None:
         """Remove files without a record, as a crash can leave them, and records without a file."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 from localcloud.engine.actions import Abandoned, Actions, Settle
+from localcloud.engine.apart import attempt
 from localcloud.engine.databases import settings
 from localcloud.engine.databases.backups import Backups
 from localcloud.engine.databases.nodes import Nodes
@@ -52,15 +54,18 @@ class Jobs:
         """Begin to start again whatever machine ought to run and does not."""
         for cluster in self.store.database_clusters.find("NOT doomed AND status = ?", ONLINE):
             for node in self.store.database_nodes.find("cluster = ? AND status = ?", cluster.id, ONLINE):
-                if not self.nodes.is_running(node) and self._due(node) and not self.nodes.machines.host_goes_down():
-                    with self.store.transaction():
-                        if self.actions.paused or self.actions.pending(DATABASE, cluster.id):
-                            continue
-                        args = {"node": node.id}
-                        action = self.actions.begin("database_boot", DATABASE, cluster.id, cluster.region, args)
-                    self._tried[node.id] = time.monotonic()
-                    log.info("database %s: its machine does not run, and is started", cluster.name)
-                    self.actions.submit(action)
+                attempt(f"database {cluster.name}", partial(self._revive, cluster, node))
+
+    def _revive(self, cluster: DatabaseCluster, node: DatabaseNode) -> None:
+        if self.nodes.is_running(node) or not self._due(node) or self.nodes.machines.host_goes_down():
+            return
+        with self.store.transaction():
+            if self.actions.paused or self.actions.pending(DATABASE, cluster.id):
+                return
+            action = self.actions.begin("database_boot", DATABASE, cluster.id, cluster.region, {"node": node.id})
+        self._tried[node.id] = time.monotonic()
+        log.info("database %s: its machine does not run, and is started", cluster.name)
+        self.actions.submit(action)
 
     def _due(self, node: DatabaseNode) -> bool:
         return time.monotonic() - self._tried.get(node.id, -AGAIN_SECONDS) >= AGAIN_SECONDS

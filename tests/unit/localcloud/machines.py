@@ -134,6 +134,9 @@ class Rooms:
     def up(self) -> None:
         pass
 
+    def refresh(self) -> None:
+        pass
+
     def enable_ipv6(self) -> None:
         pass
 

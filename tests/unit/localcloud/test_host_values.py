@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -13,7 +14,7 @@ from localcloud.host import cgroups, inherit
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec, unit_command
 from localcloud.host.seed import begin_anew
-from localcloud.network import check_ranges, connections, foreign
+from localcloud.network import check_ranges, connections, foreign, outside
 from localcloud.network.databases import Entrance, Machine, ruleset, without
 from localcloud.network.rules import floating_rules
 from localcloud.storage.archives import Archive, archives
@@ -94,7 +95,7 @@ def test_limits_go_where_the_layout_has_them(tmp_path: Path) -> None:
     assert cgroups.limits(found[2], 512, 2, 100) == {**quota, "cpu.shares": "2048"}
     (tmp_path / "cgroup.controllers").write_text("memory pids")
     unified = cgroups.Hierarchy(tmp_path, frozenset())
-    counted = {"pids.max": "9", "cgroup.max.descendants": "9"}
+    counted = {"pids.max": "9", "cgroup.max.descendants": "9", "cgroup.max.depth": "64"}
     assert cgroups.limits(unified, 1, 1, 9) == {"memory.max": "1048576", "memory.swap.max": "0", **counted}
 
 
@@ -246,6 +247,39 @@ def test_a_unit_has_the_limits_of_its_size(tmp_path: Path) -> None:
     command = unit_command(ours, "localcloud-lcloud0-7", spec, tmp_path / "console")
     assert {"--property=MemoryMax=1024M", "--property=CPUQuota=200%", "--property=Delegate=yes"} <= set(command)
     assert "--private-users=524288:65536" in command[command.index("systemd-nspawn") :]
+
+
+def test_the_uplinks_are_the_interfaces_of_default_routes() -> None:
+    routes = [
+        {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "default", "nexthops": [{"gateway": "192.0.2.9", "dev": "eth1"}, {"dev": "ppp0"}]},
+        {"dst": "0.0.0.0/1", "dev": "tun0"},
+        {"dst": "128.0.0.0/1", "dev": "tun0", "table": "7"},
+        {"dst": "10.0.0.0/8", "dev": "vpn0"},
+        {"dst": "192.0.2.7", "dev": "eth2"},
+        {"type": "unreachable", "dst": "default", "table": "7"},
+    ]
+    assert outside.uplinks(json.dumps(routes)) == {"eth0", "eth1", "ppp0", "tun0"}
+    assert outside.uplinks("") == set()
+
+
+def test_what_apt_asks_is_known_by_host_and_port() -> None:
+    urls = ["http://deb.debian.org/debian", "https://a.b", "http://c:3142/", "file:/x", "copy:/y", "http://[::1", "h:p"]
+    assert outside.endpoints(urls) == {("deb.debian.org", 80), ("a.b", 443), ("c", 3142)}
+
+
+@pytest.mark.parametrize("value", ["10.0.0.0/33", "10.0.0.1/8", "host", "10.0.0.0/8;192.0.2.1"])
+def test_networks_that_are_none_are_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="LOCALCLOUD_REACHABLE"):
+        config(tmp_path, LOCALCLOUD_REACHABLE=value)
+
+
+def test_networks_that_droplets_may_reach_are_kept(tmp_path: Path) -> None:
+    asked = config(tmp_path, LOCALCLOUD_REACHABLE="10.1.2.0/24,192.168.7.9,10.1.2.7")
+    asked.save()
+    kept = Config.from_environment({"LOCALCLOUD_STATE": str(tmp_path)}).reachable
+    assert str(kept) == "10.1.2.0/24,192.168.7.9/32" and kept == asked.reachable
+    assert str(config(tmp_path / "other").reachable) == ""
 
 
 def test_file_capabilities_name_the_root_they_are_of() -> None:
