@@ -1,22 +1,66 @@
 """What `./invoke` runs, with `-S`: Invoke, but whoever interrupts Python while it is still loading meets no traceback.
 
-Nor does who reads no further, as `| head` does.
+Nor does who reads no further, as `| head` does, who closed an output, or whose terminal cannot show a character.
 """
 
 import os
 import sys
 
-try:
+
+def open_what_is_closed() -> None:
+    """Give each closed standard stream the null device: no file that is opened later gets its number."""
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(null)
+    sys.stdin = sys.stdin or open(0)
+    sys.stdout, sys.stderr = sys.stdout or open(1, "w"), sys.stderr or open(2, "w")
+
+
+def forgive_characters() -> None:
+    """Write UTF-8, or what PYTHONIOENCODING asks for, with a question mark for what it cannot say."""
+    encoding = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(encoding=encoding or None, errors="replace")
+        except LookupError:
+            stream.reconfigure(errors="replace")
+
+
+def silence() -> None:
+    """Let what is still to be written go nowhere: nobody reads it, and it is flushed at the end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(null, stream)
+
+
+def run() -> None:
+    """Load Invoke, and run what the command line asks for."""
     import site
 
     site.main()
     from invoke.main import program
 
+    from pipeline.tools import environment
+
+    environment.drop()
     sys.argv[0] = "invoke"
-    program.run()
+    try:
+        program.run()
+    finally:
+        sys.stdout.flush()
+
+
+try:
+    open_what_is_closed()
+    forgive_characters()
+    run()
 except KeyboardInterrupt:
     sys.stderr.write("\n✗ Interrupted, before anything was begun.\n")
     sys.exit(130)
 except BrokenPipeError:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
+    silence()
+    sys.exit(1)
+except OSError as error:
+    sys.stderr.write(f"\n✗ The output cannot be written: {error.strerror}.\n")
+    silence()
     sys.exit(1)

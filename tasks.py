@@ -44,6 +44,7 @@ from pipeline.release import How
 from pipeline.session import Session
 from pipeline.text import visible
 from pipeline.tools import checks
+from pipeline.tools import environment as surroundings
 from pipeline.tools.children import ended_by_signals
 from pipeline.tools.process import attach
 from pipeline.tools.toolchain import Toolchain
@@ -97,6 +98,7 @@ def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
     def decorate(function: Verb) -> Any:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> None:
+            _say_what_is_ignored()
             try:
                 with ended_by_signals():
                     function(*args, **kwargs)
@@ -112,6 +114,13 @@ def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
         return task(help=help, iterable=iterable)(run)
 
     return decorate
+
+
+@functools.cache
+def _say_what_is_ignored() -> None:
+    """Once, however many verbs stand on the line."""
+    if said := surroundings.notice(surroundings.ignored()):
+        Progress().say(f"  · {said}")
 
 
 def _exit(message: str, hint: str) -> Exit:
@@ -534,14 +543,14 @@ def _say_live(session: Session, now: Reference) -> None:
 
 def _localcloud(*arguments: str) -> None:
     """The local cloud is another program: this calls its command line."""
-    _attach([sys.executable, "-m", "localcloud", *arguments])
+    _attach([sys.executable, "-m", "localcloud", *arguments], surroundings.LOCALCLOUD, surroundings.DOWNLOADS)
 
 
-def _attach(argv: Sequence[str], cwd: Path | None = None) -> None:
+def _attach(argv: Sequence[str], *passing: Sequence[str]) -> None:
     """Run a program of the project's that a person sees and may interrupt."""
     try:
         with ended_by_signals():
-            status = attach(argv, cwd=cwd)
+            status = attach(argv, cwd=ROOT, env=surroundings.compose(*passing))
     except KeyboardInterrupt as error:
         raise Exit(code=130) from error
     if status != 0:
@@ -627,7 +636,7 @@ CLOUD = (
 @task(name="upstream", help={"match": "a regular expression: only the tests whose names match it"})
 def test_upstream(c: Context, match: str | None = None) -> None:
     """Run the provider's own acceptance tests against a local cloud; write docs/fidelity.md."""
-    _attach([sys.executable, "-m", "tests.upstream", *([match] if match else [])], cwd=ROOT)
+    _attach([sys.executable, "-m", "tests.upstream", *([match] if match else [])], surroundings.EVERYTHING)
 
 
 namespace = Collection(

@@ -13,7 +13,7 @@ from localcloud import client, daemon, overview, visits
 from localcloud.config import Config, ConfigError
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
-from localcloud.terminal import complain, show, tell
+from localcloud.terminal import complain, forgive, show, tell
 
 UMASK = 0o022
 """The same for all that runs here, whoever calls. A file that is not for everybody is made with its own mode."""
@@ -24,6 +24,7 @@ Verb = Callable[[Config, argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the result is the exit code."""
     os.umask(UMASK)
+    forgive()
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(words)
     arguments.words = words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,13 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 def plain(text: str) -> str:
     """The text without what would move a terminal's cursor, or worse: a droplet may have said some of it."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def forgive() -> None:
+    """Write a question mark for what a terminal's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def show(line: str) -> None:

@@ -412,8 +412,12 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
 
 
 def _is_local(environ: Mapping[str, str]) -> bool:
-    loopback = urlsplit(environ.get("DIGITALOCEAN_API_URL", "")).hostname in {"127.0.0.1", "localhost", "::1"}
-    return loopback or not environ.get("DIGITALOCEAN_TOKEN")
+    return is_loopback(environ.get("DIGITALOCEAN_API_URL", "")) or not environ.get("DIGITALOCEAN_TOKEN")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own, as a local cloud's is."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 def choose_cloud(environment: str, environ: Mapping[str, str], local_cloud: Callable[[], Cloud]) -> Cloud:

@@ -39,7 +39,7 @@ from pipeline.reference import Reference, Release, check_template, template_dige
 from pipeline.remote_lock import LockLost
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
-from pipeline.tools.process import environment
+from pipeline.tools.environment import giving
 from pipeline.tools.terraform import expression
 from pipeline.watch import Unfit
 from pipeline.witness import Witness, Word
@@ -111,7 +111,7 @@ def plan(
         target, before = _check_images(session, target), session.outputs()
         variables = _variables(session, retirement.standing(session, before), target, {})
         with (
-            environment({**session.host_keys(target), **variables}),
+            giving({**session.host_keys(target), **variables}),
             _planned(session, target, _now(session, before)) as (planned, _),
         ):
             planned.refuse()
@@ -173,7 +173,7 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
             _back_up(session)
         leftovers.remove_strays(session, session.outputs())
         narrator = Narrator(session.progress)
-        with environment(session.host_keys(Reference())):
+        with giving(session.host_keys(Reference())):
             session.terraform.destroy(_var_file(session, Reference()), narrator)
         reference.write(session.settings.reference_path, Reference())
         if with_database:
@@ -477,7 +477,7 @@ def _apply(
 ) -> None:
     """Plan, say it, and do just that. Raises Refused before anything is done that must not be."""
     with (
-        environment({**session.host_keys(target), **(variables or {}), "SLIPWAY_EVIDENCE": str(evidence)}),
+        giving({**session.host_keys(target), **(variables or {}), "SLIPWAY_EVIDENCE": str(evidence)}),
         _planned(session, target, now) as (plan, file),
     ):
         plan.refuse()

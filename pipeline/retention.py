@@ -12,7 +12,7 @@ from pipeline.names import ProjectNames
 from pipeline.tools.digitalocean import Droplet, Image
 from pipeline.tools.git import Git
 
-ENVIRONMENTS = "terraform/environments"
+ENVIRONMENTS, REFERENCE = "terraform/environments", ".tfvars.json"
 
 
 def beyond(
@@ -34,9 +34,8 @@ def named(git: Git, root: Path, keep: int) -> frozenset[str]:
         raise PipelineError(
             "This clone is shallow, so that git cannot say which images were released.", "git fetch --unshallow --tags"
         )
-    files = sorted((root / ENVIRONMENTS).glob("*.tfvars.json"))
-    texts = [git.said([str(file.relative_to(root)) for file in files], keep), *(file.read_text() for file in files)]
-    return images_in(texts)
+    files = sorted((root / ENVIRONMENTS).glob(f"*{REFERENCE}"))
+    return images_in([git.said(ENVIRONMENTS, REFERENCE, keep), *(file.read_text() for file in files)])
 
 
 def images_in(texts: Sequence[str]) -> frozenset[str]:

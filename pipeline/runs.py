@@ -15,7 +15,7 @@ from pipeline.remote_lock import RemoteLock
 from pipeline.session import Session
 from pipeline.tools.account import Account
 from pipeline.tools.children import ended_by_signals
-from pipeline.tools.process import environment
+from pipeline.tools.environment import giving
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def recorded(session: Session, what: str, force: str = "") -> Iterator[Run]:
     session.progress.listeners.append(run)
     outcome, error = "failed", ""
     try:
-        with environment({CONTINUED: str(run.path)}):
+        with giving({CONTINUED: str(run.path)}):
             yield run
         outcome = "succeeded"
     except PipelineError as failure:

@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.names import Names
 from pipeline.redaction import learn
+from pipeline.tools.environment import ignored
 from pipeline.tools.vault import Vault
 
 
@@ -197,7 +198,7 @@ def source(settings: Settings, environ: Mapping[str, str]) -> SecretSource:
         return File(settings.work / "secrets.env", settings.project.root)
     if wanted.source == "vault":
         return _vault(wanted.vault, environ, settings.names)
-    return Environment(environ)
+    return Environment({**ignored(), **environ})
 
 
 def _vault(wanted: VaultSettings, environ: Mapping[str, str], names: Names) -> VaultSecret:

@@ -39,7 +39,7 @@ class Session:
         project = Project.load(root)
         name = choose_environment(root, environ, environment)
         Names(project.name, name)  # too long ones are refused before a cloud is started for them
-        cloud = choose_cloud(name, environ, LocalCloud(root, self.progress).up)
+        cloud = choose_cloud(name, environ, lambda: LocalCloud(root, self.progress).of(environ))
         learn(cloud.token)
         self.settings = Settings(project, name, cloud)
         # Its owner's alone: the deploy key, the state and the settings of the app are in it.

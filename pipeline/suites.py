@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.tools import checks, host
+from pipeline.tools.environment import EVERYTHING, compose
 from pipeline.tools.process import show
 from pipeline.tools.toolchain import RELEASE_TOOLS, TERRAFORM_TOOLS, VAULT_TOOLS, Toolchain
 
@@ -38,7 +39,7 @@ def _pytest(*places: str, as_root: bool = False, packages: Sequence[str] = (), t
         toolchain.ensure(tools, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
         tests = [*become, sys.executable, "-m", "pytest", *(str(root / "tests" / place) for place in places)]
-        env = {"SLIPWAY_CACHE": str(toolchain.cache), "TMPDIR": ON_DISK}
+        env = {**compose(EVERYTHING), "SLIPWAY_CACHE": str(toolchain.cache), "TMPDIR": ON_DISK}
         show(tests, cwd=root, env=env, say=progress.relay)
 
     return run

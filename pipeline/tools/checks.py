@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.tools import host
+from pipeline.tools.git import PINS, variables
 from pipeline.tools.process import call, run
 from pipeline.tools.toolchain import RELEASE_TOOLS, Toolchain
 
@@ -64,7 +65,7 @@ def _shell(root: Path) -> Iterable[Check]:
 
 def _scripts(root: Path) -> list[str]:
     """The tracked files that are shell scripts by name or first line."""
-    names = run(["git", "ls-files"], cwd=root).splitlines()
+    names = run(["git", *PINS, "ls-files", "-z"], cwd=root, env=variables()).split("\0")
     return [name for name in names if name.endswith(".sh") or _starts_as_script(root / name)]
 
 

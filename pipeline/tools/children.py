@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.tools.environment import compose
 
 PATIENCE_S = 5.0
 """Time that a program gets to end after each signal."""
@@ -95,9 +96,11 @@ def started(
 ) -> Iterator[subprocess.Popen[str]]:
     """A program that runs meanwhile. When the context ends with an error, the program is ended and waited for.
 
-    ``terminal`` says that it talks to the person at the terminal. Raises OSError when it cannot be started.
+    ``terminal`` says that it talks to the person at the terminal. Its environment is the composed one, unless `env` is
+    given. Raises OSError when it cannot be started.
     """
     _heed()
+    options.setdefault("env", compose())
     child = _start(argv, terminal or Path(argv[0]).name in _AT_TERMINAL, patience, options)
     try:
         _heed()

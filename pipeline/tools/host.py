@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.tools.environment import DOWNLOADS, compose
 from pipeline.tools.process import call
 
 # The lock's timeout is in seconds: another apt that runs just now is waited for.
@@ -36,7 +37,7 @@ def ensure_packages(names: Sequence[str], progress: Callable[[str], None]) -> No
     # The lists of a new machine are empty or old, so that a failed install is tried again after an update.
     steps = (install, [*become, *_APT, "update"], install)
     for step in steps:
-        result = call(step, cwd=Path("/"))
+        result = call(step, cwd=Path("/"), env=compose(DOWNLOADS))
         if step is install and result.returncode == 0:
             return
     raise PipelineError(f"apt could not install {', '.join(missing)}: {_last_line(result.stderr)}", by_hand)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from pipeline.config import Cloud
+from pipeline.config import Cloud, is_loopback
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.tools import children
+from pipeline.tools.environment import DOWNLOADS, LOCALCLOUD, compose
 
 
 class LocalCloud:
@@ -25,11 +30,39 @@ class LocalCloud:
         answer = json.loads(self._run("up", "--json"))
         return Cloud("local", answer["endpoint"], answer["token"])
 
+    def of(self, environ: Mapping[str, str]) -> Cloud:
+        """The local cloud that the exports of `localcloud env` name, else the user's one, which is started.
+
+        Raises PipelineError when they name one that does not run.
+        """
+        url, token = environ.get("DIGITALOCEAN_API_URL", "").rstrip("/"), environ.get("DIGITALOCEAN_TOKEN", "")
+        if not (is_loopback(url) and token):
+            return self.up()
+        if _listens(url):
+            return Cloud("local", url, token)
+        if (own := self.up()).endpoint != url:
+            raise PipelineError(
+                f"DIGITALOCEAN_API_URL names a local cloud at {url}, and nothing answers there.",
+                f"unset DIGITALOCEAN_API_URL DIGITALOCEAN_TOKEN uses the one at {own.endpoint}.",
+            )
+        return own
+
     def _run(self, *args: str) -> str:
         # Its progress (standard error) goes straight to whoever watches; only its answer is ours.
         argv = [sys.executable, "-m", "localcloud", *args]
-        with children.started(argv, terminal=True, cwd=self._root, stdout=subprocess.PIPE, text=True) as program:
+        options: dict[str, Any] = {"cwd": self._root, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+        options |= {"env": compose(LOCALCLOUD, DOWNLOADS)}
+        with children.started(argv, terminal=True, **options) as program:
             answer, _ = program.communicate()
         if program.returncode != 0:
             raise PipelineError("The local cloud did not start.", "What it said stands above; ./invoke cloud.status.")
         return str(answer)
+
+
+def _listens(url: str) -> bool:
+    where = urlsplit(url)
+    try:
+        with socket.create_connection((where.hostname or "", where.port or 80), timeout=2):
+            return True
+    except (OSError, ValueError):
+        return False

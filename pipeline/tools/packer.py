@@ -10,10 +10,11 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.tools.environment import compose
 from pipeline.tools.process import environment
 
 _GRACE = 5
@@ -51,7 +52,9 @@ class Packer:
         ]
         with tempfile.TemporaryDirectory(prefix="slipway-packer-") as folder:
             place = Path(folder)
-            with environment(self._on_path(place)):
+            self._write_scripts(place)
+            # packerpy wants `packer` on this process's own PATH, whatever somebody's binary is called.
+            with environment({"PATH": f"{place}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}):
                 try:
                     client = PackerClient(str(template), log=log)
                     with _Guard(place / "pid", trouble, every) as guard:
@@ -61,21 +64,30 @@ class Packer:
                             guard.end()  # of a Packer that was killed its plugins may be left
                 except OSError as error:
                     raise PipelineError(f"Packer cannot be run: {error}.") from error
+                except UnicodeDecodeError as error:
+                    raise PipelineError("Packer printed bytes that are not UTF-8, and was ended.") from error
         if guard.reason:
             raise PipelineError(guard.reason)
         if status != 0:
             raise PipelineError("Packer's build failed, so there is no image.")
 
-    def _on_path(self, folder: Path) -> dict[str, str]:
-        """packerpy wants `packer` on PATH, whatever somebody's own binary is called and what else lies beside it.
+    def _write_scripts(self, folder: Path) -> None:
+        """A `packer` that starts the binary in the composed environment, which no command line shows.
 
-        Started this way it has a process group of its own, whose number is kept, and does not outlive the pipeline.
+        It has a process group of its own, whose number is kept, and does not outlive the pipeline.
         """
-        script = folder / "packer"
-        pid, binary = shlex.quote(str(folder / "pid")), shlex.quote(str(self._binary))
-        script.write_text(f'#!/bin/sh\necho $$ >{pid}\nexec setsid setpriv --pdeathsig TERM -- {binary} "$@"\n')
-        script.chmod(0o700)
-        return {**self._env, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
+        pid, binary, start = (shlex.quote(str(each)) for each in (folder / "pid", self._binary, folder / "start"))
+        variables = {**compose(), **self._env}
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        last = f'exec setsid setpriv --pdeathsig TERM -- {binary} "$@"'
+        write_script(folder / "start", [*exports, f"echo $$ >{pid}", last])
+        write_script(folder / "packer", [f'exec env -i {start} "$@"'])
+
+
+def write_script(path: Path, lines: Sequence[str]) -> None:
+    """A shell script that its owner alone may read."""
+    path.touch(mode=0o700)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
 
 
 class _Guard:

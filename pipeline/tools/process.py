@@ -1,4 +1,7 @@
-"""The door to other programs, for the tools that have no library of their own."""
+"""The door to other programs, for the tools that have no library of their own.
+
+Each gets the environment that `pipeline.tools.environment` composes, and ``env`` beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 from pipeline.errors import PipelineError
 from pipeline.tools import children
+from pipeline.tools.environment import compose
 
 
 class Overdue(Exception):
@@ -32,26 +37,29 @@ def call(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
+    errors: str = "replace",
     patience: float = children.PATIENCE_S,
     seconds: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever that is; raises PipelineError only when it cannot be started.
 
+    ``errors`` says what becomes of bytes that are not UTF-8;
     ``patience`` is the time in seconds that it gets to end when the pipeline is told to stop. Raises Overdue when it
     has not ended after ``seconds``.
     """
     try:
         # Files and no pipes, whose end would come only with that of a program that this one leaves running.
-        with TemporaryFile("w+", errors="replace") as said, TemporaryFile("w+", errors="replace") as complained:
+        with _text(errors) as said, _text() as complained:
             with children.started(
                 argv,
                 patience=patience,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**compose(), **(env or {})},
                 stdin=None if stdin is None else subprocess.PIPE,
                 stdout=said,
                 stderr=complained,
-                text=True,
+                encoding="utf-8",
+                errors=errors,
             ) as program:
                 program.communicate(stdin, timeout=seconds)
             said.seek(0)
@@ -63,6 +71,11 @@ def call(
         raise PipelineError(f"{argv[0]} cannot be run: {error.strerror}.", f"Is {argv[0]} installed?") from error
 
 
+def _text(errors: str = "replace") -> IO[str]:
+    """A file that a program may write to, and that is read as UTF-8."""
+    return TemporaryFile("w+", encoding="utf-8", errors=errors)
+
+
 def stream(
     argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], on_line: Callable[[str], None]
 ) -> tuple[int, str]:
@@ -70,15 +83,15 @@ def stream(
 
     What `on_line` raises interrupts the program, which gets a minute to write down what it did.
     """
-    with TemporaryFile("w+", errors="replace") as errors:
+    with _text() as errors:
         with children.started(
             argv,
             patience=children.STATE_PATIENCE_S,
             cwd=cwd,
-            env={**os.environ, **env},
+            env={**compose(), **env},
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         ) as program:
             for line in program.stdout or ():
@@ -89,7 +102,7 @@ def stream(
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for libraries that start programs themselves and hand on only their own environment."""
+    """Set variables of this process's own environment, for libraries that read their settings there."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -118,10 +131,10 @@ def show(
     with children.started(
         argv,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**compose(), **(env or {})},
         stdout=output,
         stderr=errors,
-        text=True,
+        encoding="utf-8",
         errors="replace",
     ) as program:
         for line in program.stdout or ():
@@ -132,7 +145,7 @@ def show(
         raise PipelineError(f"`{words}` failed with exit status {program.returncode}.")
 
 
-def attach(argv: Sequence[str], *, cwd: Path | None = None) -> int:
+def attach(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run a program that talks to the person at the terminal; returns its exit status."""
-    with children.started(argv, terminal=True, cwd=cwd) as program:
+    with children.started(argv, terminal=True, cwd=cwd, env={**compose(), **env}) as program:
         return program.wait()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.tools.git import PINS, variables
 from pipeline.tools.process import call
 
 _ATTEMPTS = 12
@@ -115,8 +116,7 @@ class Shelf:
     ) -> subprocess.CompletedProcess[str]:
         """Run git, which asks nobody for anything; `away` bounds the time of what goes to another machine."""
         bound = ["timeout", _PATIENCE] if away else []
-        quiet = {"GIT_TERMINAL_PROMPT": "0", **(env or {})}
-        return call([*bound, "git", *args], cwd=self.root, env=quiet, stdin=stdin)
+        return call([*bound, "git", *PINS, *args], cwd=self.root, env={**variables(), **(env or {})}, stdin=stdin)
 
 
 def _attempts(complaint: str) -> Iterator[int]:

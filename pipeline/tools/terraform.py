@@ -15,8 +15,8 @@ from pipeline.errors import PipelineError
 from pipeline.tools import state as state_file
 from pipeline.tools import state_lock
 from pipeline.tools.encryption import UNREADABLE, Encryption
+from pipeline.tools.environment import DOWNLOADS, PIPELINE, STATE, compose
 from pipeline.tools.process import call, stream
-from pipeline.tools.process import environment as process_environment
 
 Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
@@ -72,6 +72,15 @@ class Terraform:
     def environment(self) -> dict[str, str]:
         """The variables with which the engine can be run by hand. They hold secrets."""
         return {**self._env, **self._encryption.environment}
+
+    def _call(self, command: str, *arguments: str, downloads: bool = False, **flags: object) -> tuple[int, str, str]:
+        """Run a command to its end. python-terraform words it, but would start it in the caller's environment."""
+        argv = self._terraform().generate_cmd_string(command, *arguments, **flags)
+        done = call(argv, cwd=self.folder, env=self._composed(DOWNLOADS if downloads else ()))
+        return done.returncode, done.stdout, done.stderr
+
+    def _composed(self, *more: Iterable[str]) -> dict[str, str]:
+        return {**compose(PIPELINE, STATE, *more), **self.environment}
 
     def init(self) -> None:
         """Bring the working folder up to date; `init` runs only when something in it changed."""
@@ -159,13 +168,12 @@ class Terraform:
         self._plain("import -input=false -no-color", resource, id)
 
     def _plain(self, command: str, *arguments: str) -> str:
-        with process_environment(self.environment):
-            status, out, err = self._terraform().cmd(command, *arguments)
-        if status != 0 and command != _UNLOCK and self._unlock(str(err)):
+        status, out, err = self._call(command, *arguments)
+        if status != 0 and command != _UNLOCK and self._unlock(err):
             return self._plain(command, *arguments)
         if status != 0:
-            raise self._failed(command, str(err))
-        return str(out)
+            raise self._failed(command, err)
+        return out
 
     def _unlock(self, said: str) -> bool:
         """Take away the lock of a dead run, if an error tells of one; raises PipelineError for that of a living one."""
@@ -193,7 +201,7 @@ class Terraform:
         self._encryption = replace(self._encryption, previous=None, migrating=False)
 
     def _rewrite(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        argv, env = [str(self._binary), "state"], self.environment
+        argv, env = [str(self._binary), "state"], self._composed()
         done = call([*argv, "pull", "-no-color"], cwd=self.folder, env=env)
         if done.returncode == 0 and done.stdout.strip():
             state = change(json.loads(done.stdout))
@@ -212,11 +220,10 @@ class Terraform:
         return PipelineError(f"`{self._binary.name} {command}` failed.", output.strip()[-2000:])
 
     def _checked(self, command: str, **flags: object) -> str:
-        with process_environment(self.environment):
-            status, out, err = self._terraform().cmd(command, **_options(flags))
+        status, out, err = self._call(command, downloads=command == "init", **_options(flags))
         if status != 0:
-            raise self._failed(command, str(err))
-        return str(out)
+            raise self._failed(command, err)
+        return out
 
     def _stream(self, command: str, on_event: Callable[[Event], None], *arguments: str, **flags: object) -> int:
         """Run a command that reports as it goes; python-terraform words it, but waits for the end to hand it over."""
@@ -232,10 +239,10 @@ class Terraform:
 
         if command == "apply":
             state_file.keep(self.folder)
-        status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
+        status, last_words = stream(argv, cwd=self.folder, env=self._composed(), on_line=on_line)
         if status != 0 and self._unlock("\n".join([*map(_detail, errors), last_words])):
             errors.clear()
-            status, last_words = stream(argv, cwd=self.folder, env=self.environment, on_line=on_line)
+            status, last_words = stream(argv, cwd=self.folder, env=self._composed(), on_line=on_line)
         if status != 0 and not (status == _CHANGES and flags.get("detailed_exitcode")):
             said = last_words + "".join(map(_detail, errors))
             if any(words in said for words in UNREADABLE):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import platform
 import re
 import shutil
@@ -22,10 +23,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.tools.environment import DOWNLOADS, compose, home
 from pipeline.tools.process import call
 
 Progress = Callable[[str], None]
 
+_GO = {
+    **{"GOENV": "off", "GOTOOLCHAIN": "local", "GOWORK": "off", "GO111MODULE": "on", "GOFLAGS": "-mod=readonly"},
+    **{"CGO_ENABLED": "0", "GOAMD64": "v1", "GOARM64": "v8.0"},
+}
+"""Everything of Go's that decides what bytes come out: neither the caller's shell nor `go env -w` has a say in it."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PROVIDER = "digitalocean/digitalocean"
 _NAMESPACES = ("registry.opentofu.org", "registry.terraform.io")  # each engine looks under its own name
@@ -149,7 +156,7 @@ class Toolchain:
     @classmethod
     def from_environment(cls, root: Path, environ: Mapping[str, str]) -> Toolchain:
         """SLIPWAY_CACHE, and PACKER and TERRAFORM where a user names binaries of their own."""
-        cache = Path(environ.get("SLIPWAY_CACHE") or "~/.cache/slipway").expanduser().absolute()
+        cache = Path(environ.get("SLIPWAY_CACHE") or f"{home(environ)}/.cache/slipway").expanduser().absolute()
         named = {"packer": environ.get("PACKER", ""), "opentofu": environ.get("TERRAFORM", "")}
         return cls(cache, root, {tool: value for tool, value in named.items() if value})
 
@@ -190,7 +197,7 @@ class Toolchain:
 
     def go(self) -> Path:
         """The Go of the lock; raises PipelineError when it is not installed."""
-        binary = Path(sysconfig.get_path("purelib")) / "go" / "bin" / "go"
+        binary = self._go_binary()
         if binary.exists():
             return binary
         raise PipelineError("Go is missing from the environment.", "Start with ./invoke, which installs it.")
@@ -202,8 +209,19 @@ class Toolchain:
         if tool == "opentofu":
             return {"TF_CLI_CONFIG_FILE": str(self.provider_config()), "CHECKPOINT_DISABLE": "1"}
         if tool == "go":
-            return {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off", "CGO_ENABLED": "0"}
+            return {**_GO, **self._module_sources()}
         return {}
+
+    def _module_sources(self) -> dict[str, str]:
+        """Where Go gets modules from, by the caller's environment and `go env -w`; all else of the latter is off."""
+        names = [name for name in DOWNLOADS if name.startswith("GO")]
+        go = self._go_binary()
+        said = call([str(go), "env", "-json", *names], cwd=Path("/"), env=compose(DOWNLOADS)) if go.exists() else None
+        found = json.loads(said.stdout) if said and said.returncode == 0 else {}
+        return {**compose(DOWNLOADS), **{name: value for name, value in found.items() if value}}
+
+    def _go_binary(self) -> Path:
+        return Path(sysconfig.get_path("purelib")) / "go" / "bin" / "go"
 
     def folder(self, name: str) -> Path:
         """Where a tool is kept, whether it is built or not."""

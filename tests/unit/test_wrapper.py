@@ -48,8 +48,14 @@ def test_hands_over_words_as_they_are_from_any_folder(checkout: Path, tmp_path: 
     chain.symlink_to(link)
     for wrapper, cwd in (("./invoke", checkout), (checkout / "invoke", Path("/")), (chain, Path("/"))):
         result = start(wrapper, "deploy", "--version", "v 1", cwd=cwd)
-        handed = ["[-S]", "[start.py]", "[deploy]", "[--version]", "[v 1]"]
+        handed = ["[-ESs]", "[-X]", "[utf8]", "[start.py]", "[deploy]", "[--version]", "[v 1]"]
         assert result.stdout.splitlines() == [str(checkout), *handed], result.stderr
+
+
+def test_an_exported_cdpath_leads_nowhere_else(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "a checkout").mkdir(parents=True)
+    result = start("a checkout/invoke", "status", cwd=tmp_path, env={"CDPATH": str(tmp_path / "elsewhere")})
+    assert result.stdout.splitlines()[0] == str(checkout), result.stderr
 
 
 @pytest.fixture
