@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,10 +27,20 @@ def digest_files(files: Iterable[Path], root: Path) -> str:
     return digest.hexdigest()
 
 
+def export(git: Git, folder: str, target: Path) -> Path:
+    """Copy the files of a folder that belong to the project, tracked or new but not ignored; returns the copy."""
+    for file in git.files(folder):
+        copy = target / file.relative_to(git.root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, copy, follow_symlinks=False)
+    return target / folder
+
+
 def binary(git: Git, cache: Path, version: str, commit: str, go: Callable[[], Path], env: Mapping[str, str]) -> Path:
     """Build the app with version and commit stamped in by the linker; `go` gives the
     compiler when it is needed, and `env` its environment.
 
+    It is built from a copy of what belongs to the project: a file that git ignores is not compiled in.
     Raises PipelineError with the compiler's words when it does not build.
     """
     source = digest_files(git.files("app"), git.root)
@@ -39,21 +50,10 @@ def binary(git: Git, cache: Path, version: str, commit: str, go: Callable[[], Pa
         built.parent.mkdir(parents=True, exist_ok=True)
         temporary = built.with_suffix(".new")
         flags = f"-s -w -buildid= -X main.version={version} -X main.commit={commit}"
-        run(
-            [
-                str(go()),
-                "build",
-                "-trimpath",
-                "-buildvcs=false",
-                "-ldflags",
-                flags,
-                "-o",
-                str(temporary),
-                ".",
-            ],
-            cwd=git.root / "app",
-            env={**env, "GOOS": "linux", "GOARCH": "amd64"},
-        )
+        options = ("-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(temporary), ".")
+        with tempfile.TemporaryDirectory(prefix="source-", dir=built.parent) as folder:
+            copy = export(git, "app", Path(folder))
+            run([str(go()), "build", *options], cwd=copy, env={**env, "GOOS": "linux", "GOARCH": "amd64"})
         temporary.replace(built)
         _forget_older(cache)
     built.touch()

@@ -58,7 +58,7 @@ def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     version.refuse_other_spelling(name, filter(None, known))
     binary = _binary(session, name, commit)
     recipe = Recipe(name, commit, binary, image.Inputs.read(session.settings.project, session.git, binary))
-    found = image.baked_before(session.api.images(), recipe.inputs, name)
+    found = image.baked_before(session.api.images(), recipe.inputs, name, commit, shallow=session.git.shallow)
     if found is None:
         with session.progress.step(f"bake {recipe.image}"):
             _bake(session, recipe)
@@ -97,7 +97,10 @@ def _bake(session: Session, recipe: Recipe) -> None:
         variables = packer_variables(session, recipe, Path(folder), run, identity)
         # A key of Packer's own would be nobody's when Packer is killed.
         variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
-        template, show = settings.project.root / "packer", _watch(lambda text: log.write(hide(text)), progress)
+        template, show = (
+            artifact.export(session.git, "packer", Path(folder)),
+            _watch(lambda text: log.write(hide(text)), progress),
+        )
         try:
             packer.build(template, variables, show, _trouble(session, run))
         except PipelineError as error:
@@ -174,7 +177,7 @@ def packer_variables(
         "region": project.region,
         "size": project.size,
         "binary": str(recipe.binary),
-        "provisioning_dir": str(project.root / "provisioning"),
+        "provisioning_dir": str(artifact.export(session.git, "provisioning", folder)),
         "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),
         "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
         "manifest": str(session.settings.work / "manifest.json"),

@@ -10,3 +10,7 @@ class PipelineError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class Unrecorded(PipelineError):
+    """What was asked for is done, and could not be committed."""

@@ -80,10 +80,13 @@ def version_of(names: ProjectNames, image: Image) -> str | None:
     return names.version(image.name, image.tags)
 
 
-def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image | None:
+def baked_before(
+    images: Iterable[Image], inputs: Inputs, version: str, commit: str = "", *, shallow: bool = False
+) -> Image | None:
     """The image of these inputs, if there is one; raises PipelineError when the version was baked from others.
 
     And when the image has not all its labels: a bake is about to end elsewhere, or was killed just before its end.
+    ``commit`` is the one in the binary, and ``shallow`` says that git may not know the right one.
     """
     names = ProjectNames(inputs.project)
     same_version = [image for image in images if version_of(names, image) == version]
@@ -97,10 +100,19 @@ def baked_before(images: Iterable[Image], inputs: Inputs, version: str) -> Image
         other = same_version[0]
         raise PipelineError(
             f"Version {version} was baked from other inputs: {', '.join(inputs.differences(other)) or 'digest'} differ"
-            f" from those of {other.name}.",
-            "A version is baked once: give the change a version of its own, --version …",
+            f" from those of {other.name}.{_commits(commit, other)}",
+            "This clone is shallow, so git does not know which commit last changed them: git fetch --unshallow --tags"
+            if shallow
+            else "A version is baked once: give the change a version of its own, --version …",
         )
     return same
+
+
+def _commits(commit: str, other: Image) -> str:
+    """That another commit is stamped into the binary, which alone makes it another one."""
+    theirs = other.label("commit")
+    same = not commit or commit == theirs
+    return "" if same else f" The binary carries its commit: {commit[:12]} here, {theirs[:12]} there."
 
 
 def find(names: ProjectNames, images: Iterable[Image], version: str) -> Image:

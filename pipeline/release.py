@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from pipeline import (
 )
 from pipeline import plan as planning
 from pipeline.config import OURS, CutoverSettings
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Unrecorded
 from pipeline.ledger import Run
 from pipeline.lock import only_one
 from pipeline.narrator import Narrator
@@ -332,7 +333,8 @@ def _make_it_so(
             _retire(session, run, trial, target, before, folder, moved=target.live != confirmed.live)
         if a_stray_carries:
             leftovers.remove_strays(session, session.outputs())
-    _record(session, f"Release {target.live} to {session.settings.environment}", commit=how.commit)
+    done = f"{target.live} is live" if target.live else "Nothing is live any more"
+    _record(session, f"Release {target.live} to {session.settings.environment}", done, commit=how.commit)
     return target
 
 
@@ -428,7 +430,11 @@ def _reject(session: Session, current: Reference, target: Reference, error: Unfi
     """Mark a release that was live and was gone back from, so that it is not made live again by mistake."""
     release = target.releases[target.live or ""]
     reference.write(session.settings.reference_path, current.rejecting(release, error.why))
-    _record(session, f"Reject {release.key} in {session.settings.environment}", commit=commit)
+    message = f"Reject {release.key} in {session.settings.environment}"
+    try:
+        _record(session, message, f"{release.key} is marked as rejected", commit=commit)
+    except Unrecorded as failure:
+        session.progress.warn(f"{failure.message} {failure.hint}")  # why the release failed is what the run ends with
 
 
 def _check_images(session: Session, target: Reference) -> Reference:
@@ -538,13 +544,18 @@ def _var_file(session: Session, target: Reference) -> Path:
     return path
 
 
-def _record(session: Session, message: str, *, commit: bool) -> None:
-    """Commit the reference file, or say how."""
+def _record(session: Session, message: str, done: str, *, commit: bool) -> None:
+    """Commit the reference file, or say how. Raises Unrecorded, which says what is ``done``, when git refuses."""
     path = session.settings.reference_path
     name = path.relative_to(session.settings.project.root)
     if not session.git.changed([str(name)]):
         return
-    if commit:
+    by_hand = f"git commit -m {shlex.quote(message)} {name}"
+    if not commit:
+        session.progress.say(f"  · to record it: {by_hand}")
+        return
+    try:
         session.progress.say(f"  ✓ {name} committed as {session.git.commit(path, message)[:12]}")
-    else:
-        session.progress.say(f"  · to record it: git commit -m '{message}' {name}")
+    except PipelineError as error:
+        hint = f"{error.hint}\nThen record it by hand: {by_hand}".strip()
+        raise Unrecorded(f"{done}, but {name} was not committed: {error.message}", hint) from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pipeline import leftovers, reference, remote_lock
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Unrecorded
 from pipeline.ledger import CONTINUED, Ledger, Run
 from pipeline.lock import only_one
 from pipeline.remote_lock import RemoteLock
@@ -52,7 +52,7 @@ def recorded(session: Session, what: str, force: str = "") -> Iterator[Run]:
             yield run
         outcome = "succeeded"
     except PipelineError as failure:
-        error = failure.message
+        outcome, error = "succeeded" if isinstance(failure, Unrecorded) else "failed", failure.message
         raise
     except KeyboardInterrupt:
         outcome = "interrupted"

@@ -68,7 +68,7 @@ _HARMLESS = (
     *("PYTHONFAULTHANDLER", "PYTHONPYCACHEPREFIX", "TF_IN_AUTOMATION", "TF_INPUT"),
 )
 """Variables that look like hostile ones, do not reach a program either, and need no word."""
-_SHOWN = 8
+_FAMILIES = ("TF_VAR_", "PKR_VAR_", "GIT_TRACE", "PYTHON", "CGO_")
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -126,11 +126,12 @@ def ignored() -> Mapping[str, str]:
 
 
 def notice(names: Iterable[str]) -> str:
-    """One line that names what is ignored; empty when there is nothing to say."""
+    """One line that names what is ignored, variables of one family once; empty when there is nothing to say."""
     told = [name for name in names if name not in _HARMLESS]
-    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-    named = ", ".join(told[:_SHOWN]) + more
-    return f"ignored in your environment, because it would change the run: {named}" if told else ""
+    families = dict.fromkeys(
+        next((f"{begin}*" for begin in _FAMILIES if name.startswith(begin)), name) for name in told
+    )
+    return f"ignored in your environment, because it would change the run: {', '.join(families)}" if told else ""
 
 
 def _is_among(name: str, patterns: Iterable[str]) -> bool:

@@ -46,7 +46,8 @@ class Git:
     @cached_property
     def folder(self) -> str:
         """The project's folder in the repository, with a slash at its end; empty for the repository itself."""
-        return self._run("rev-parse", "--show-prefix")
+        prefix = run(["git", *PINS, "rev-parse", "--show-prefix"], cwd=self.root, env=variables())
+        return prefix.removesuffix("\n")
 
     def describe(self) -> str:
         """The version that a tag at HEAD names, else the nearest tag with distance and commit, or the commit alone.
@@ -145,7 +146,12 @@ class Git:
         refs = ("refs/heads", "refs/remotes", "refs/tags")
         tips = dict.fromkeys(["HEAD", *self._run("for-each-ref", "--format=%(objectname)", *refs).split()])
         trees = {oid for oid, kind in self._kinds(f"{tip}:{self.folder}{folder}" for tip in tips) if kind == "tree"}
-        entries = [entry for tree in sorted(trees) for entry in self._run("ls-tree", "-z", tree).split("\0") if entry]
+        entries = [
+            entry
+            for tree in sorted(trees)
+            for entry in self._run("ls-tree", "--full-tree", "-z", tree).split("\0")
+            if entry
+        ]
         files = [entry for entry in entries if entry.endswith(suffix)]
         wanted = [entry.split()[2] for entry in files]
         for name in sorted({entry.partition("\t")[2] for entry in files}):

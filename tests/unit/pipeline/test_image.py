@@ -61,6 +61,16 @@ def test_other_inputs_under_a_version_are_refused_by_name() -> None:
         image.baked_before([baked(INPUTS, "v1")], other, "v1")
 
 
+def test_a_binary_that_differs_by_its_commit_alone_is_told() -> None:
+    other = replace(INPUTS, binary="0" * 12)
+    with pytest.raises(PipelineError, match="binary differ .* carries its commit: abcdefabcdef here, c0ffee") as error:
+        image.baked_before([baked(INPUTS, "v1")], other, "v1", "abcdef" * 7, shallow=True)
+    assert "git fetch --unshallow" in error.value.hint
+    with pytest.raises(PipelineError) as error:
+        image.baked_before([baked(INPUTS, "v1")], other, "v1", "c0ffee")
+    assert "commit" not in error.value.message and "shallow" not in error.value.hint
+
+
 def test_a_version_that_begins_like_another_is_another() -> None:
     images = [baked(INPUTS, "v1-dirty"), baked(INPUTS, "v1-4-gabc1234", 2)]
     assert image.baked_before(images, replace(INPUTS, binary="0" * 12), "v1") is None

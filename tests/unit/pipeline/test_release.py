@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +13,13 @@ import pytest
 
 from pipeline import evidence, leftovers, record, reference, release, verify, way_back
 from pipeline.config import CutoverSettings
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Unrecorded
 from pipeline.ledger import Run
 from pipeline.plan import Refused
 from pipeline.reference import Reference, Release
 from pipeline.release import How
 from pipeline.remote_lock import LockLost
+from pipeline.tools.git import Git
 from pipeline.watch import Unfit
 from pipeline.witness import Witness, Word
 
@@ -222,3 +225,68 @@ def test_no_traffic_moves_to_a_standby_that_neither_answers_nor_is_fine_by_its_o
     with pytest.raises(PipelineError, match=f"The droplet of {V2.key} does not answer"):
         world.release()
     assert world.applied == []
+
+
+def _repository(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with the reference file in it, and a user of whom git knows nothing."""
+    for words in (["init", "--quiet"], ["add", world.path.name]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    commit = ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "--message", "Before"]
+    subprocess.run(["git", *commit], cwd=folder, check=True)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(folder / "nobody"))
+    subprocess.run(["git", "config", "user.useConfigOnly", "true"], cwd=folder, check=True)
+    world.session.git = Git(folder)
+    return folder
+
+
+def _identity(folder: Path) -> None:
+    for name, value in (("user.name", "tester"), ("user.email", "t@example.com"), ("commit.gpgsign", "false")):
+        subprocess.run(["git", "config", name, value], cwd=folder, check=True)
+
+
+def _hook(folder: Path) -> None:
+    _identity(folder)
+    hook = folder / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'The linter is not happy.' >&2\nexit 1\n")
+    hook.chmod(0o755)
+
+
+def _lock(folder: Path) -> None:
+    _identity(folder)
+    (folder / ".git" / "index.lock").touch()
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "says"),
+    [(lambda folder: None, "user.email"), (_hook, "The linter is not happy."), (_lock, "index.lock")],
+    ids=["no identity", "a hook", "another git"],
+)
+def test_a_release_that_cannot_be_committed_is_live_and_says_so(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: Callable[[Path], None], says: str
+) -> None:
+    folder = _repository(world, tmp_path, monkeypatch)
+    obstacle(folder)
+    with pytest.raises(Unrecorded) as error:
+        world.release(How(commit=True))
+    assert error.value.message.startswith(f"{V2.key} is live, but local.tfvars.json was not committed: ")
+    by_hand = f"git commit -m 'Release {V2.key} to local' local.tfvars.json"
+    assert says in error.value.hint and error.value.hint.endswith(by_hand)
+    assert world.applied == [TARGET] and reference.read(world.path) == TARGET
+    # The command of the hint works once the obstacle is gone.
+    for left in ("index.lock", "hooks/pre-commit"):
+        (folder / ".git" / left).unlink(missing_ok=True)
+    _identity(folder)
+    subprocess.run(by_hand, shell=True, cwd=folder, check=True, capture_output=True)
+    assert Git(folder).changed(["local.tfvars.json"]) == []
+
+
+def test_a_rejection_that_cannot_be_committed_does_not_hide_why(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _hook(_repository(world, tmp_path, monkeypatch))
+    world.unfit = Unfit(V2, "3 requests were lost")
+    with pytest.raises(Unfit, match="3 requests were lost"):
+        world.release(How(commit=True))
+    assert any("is marked as rejected, but local.tfvars.json was not committed" in text for text in world.warned)
