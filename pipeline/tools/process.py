@@ -145,7 +145,7 @@ def show(
         raise PipelineError(f"`{words}` failed with exit status {program.returncode}.")
 
 
-def attach(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
+def attach(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> int:
     """Run a program that talks to the person at the terminal; returns its exit status."""
-    with children.started(argv, terminal=True, cwd=cwd, env={**compose(), **env}) as program:
+    with children.started(argv, terminal=True, cwd=cwd, env={**compose(), **(env or {})}) as program:
         return program.wait()

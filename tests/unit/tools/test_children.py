@@ -29,6 +29,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from pipeline.tools import children
+from pipeline.tools.environment import GIT, compose
 from pipeline.tools.process import attach, call, show, stream
 
 children.PATIENCE_S = children.STATE_PATIENCE_S = 1.0
@@ -37,7 +38,7 @@ ways = {
     "call": lambda: call(tree, cwd=here, patience=1),
     "stream": lambda: stream(tree, cwd=here, env={}, on_line=print),
     "show": lambda: show(tree, cwd=here),
-    "attach": lambda: attach(["git", "tree"], cwd=here),
+    "attach": lambda: attach(["git", "tree"], cwd=here, env=compose(GIT)),
     "threads": lambda: list(ThreadPoolExecutor(2).map(lambda name: call(tree, cwd=here, env={"NAME": name}), "ab")),
 }
 try:

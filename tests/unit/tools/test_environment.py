@@ -244,7 +244,7 @@ def invoke(*words: str, closing: str = "", **variables: str) -> subprocess.Compl
     ids=lambda variables: " ".join(f"{name}={value}" for name, value in variables.items()),
 )
 def test_no_encoding_and_no_variable_of_pythons_ends_in_a_traceback(variables: Mapping[str, str]) -> None:
-    done = invoke("test", "--only", "ü→✓", **variables)
+    done = invoke("test", "--only", "none", **variables)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     assert "There is no suite" in done.stderr
 
