@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.plan import ADDRESS, Plan
+from pipeline.plan import ADDRESS, KEY, Plan
 from pipeline.reference import Reference
 from pipeline.session import Session
 from pipeline.tools import state
@@ -20,7 +20,6 @@ from pipeline.tools.account import Account, Key, fingerprint
 from pipeline.tools.digitalocean import Cluster
 from pipeline.tools.terraform import Root, Terraform
 
-_KEY = "digitalocean_ssh_key"
 _CLUSTER, _DATABASE = "digitalocean_database_cluster", "digitalocean_database_db"
 
 
@@ -35,7 +34,7 @@ def ordering(root: Root, before: Iterable[str]) -> Iterator[None]:
 @contextmanager
 def ordering_of(session: Session, plan: Plan) -> Iterator[None]:
     """The same for what a plan of the release graph makes, where the floating IP or the deploy key is among it."""
-    if not any(each.creates and each.kind in (ADDRESS, _KEY) for each in plan.changes):
+    if not any(each.creates and each.kind in (ADDRESS, KEY) for each in plan.changes):
         yield
         return
     key = _key(session)
@@ -61,9 +60,9 @@ def adopt(session: Session, outputs: Mapping[str, Any]) -> bool:
         return False
     unsettled = state.ordered(root.folder) is not None
     known = _kinds(session.terraform) if root.has_state else set()
-    key = _key(session) if _KEY not in known else None
+    key = _key(session) if KEY not in known else None
     if key and key.name == session.settings.names.deploy_key and _is_new(root, str(key.id)):
-        _take(session, session.terraform, f"{_KEY}.deploy", str(key.id), f"the deploy key {key.name}")
+        _take(session, session.terraform, f"{KEY}.deploy", str(key.id), f"the deploy key {key.name}")
     if ADDRESS not in known and (address := lost_address(session)):
         _take(session, session.terraform, f"{ADDRESS}.public", address, f"the floating IP {address}")
     state.settle(root.folder)
@@ -88,15 +87,24 @@ def lost_address(session: Session) -> str:
     return ours[0] if len(ours) == 1 else ""
 
 
-def adopt_database(session: Session, cluster: Cluster) -> None:
-    """Take the cluster, which is online, and its database into their state, if they are not in it."""
+def adopt_database(session: Session, cluster: Cluster, *, ordered_now: bool = False) -> None:
+    """Take the cluster, which is online, and its database into their state, if they are not in it.
+
+    ``ordered_now`` tells that this run has ordered it, and none that died.
+    """
     root, known = session.roots[1], set[str]()
     if root.has_state:
         known = _kinds(session.database)
     if _CLUSTER not in known:
         if not _is_new(root, cluster.id):
             return
-        _take(session, session.database, f"{_CLUSTER}.app", cluster.id, f"the database cluster {cluster.name}")
+        _take(
+            session,
+            session.database,
+            f"{_CLUSTER}.app",
+            cluster.id,
+            "" if ordered_now else f"the database cluster {cluster.name}",
+        )
     if _DATABASE not in known and "app" in session.api.database_names(cluster.id):
         _take(session, session.database, f"{_DATABASE}.app", f"{cluster.id},app", f"the database of {cluster.name}")
 
@@ -116,5 +124,6 @@ def _kinds(terraform: Terraform) -> set[str]:
 
 
 def _take(session: Session, terraform: Terraform, resource: str, id: str, what: str) -> None:
-    session.progress.warn(f"taking over {what}, which a run that died ordered and could not write down")
+    if what:
+        session.progress.warn(f"taking over {what}, which a run that died ordered and could not write down")
     terraform.adopt(resource, id)

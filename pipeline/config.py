@@ -56,11 +56,14 @@ class DatabaseSettings:
         for name, seconds in times.items():
             if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 < seconds <= 3600:
                 raise PipelineError(f"slipway.toml has no valid database.{name}.", "Seconds, at most 3600.")
+        trusted = tuple(sorted(_trusted_source(each) for each in sources))
+        if "everybody" not in sources:
+            _refuse_the_open(trusted)
         return cls(
             version=_setting(tables, "database", "version", str),
             size=_setting(tables, "database", "size", str),
             nodes=_setting(tables, "database", "nodes", int),
-            trusted_sources=tuple(sorted(_trusted_source(each) for each in sources)),
+            trusted_sources=trusted,
             **times,
         )
 
@@ -69,9 +72,26 @@ _PATIENCE = {"migration_timeout": 60.0, "lock_timeout": 5.0}
 _SOURCES_HINT = (
     'Addresses, ranges, tags and droplets, as in ["203.0.113.7", "203.0.113.0/24", "tag:ops", "droplet:42"].'
 )
+EVERYBODY = "0.0.0.0/0"
+"""What the word "everybody" stands for among the trusted sources."""
+_WIDEST = 8
+"""The shortest prefix of a range that may be trusted without that word."""
+
+
+def _refuse_the_open(sources: Sequence[tuple[str, str]]) -> None:
+    """Raise PipelineError when ranges, each or together, open a database to a good part of the internet unasked."""
+    ranges = ipaddress.collapse_addresses(ipaddress.IPv4Network(value) for kind, value in sources if kind == "ip_addr")
+    for each in ranges:
+        if each.prefixlen < _WIDEST:
+            raise PipelineError(
+                f"database.trusted_sources would open the database to {each.num_addresses:,} addresses ({each}).",
+                'Name the addresses that need it; trusted_sources = ["everybody"] opens it to all.',
+            )
 
 
 def _trusted_source(text: str) -> tuple[str, str]:
+    if text == "everybody":
+        return "ip_addr", EVERYBODY
     kind, colon, value = text.partition(":")
     if colon and kind in {"tag", "droplet"} and value:
         return kind, value

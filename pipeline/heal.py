@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import database, reference, release, runs, verify
+from pipeline import reference, release, runs, verify
 from pipeline.clock import SYSTEM, Clock
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
@@ -75,7 +75,6 @@ class _Healing:
         if target.standby and target == current:
             self._standby(current.releases[target.standby])
         if self._done or not self._as_written():
-            database.ensure(self._session)
             target = release.carry_out(self._session, self._run, current, target, self._how)
             self._done = self._done or ["the world was made what the reference file says"]
             seconds = seconds or self._clock.now() - self._start

@@ -6,7 +6,6 @@ Whoever calls this holds the environment, so nobody else can be making any of it
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 from pipeline import adoption, ledger
 from pipeline.errors import PipelineError
-from pipeline.reference import Reference
+from pipeline.reference import Reference, is_ours
 from pipeline.session import Session
 
 _GRACE = 60.0
@@ -119,7 +118,7 @@ def _users(session: Session, outputs: Mapping[str, Any]) -> dict[str, str]:
     return {
         f"databases/{cluster.id}/users/{name}": name
         for name in session.api.database_users(cluster.id)
-        if re.fullmatch(r"app_[0-9]+", name) and name not in used
+        if is_ours(name) and name not in used
     }
 
 

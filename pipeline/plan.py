@@ -6,7 +6,7 @@ The data are the changes of `tofu plan -json`: https://opentofu.org/docs/interna
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -16,11 +16,12 @@ DROPLET = "digitalocean_droplet"
 ADDRESS = "digitalocean_floating_ip"
 ASSIGNMENT = "digitalocean_floating_ip_assignment"
 USER = "digitalocean_database_user"
+KEY = "digitalocean_ssh_key"
 _DATABASE = ("digitalocean_database_cluster", "digitalocean_database_db", "digitalocean_database_replica")
 _ACTIONS: Mapping[str, tuple[str, ...]] = {"replace": ("delete", "create"), "noop": (), "read": ()}
 """What an action does, where it is not one thing that has its name."""
 _PLAIN = {
-    "digitalocean_ssh_key": "deploy key",
+    KEY: "deploy key",
     ADDRESS: "floating IP",
     "digitalocean_database_cluster": "database cluster",
     "digitalocean_database_db": "database",
@@ -83,14 +84,26 @@ class Plan:
     refused: Sequence[str] = ()
     needed: bool = True
 
-    def refuse(self) -> None:
-        """Raise Refused when it must not be done."""
+    def refuse(self, done: str = "") -> None:
+        """Raise Refused when it must not be done; ``done`` is what the run did before it was planned."""
         if self.refused:
+            before = f"Done before: {done}." if done else "Nothing was changed."
             raise Refused(
-                f"The plan is refused: {'; '.join(self.refused)}.",
-                f"It would {self.sentence}. Nothing was changed.\n./invoke destroy removes an environment that is not"
+                self.refusal,
+                f"It would {self.sentence}. {before}\n./invoke destroy removes an environment that is not"
                 " wanted any more.",
             )
+
+    @property
+    def refusal(self) -> str:
+        """Why it must not be done, as a sentence."""
+        return f"The plan is refused: {'; '.join(self.refused)}."
+
+    def after(self, sentence: str) -> Plan:
+        """The same after something else, which is told first."""
+        if not sentence:
+            return self
+        return replace(self, sentence=f"{sentence}, {self.sentence}" if self.needed else sentence, needed=True)
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain data, without the values, of which some are secret."""
@@ -106,9 +119,16 @@ class Plan:
 def read(planned: Sequence[Mapping[str, Any]] | None, target: Reference, now: Now) -> Plan:
     """Judge a plan that leads to ``target``, by its changes; None is one without any."""
     if planned is None:
-        return Plan("change nothing", needed=False)
+        return Plan("change nothing", refused=list(_stays([], target, now)), needed=False)
     changes = list(_changes(planned))
     return Plan(_sentence(changes, target, now), changes, list(_refusals(changes, target, now)))
+
+
+def losses(planned: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
+    """Why a plan of the database's root module must not be carried out: what it would destroy of the data."""
+    for each in _changes(planned or []):
+        if each.deletes and each.kind in _DATABASE:
+            yield f"it would {'replace' if each.creates else 'destroy'} the database ({each.address})"
 
 
 def _changes(planned: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
@@ -141,9 +161,17 @@ def _refusals(changes: Sequence[Change], target: Reference, now: Now) -> Iterato
             yield f"it would {verb} the live droplet, of {each.key}"
         elif each.kind == DROPLET and now.carries(each.key) and not moves:
             yield f"it would {verb} the droplet of {each.key} while the floating IP points at it"
+    yield from _stays(changes, target, now)
     for key in target.retiring:
         if now.carries(key) and not moves:
             yield f"it would destroy the droplet of {key} while the floating IP points at it"
+
+
+def _stays(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:
+    """Why a plan is of no use that leaves the address where it should not be."""
+    moves = any(each.kind == ASSIGNMENT and each.creates for each in changes)
+    if target.live and not moves and target.live != now.carrying:
+        yield f"it would not move {now.address or 'the floating IP'} to {target.live}"
 
 
 def _sentence(changes: Sequence[Change], target: Reference, now: Now) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline import (
     lease,
     leftovers,
     manifest,
+    offered,
     reference,
     retirement,
     runs,
@@ -29,9 +29,10 @@ from pipeline import (
     watch,
     way_back,
 )
-from pipeline import plan as planning
 from pipeline.config import OURS, CutoverSettings
+from pipeline.database import Pending
 from pipeline.errors import PipelineError, Unrecorded
+from pipeline.graph import Graph, now_of, var_file
 from pipeline.ledger import Run
 from pipeline.lock import only_one
 from pipeline.narrator import Narrator
@@ -40,7 +41,6 @@ from pipeline.reference import Reference, Release, check_template, template_dige
 from pipeline.remote_lock import LockLost
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
-from pipeline.tools.environment import giving
 from pipeline.tools.terraform import expression
 from pipeline.watch import Unfit
 from pipeline.witness import Witness, Word
@@ -83,11 +83,11 @@ def deploy(
         release = compose(session, current, version, config, size) if version or config or size else None
         if release is not None:
             reference.refuse_rejected(current, release, how.force)
-        database.ensure(session)
+        pending = _begun(session, _pending(session, current, release))
         if release is not None:
-            return _release(session, run, current, release, how)
+            return _release(session, run, current, release, how, pending)
         target = current if how.standby else replace(current, standby=None)
-        return _make_it_so(session, run, current, target, how)
+        return _make_it_so(session, run, current, target, how, pending)
 
 
 def plan(
@@ -103,20 +103,17 @@ def plan(
         settings = session.settings
         current = reference.read(settings.reference_path)
         target = current if how.standby else replace(current, standby=None)
-        if version or config or size:
-            release = compose(session, current, version, config, size)
+        release = compose(session, current, version, config, size) if version or config or size else None
+        if release is not None:
             reference.refuse_rejected(current, release, how.force)
             target = current.deploying(release, standby=how.standby)
-        if settings.project.database and session.api.cluster(settings.cluster, settings.tag) is None:
-            return Plan(f"make the database cluster {settings.cluster}; the rest can be planned when it is there")
+        pending = _pending(session, current, release)
+        if pending and pending.first:
+            return Plan(f"{pending.sentence}; the rest can be planned when it is there")
         target, before = _check_images(session, target), session.outputs()
-        variables = _variables(session, retirement.standing(session, before), target, {})
-        with (
-            giving({**session.host_keys(target), **variables}),
-            _planned(session, target, _now(session, before)) as (planned, _),
-        ):
-            planned.refuse()
-            return planned
+        standing = retirement.standing(session, before)
+        graph = Graph(session, None, settings.work / "evidence", _variables(session, standing, target, {}))
+        return graph.judge(target, before, standing).plan.after(pending.sentence if pending else "")
 
 
 def rotate_database(session: Session, how: How = How()) -> Reference:
@@ -126,8 +123,8 @@ def rotate_database(session: Session, how: How = How()) -> Reference:
         release = compose(session, current, None, None)
         if not release.database_user:
             raise PipelineError("There is no database user to change: slipway.toml has no [database].")
-        database.ensure(session)
-        return _release(session, run, current, release, how, new_user=True)
+        pending = _begun(session, _pending(session, current, release))
+        return _release(session, run, current, release, how, pending, new_user=True)
 
 
 def rollback(session: Session, how: How = How()) -> Reference:
@@ -147,7 +144,7 @@ def rollback(session: Session, how: How = How()) -> Reference:
             release = replace(
                 release, template=template_digest(session.settings.project.root), secrets=_fingerprints(session)
             )
-        return _release(session, run, current, release, how, rejected=bad)
+        return _release(session, run, current, release, how, rejected=bad)  # and the database is left as it is
 
 
 def carry_out(session: Session, run: Run, current: Reference, target: Reference, how: How) -> Reference:
@@ -173,9 +170,9 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
         if with_database and backup_first:
             _back_up(session)
         leftovers.remove_strays(session, session.outputs())
-        narrator = Narrator(session.progress)
-        with giving(session.host_keys(Reference())):
-            session.terraform.destroy(_var_file(session, Reference()), narrator)
+        retirement.remove_all(session)
+        engine = session.terraform.using(session.host_keys(Reference()))
+        engine.destroy(var_file(session, Reference()), Narrator(session.progress))
         reference.write(session.settings.reference_path, Reference())
         if with_database:
             database.destroy(session)
@@ -209,6 +206,7 @@ def compose(
             )
         version = live.version
     found: Image = image.find(session.settings.names, session.api.images(), version)
+    _check_size(session, size or (live.size if live else session.settings.project.size))
     secret = session.settings.project.secrets.names
     kept = {name: value for name, value in (live.config if live else {}).items() if name not in secret}
     settings = {**kept, **(config or {})}
@@ -217,6 +215,7 @@ def compose(
     project, found_secrets = session.settings.project, _secrets(session)
     if live and not size and live.size != project.size:
         session.progress.warn(f"the size stays {live.size}; slipway.toml says {project.size}: --size changes it")
+    _refuse_to_lose_the_database(session, live)
     release = Release(
         version=version,
         commit=found.label("commit"),
@@ -230,6 +229,19 @@ def compose(
     )
     boot.encoded(release, {name: each.reveal() for name, each in found_secrets.items()})  # refused here if too long
     return release
+
+
+def _check_size(session: Session, slug: str) -> None:
+    if said := offered.droplet_refusal(session.api.sizes(), slug, session.settings.project.region):
+        raise PipelineError(said, "Give another with --size, or in slipway.toml. Nothing was changed.")
+
+
+def _refuse_to_lose_the_database(session: Session, live: Release | None) -> None:
+    if live and live.database_user and session.settings.project.database is None:
+        raise PipelineError(
+            f"slipway.toml has no [database], and {live.key}, which is live, uses one.",
+            "Put the table back: git log -p slipway.toml. ./invoke destroy --with-database removes the database.",
+        )
 
 
 def _check_settings(session: Session, image_name: str, version: str, given: Mapping[str, str]) -> None:
@@ -276,6 +288,7 @@ def _release(
     current: Reference,
     release: Release,
     how: How,
+    pending: Pending | None = None,
     *,
     new_user: bool = False,
     rejected: Release | None = None,
@@ -284,7 +297,22 @@ def _release(
         target = current.deploying(leased.release, standby=how.standby)
         if rejected:
             target = target.rejecting(rejected, f"rolled back by {runs.who(session.environ)}")
-        return _make_it_so(session, run, current, target, how, passwords=leased.passwords)
+        return _make_it_so(session, run, current, target, how, pending, passwords=leased.passwords)
+
+
+def _pending(session: Session, current: Reference, release: Release | None) -> Pending | None:
+    """What is to be done to the database first; None for a run that only goes back, and leaves it as it is."""
+    confirmed = Reference.from_state(session.outputs().get("reference"))
+    goes_back = current.live in confirmed.releases and current.live != confirmed.live
+    return None if release is None and (goes_back or current.live is None) else database.pending(session)
+
+
+def _begun(session: Session, pending: Pending | None) -> Pending | None:
+    """Make a first cluster at once: nothing is live that could lose it, and no release can be planned without it."""
+    if pending is None or not pending.first:
+        return pending
+    database.carry_out(session, pending)
+    return Pending(done=pending.sentence)
 
 
 def _make_it_so(
@@ -293,6 +321,7 @@ def _make_it_so(
     current: Reference,
     target: Reference,
     how: How,
+    pending: Pending | None = None,
     *,
     passwords: Mapping[str, secrets.Secret] | None = None,
 ) -> Reference:
@@ -308,7 +337,11 @@ def _make_it_so(
     run.write("target", release=target.live)
     with watch.over(session, run, before, target) as watched:
         try:
-            _apply(session, run, trial, _now(session, before), folder, variables)
+            graph = Graph(session, run, folder, variables)
+            judged = graph.judge(trial, before, standing, pending.done if pending else "")
+            if pending:
+                database.carry_out(session, pending)
+            judged.carry_out(session)
             _look_after(session, watched, target, how)
         except (LockLost, Refused):
             raise  # the world is somebody else's by now, or as it was
@@ -411,7 +444,7 @@ def _retire(
     """
     try:
         retirement.remove(session, trial, before)
-        _apply(session, run, target, Now(trial, before["floating_ip"], trial.live or ""), folder)
+        Graph(session, run, folder).apply(target, Now(trial, before["floating_ip"], trial.live or ""))
     except PipelineError as error:
         if not moved:
             raise
@@ -473,45 +506,6 @@ def _values(session: Session, made: Mapping[str, Release]) -> dict[str, dict[str
     return {key: {name: found[name].reveal() for name in release.secrets} for key, release in made.items()}
 
 
-def _apply(
-    session: Session,
-    run: Run,
-    target: Reference,
-    now: Now,
-    evidence: Path,
-    variables: Mapping[str, str] | None = None,
-) -> None:
-    """Plan, say it, and do just that. Raises Refused before anything is done that must not be."""
-    with (
-        giving({**session.host_keys(target), **(variables or {}), "SLIPWAY_EVIDENCE": str(evidence)}),
-        _planned(session, target, now) as (plan, file),
-    ):
-        plan.refuse()
-        if plan.needed:
-            session.progress.say(f"  · plan: {plan.sentence}")
-            run.write("plan", text=plan.sentence)
-            with adoption.ordering_of(session, plan):
-                session.terraform.apply_plan(file, Narrator(session.progress))
-
-
-@contextmanager
-def _planned(session: Session, target: Reference, now: Now) -> Iterator[tuple[Plan, Path]]:
-    """What Terraform would do to get to a reference, and the file of it, which goes with the context."""
-    file = session.settings.work / "plan"
-    try:
-        yield planning.read(session.terraform.plan(_var_file(session, target), file), target, now), file
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _now(session: Session, outputs: Mapping[str, Any]) -> Now:
-    """What stands, by the outputs of the last apply and by the cloud."""
-    address = outputs.get("floating_ip") or ""
-    carrying = session.api.floating_ip_target(address) if address else None
-    keys = {each["id"]: key for key, each in (outputs.get("droplets") or {}).items()}
-    return Now(Reference.from_state(outputs.get("reference")), address, keys.get(carrying, ""))
-
-
 def _go_back(
     session: Session, run: Run, before: Mapping[str, Any], evidence: Path, restored: way_back.Restored
 ) -> None:
@@ -527,7 +521,7 @@ def _go_back(
 
     def attempt() -> None:
         adoption.adopt(session, before)
-        _apply(session, run, confirmed, _now(session, before), evidence)
+        Graph(session, run, evidence).apply(confirmed, now_of(session, before))
         leftovers.remove_strays(session, session.outputs())
 
     try:
@@ -536,12 +530,6 @@ def _go_back(
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())
         session.progress.warn("./invoke deploy tries again to make the world what the reference file says")
-
-
-def _var_file(session: Session, target: Reference) -> Path:
-    path = session.settings.work / "candidate.tfvars.json"
-    reference.write(path, target)
-    return path
 
 
 def _record(session: Session, message: str, done: str, *, commit: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -45,11 +46,24 @@ def remove(session: Session, trial: Reference, outputs: Mapping[str, Any]) -> No
         if number in addressed:
             continue
         with session.progress.step(f"remove the droplet of {key}"):
-            try:
-                session.api.remove(f"droplets/{number}")
-                _wait_until_gone(session, number)
-            except PipelineError as error:
-                session.progress.warn(f"{error.message} Terraform removes it instead.")
+            _remove(session, number)
+
+
+def remove_all(session: Session) -> None:
+    """Remove every droplet of the environment at once; what the cloud refuses is left to Terraform."""
+    droplets = session.api.droplets(session.settings.tag)
+    if not droplets:
+        return
+    with session.progress.step(f"remove {len(droplets)} droplets"), ThreadPoolExecutor(len(droplets)) as pool:
+        list(pool.map(lambda each: _remove(session, each.id), droplets))
+
+
+def _remove(session: Session, number: int) -> None:
+    try:
+        session.api.remove(f"droplets/{number}")
+        _wait_until_gone(session, number)
+    except PipelineError as error:
+        session.progress.warn(f"{error.message} Terraform removes it instead.")
 
 
 def _wait_until_gone(session: Session, number: int) -> None:

@@ -5,10 +5,10 @@ locals {
   with_database = { for key, release in local.running : key => release if release.database_user != "" }
 
   # The names that the pipeline gives are made here, and go with their last release; any other was leased from a vault.
-  database_users = toset([
+  database_users = toset(concat(tolist(var.users), [
     for release in values(local.with_database) : release.database_user
     if can(regex("^app_[0-9]+$", release.database_user))
-  ])
+  ]))
 
   # As they are written in a URL, where a space is no plus sign.
   database_passwords = merge(
@@ -28,12 +28,12 @@ locals {
 }
 
 data "digitalocean_database_cluster" "app" {
-  count = length(local.with_database) > 0 ? 1 : 0
+  count = length(local.with_database) + length(var.users) > 0 ? 1 : 0
   name  = var.names.prefix
 }
 
 data "digitalocean_database_ca" "app" {
-  count      = length(local.with_database) > 0 ? 1 : 0
+  count      = length(local.with_database) + length(var.users) > 0 ? 1 : 0
   cluster_id = data.digitalocean_database_cluster.app[0].id
 }
 

@@ -80,6 +80,14 @@ resource "digitalocean_droplet" "app" {
   }
 }
 
+# A droplet that the pipeline has ordered by the API enters the state here: the provider would wait 20 seconds for it.
+# An apply by hand has none, and makes its droplets above.
+import {
+  for_each = var.made
+  to       = digitalocean_droplet.app[each.key]
+  id       = each.value
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # THE MIGRATION: once for each droplet, by its own binary, after a rehearsal that the live release has to survive
 # ---------------------------------------------------------------------------------------------------------------------
@@ -127,10 +135,10 @@ resource "terraform_data" "gate" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 resource "digitalocean_floating_ip_assignment" "live" {
-  count = var.live == null ? 0 : 1
+  for_each = var.live == null ? {} : { address = var.live }
 
   ip_address = digitalocean_floating_ip.public.ip_address
-  droplet_id = terraform_data.gate[var.live].output
+  droplet_id = terraform_data.gate[each.value].output
 
   # Moved in one step: without this it would be taken away first and given again afterwards.
   lifecycle {
@@ -138,10 +146,17 @@ resource "digitalocean_floating_ip_assignment" "live" {
   }
 }
 
+# An address that the pipeline has moved by the API, to a droplet that had passed the gate in an apply before.
+import {
+  for_each = var.moved
+  to       = digitalocean_floating_ip_assignment.live[each.key]
+  id       = each.value
+}
+
 resource "terraform_data" "confirmation" {
   count = var.live == null ? 0 : 1
 
-  triggers_replace = [digitalocean_floating_ip_assignment.live[0].id, terraform_data.gate[var.live].output]
+  triggers_replace = [digitalocean_floating_ip_assignment.live["address"].id, terraform_data.gate[var.live].output]
 
   # What retires waits for the confirmation, because this stands between them in the order of destruction.
   lifecycle {
@@ -158,7 +173,7 @@ resource "terraform_data" "confirmation" {
 # The last reference that was confirmed: what `status` compares with git, and what a failed release goes back to.
 resource "terraform_data" "reference" {
   input = {
-    releases = var.releases
+    releases = { for key, release in var.releases : key => release if !contains(var.retiring, key) }
     live     = var.live
     standby  = var.standby
   }

@@ -15,3 +15,9 @@ output "reference" {
   description = "The last reference that was confirmed through the floating IP."
   value       = terraform_data.reference.output
 }
+
+output "user_data" {
+  description = "What the droplets of `wanted` would boot with. Only plans are made with `wanted`, so no state has it."
+  value       = { for key in var.wanted : key => local.user_data[key] }
+  sensitive   = true
+}

@@ -72,6 +72,30 @@ variable "retiring" {
   default     = []
 }
 
+variable "made" {
+  description = "Ids of droplets that the pipeline has ordered, by release key: they are adopted instead of made. The pipeline's alone."
+  type        = map(string)
+  default     = {}
+}
+
+variable "moved" {
+  description = "Where the pipeline has moved the floating IP (\"IP,DROPLET\"), under the key `address`. The pipeline's alone."
+  type        = map(string)
+  default     = {}
+}
+
+variable "users" {
+  description = "Database users that are made before the droplets that need them. The pipeline's alone."
+  type        = set(string)
+  default     = []
+}
+
+variable "wanted" {
+  description = "Keys of releases whose user data a plan is to tell. The pipeline's alone."
+  type        = set(string)
+  default     = []
+}
+
 variable "rejected" {
   description = "Releases that were gone back from, by their marks, and why. The pipeline refuses them; no resource reads it."
   type        = map(string)

@@ -56,11 +56,13 @@ class Droplet:
 
 @dataclass(frozen=True)
 class Size:
-    """A plan for droplets, with its prices in USD."""
+    """A plan for droplets, with its prices in USD, and the slugs of the regions that have it."""
 
     slug: str
     monthly: float
     hourly: float
+    regions: tuple[str, ...] = ()
+    available: bool = True
 
 
 @dataclass(frozen=True)
@@ -135,21 +137,26 @@ class API:
 
     def droplets(self, tag: str | None = None) -> list[Droplet]:
         """The droplets that carry a tag; without one, all of the account."""
-        return [
-            Droplet(
-                id=d.id,
-                name=d.name,
-                status=d.status,
-                address=d.ip_address or "",
-                tags=tuple(d.tags or ()),
-                created_at=d.created_at,
-                image=int((d.image or {}).get("id") or 0),
-                size=d.size_slug,
-                monthly=float(d.size["price_monthly"]),
-                hourly=float(d.size["price_hourly"]),
-            )
-            for d in self._ask(lambda manager: manager.get_all_droplets(tag_name=tag))
-        ]
+        return [_droplet(each) for each in self._ask(lambda manager: manager.get_all_droplets(tag_name=tag))]
+
+    def droplet(self, id: int) -> Droplet | None:
+        """One droplet; None when there is none of this id."""
+        import digitalocean
+
+        try:
+            return _droplet(self._ask(lambda manager: manager.get_droplet(id)))
+        except digitalocean.NotFoundError:
+            return None
+
+    def create_droplet(self, order: Mapping[str, Any]) -> int:
+        """Begin to make a droplet, whose name no other of its first tag has; returns its id."""
+        try:
+            return int(self._data("droplets", type="POST", params=dict(order))["droplet"]["id"])
+        except PipelineError:
+            for made in self.droplets(order["tags"][0]):
+                if made.name == order["name"]:  # the answer alone was lost
+                    return made.id
+            raise
 
     def failed_actions(self, droplet: int) -> list[tuple[int, str]]:
         """Id and type of each action of a droplet that ended in an error."""
@@ -176,7 +183,13 @@ class API:
         """The plans for droplets, by their slugs."""
         found = self._data("sizes")["sizes"]
         return {
-            size["slug"]: Size(size["slug"], float(size["price_monthly"]), float(size["price_hourly"]))
+            size["slug"]: Size(
+                slug=size["slug"],
+                monthly=float(size["price_monthly"]),
+                hourly=float(size["price_hourly"]),
+                regions=tuple(size["regions"]),
+                available=bool(size["available"]),
+            )
             for size in found
         }
 
@@ -274,12 +287,21 @@ class API:
             "tags": list(tags),
             **({"private_network_uuid": like.network} if like.network else {}),
         }
+        return self.order_cluster(wanted)
+
+    def order_cluster(self, wanted: Mapping[str, Any]) -> Cluster:
+        """Begin to make a cluster; its first tag is one of the environment's own."""
         try:
-            return _cluster(self._databases("", type="POST", params=wanted)["database"])
+            return _cluster(self._databases("", type="POST", params=dict(wanted))["database"])
         except PipelineError:
-            if made := self.cluster(name, tags[-1]):  # the answer alone was lost
+            if made := self.cluster(wanted["name"], wanted["tags"][0]):  # the answer alone was lost
                 return made
             raise
+
+    def database_options(self) -> Mapping[str, Any]:
+        """The `regions`, `versions` and `layouts` (pairs of `num_nodes` and `sizes`) of PostgreSQL that can be had."""
+        options: Mapping[str, Any] = self._databases("/options")["options"]["pg"]
+        return options
 
     def trust_droplet(self, cluster: str, droplet: int) -> None:
         """Let one droplet ask a cluster, and nobody else."""
@@ -378,6 +400,21 @@ def _document(answer: requests.Response) -> dict[str, Any]:
     if not answer.ok:
         raise digitalocean.DataReadError(str(data.get("message") or f"status {answer.status_code}"))
     return data
+
+
+def _droplet(found: Any) -> Droplet:
+    return Droplet(
+        id=found.id,
+        name=found.name,
+        status=found.status,
+        address=found.ip_address or "",
+        tags=tuple(found.tags or ()),
+        created_at=found.created_at,
+        image=int((found.image or {}).get("id") or 0),
+        size=found.size_slug,
+        monthly=float(found.size["price_monthly"]),
+        hourly=float(found.size["price_hourly"]),
+    )
 
 
 def _volume(kind: str, data: dict[str, Any], attached: bool) -> Volume:

@@ -82,6 +82,10 @@ class Terraform:
     def _composed(self, *more: Iterable[str]) -> dict[str, str]:
         return {**compose(PIPELINE, STATE, *more), **self.environment}
 
+    def using(self, variables: Mapping[str, str]) -> Terraform:
+        """The same engine with more variables in its environment."""
+        return Terraform(self._binary, self._root, {**self._env, **variables}, self._encryption)
+
     def init(self) -> None:
         """Bring the working folder up to date; `init` runs only when something in it changed."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -147,6 +151,14 @@ class Terraform:
 
         flags = {**_variables(var_file), "out": str(file), "detailed_exitcode": True}
         return changes if self._stream("plan", on_event, **flags) == _CHANGES else None
+
+    def show(self, file: Path) -> Mapping[str, Any]:
+        """What `plan` wrote to a file, with all values: it holds secrets.
+
+        The shape: https://opentofu.org/docs/internals/json-format/#plan-representation
+        """
+        shown: Mapping[str, Any] = json.loads(self._checked("show", str(file), json=True))
+        return shown
 
     def apply_plan(self, file: Path, on_event: Callable[[Event], None]) -> None:
         """Do what `plan` wrote to a file, and nothing else."""
@@ -219,8 +231,8 @@ class Terraform:
             )
         return PipelineError(f"`{self._binary.name} {command}` failed.", output.strip()[-2000:])
 
-    def _checked(self, command: str, **flags: object) -> str:
-        status, out, err = self._call(command, downloads=command == "init", **_options(flags))
+    def _checked(self, command: str, *arguments: str, **flags: object) -> str:
+        status, out, err = self._call(command, *arguments, downloads=command == "init", **_options(flags))
         if status != 0:
             raise self._failed(command, err)
         return out

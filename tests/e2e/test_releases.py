@@ -116,6 +116,42 @@ def test_a_plan_that_would_hurt_is_refused(checkout: Checkout, first: str, watch
     assert live(checkout, "v1") == first
 
 
+@pytest.mark.parametrize(
+    ("setting", "instead", "why"),
+    [
+        ('region = "fra1"', 'region = "ams3"', "it would move the database slipway-local from fra1 to ams3"),
+        ('version = "15"', 'version = "16"', "runs PostgreSQL 15 and slipway.toml says 16"),
+        ('size = "db-s-1vcpu-1gb"', 'size = "db-special"', "it would shrink the database"),
+        ("nodes = 1", "nodes = 9", "the cloud offers no database with 9 nodes"),
+        (
+            "trusted_sources = []",
+            'trusted_sources = ["0.0.0.0/0"]',
+            "would open the database to 4,294,967,296",
+        ),
+    ],
+)
+def test_what_would_hurt_the_database_is_refused_before_anything_is_done(
+    checkout: Checkout, first: str, watched: Prober, setting: str, instead: str, why: str
+) -> None:
+    path = checkout.folder / "slipway.toml"
+    before, text, cluster = checkout.status(), path.read_text(), checkout.cluster()
+    assert setting in text
+    path.write_text(text.replace(setting, instead))
+    try:
+        for more in ([], ["--plan"]):
+            assert why in checkout.refused("deploy", "--set", "APP_MESSAGE=hi", *more)
+    finally:
+        path.write_text(text)
+    assert (checkout.status(), checkout.cluster()) == (before, cluster)
+
+
+def test_a_plan_is_refused_for_what_a_deploy_would_be_refused_for(
+    checkout: Checkout, first: str, watched: Prober
+) -> None:
+    for more in ([], ["--plan"]):
+        assert "The cloud has no droplet size 's-99'" in checkout.refused("deploy", "--size", "s-99", *more)
+
+
 def test_other_inputs_under_a_version_that_exists_are_refused(checkout: Checkout, watched: Prober) -> None:
     checkout.change(
         "app/internal/web/assets/index.html", "</main>", "<p>Second.</p>\n  </main>", "Say that it is the second"

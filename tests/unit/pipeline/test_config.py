@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,27 @@ def test_trusted_sources_are_addresses_ranges_tags_and_droplets(tmp_path: Path) 
         ("ip_addr", "203.0.113.7"),
         ("tag", "ops"),
     )
+
+
+def trusting(folder: Path, *sources: str) -> Sequence[tuple[str, str]]:
+    """What a slipway.toml with these trusted sources means."""
+    table = f"[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = {list(sources)}"
+    (folder / "slipway.toml").write_text(WHOLE + table)
+    found = Project.load(folder).database
+    assert found is not None
+    return found.trusted_sources
+
+
+@pytest.mark.parametrize("sources", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["8.0.0.0/8", "9.0.0.0/8"]])
+def test_a_database_is_not_opened_to_much_of_the_internet_by_a_number(tmp_path: Path, sources: list[str]) -> None:
+    with pytest.raises(PipelineError, match="would open the database to") as error:
+        trusting(tmp_path, *sources)
+    assert '"everybody"' in error.value.message
+
+
+def test_a_database_is_opened_to_everybody_by_the_word(tmp_path: Path) -> None:
+    assert trusting(tmp_path, "everybody") == (("ip_addr", "0.0.0.0/0"),)
+    assert trusting(tmp_path, "10.0.0.0/8", "12.0.0.0/8") == (("ip_addr", "10.0.0.0/8"), ("ip_addr", "12.0.0.0/8"))
 
 
 def test_the_environment_follows_from_the_token() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import database, heal, reference, release, runs, verify
+from pipeline import heal, reference, release, runs, verify
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
@@ -43,7 +43,6 @@ class World:
         )
         for module, name, fake in (
             (runs, "alone", lambda session, what, force: _Context()),
-            (database, "ensure", lambda session: None),
             (verify, "verify", self.verify),
             (verify, "answers", lambda of, address, times: self.path and self.target == IDS[of.key] in self.sound),
             (release, "carry_out", self.carry_out),

@@ -90,7 +90,7 @@ def test_the_first_release_makes_everything() -> None:
 
 def test_no_change_is_said_too() -> None:
     found = plan.read(None, BEFORE, NOW)
-    assert (found.sentence, found.changes, found.refused, found.needed) == ("change nothing", (), (), False)
+    assert (found.sentence, found.changes, found.refused, found.needed) == ("change nothing", (), [], False)
     assert read().needed  # outputs alone
 
 
@@ -103,13 +103,13 @@ def test_what_does_not_change_counts_for_nothing() -> None:
 @pytest.mark.parametrize("kind", ["digitalocean_database_cluster", "digitalocean_database_db"])
 @pytest.mark.parametrize(("action", "verb"), [("delete", "destroy"), ("replace", "replace")])
 def test_the_database_stays(kind: str, action: str, verb: str) -> None:
-    (said,) = read(change(kind, action)).refused
+    (said,) = read(change(kind, action), target=BEFORE).refused
     assert said == f"it would {verb} the database ({kind}.app)"
 
 
 @pytest.mark.parametrize("action", ["delete", "replace"])
 def test_the_floating_ip_stays(action: str) -> None:
-    (said,) = read(change(plan.ADDRESS, action, name="public")).refused
+    (said,) = read(change(plan.ADDRESS, action, name="public"), target=BEFORE).refused
     assert ADDRESS in said
 
 
@@ -137,12 +137,12 @@ def test_no_droplet_is_changed() -> None:
 
 
 def test_a_candidate_that_half_came_to_be_may_be_made_anew() -> None:
-    assert read(droplet("replace", V2.key)).refused == []
+    assert read(droplet("replace", V2.key), move()).refused == []
 
 
 def test_the_user_of_a_release_that_runs_stays_and_others_go() -> None:
-    assert "the database user app_1" in read(change(plan.USER, "delete", "app_1")).refused[0]
-    found = read(change(plan.USER, "delete", "app_0"))
+    assert "the database user app_1" in read(change(plan.USER, "delete", "app_1"), target=BEFORE).refused[0]
+    found = read(change(plan.USER, "delete", "app_0"), target=BEFORE)
     assert found.refused == [] and found.sentence == "remove the database user app_0"
 
 
@@ -154,7 +154,7 @@ def test_going_back_from_a_first_release_may_remove_the_candidate_that_has_the_a
 
 
 def test_a_refusal_is_a_sentence() -> None:
-    found = read(change(plan.ADDRESS, "delete", name="public"))
+    found = read(change(plan.ADDRESS, "delete", name="public"), target=BEFORE)
     with pytest.raises(plan.Refused, match="The plan is refused: it would destroy the floating IP") as error:
         found.refuse()
     assert "Nothing was changed" in error.value.hint
@@ -165,3 +165,37 @@ def test_a_refusal_is_a_sentence() -> None:
         "changes": changes,
         "refused": [f"it would destroy the floating IP {ADDRESS}"],
     }
+
+
+def test_a_refusal_says_what_was_done_before_it() -> None:
+    found = read(change(plan.ADDRESS, "delete", name="public"), target=BEFORE)
+    with pytest.raises(plan.Refused) as error:
+        found.refuse("make the database cluster slipway-local")
+    assert "Done before: make the database cluster slipway-local." in error.value.hint
+    assert "Nothing was changed" not in error.value.hint
+
+
+@pytest.mark.parametrize("changes", [None, [], [droplet("create", V2.key)]])
+def test_a_plan_that_leaves_the_address_where_it_is_makes_nothing_live(changes: list[dict[str, Any]] | None) -> None:
+    assert plan.read(changes, AFTER, NOW).refused == [f"it would not move {ADDRESS} to {V2.key}"]
+    assert plan.read(changes, BEFORE, NOW).refused == []
+    assert plan.read(changes, Reference(), plan.Now()).refused == []
+
+
+def test_a_plan_after_something_else_is_told_after_it() -> None:
+    assert read(move()).after("resize the database").sentence == f"resize the database, move {ADDRESS} to {V2.key}"
+    nothing = plan.read(None, BEFORE, NOW)
+    assert nothing.after("") is nothing
+    assert (nothing.after("resize the database").sentence, nothing.after("resize it").needed) == (
+        "resize the database",
+        True,
+    )
+
+
+@pytest.mark.parametrize(("action", "verb"), [("delete", "destroy"), ("replace", "replace")])
+def test_a_plan_of_the_database_that_loses_data_says_what(action: str, verb: str) -> None:
+    cluster, rule = "digitalocean_database_cluster", "digitalocean_database_firewall"
+    assert list(plan.losses([change(cluster, action), change(rule, action)])) == [
+        f"it would {verb} the database ({cluster}.app)"
+    ]
+    assert list(plan.losses([change(cluster, "update")])) == list(plan.losses(None)) == []

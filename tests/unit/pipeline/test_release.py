@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import evidence, leftovers, record, reference, release, verify, way_back
+from pipeline import database, evidence, leftovers, record, reference, release, verify, way_back
 from pipeline.config import CutoverSettings
 from pipeline.errors import PipelineError, Unrecorded
 from pipeline.ledger import Run
@@ -69,14 +69,18 @@ class World:
         monkeypatch.setattr(release, "_check_images", lambda session, target: target)
         monkeypatch.setattr(release, "_variables", lambda *_: {})
         monkeypatch.setattr(leftovers, "remove_strays", lambda *_: False)
-        monkeypatch.setattr(release, "_now", lambda *_: None)
-        monkeypatch.setattr(release, "_apply", self._apply)
+        monkeypatch.setattr(release, "Graph", lambda *_: self)
         monkeypatch.setattr(release, "_go_back", lambda *_: self.applied.append(CURRENT))
         monkeypatch.setattr(release, "_look_after", self._look_after)
         monkeypatch.setattr(way_back, "restore_traffic", self._restore)
         monkeypatch.setattr(evidence, "keep", self._keep)
 
-    def _apply(self, session: Any, run: Run, target: Reference, *_: object) -> None:
+    def judge(self, target: Reference, *_: object) -> Any:
+        if isinstance(self.failure, Refused):
+            raise self.failure
+        return SimpleNamespace(carry_out=lambda session: self.apply(target))
+
+    def apply(self, target: Reference, *_: object) -> None:
         if self.failure:
             raise self.failure
         if self.late and not target.retiring:
@@ -290,3 +294,24 @@ def test_a_rejection_that_cannot_be_committed_does_not_hide_why(
     with pytest.raises(Unfit, match="3 requests were lost"):
         world.release(How(commit=True))
     assert any("is marked as rejected, but local.tfvars.json was not committed" in text for text in world.warned)
+
+
+@pytest.mark.parametrize(
+    ("live", "touches"),
+    [(V1.key, False), (V2.key, True)],
+)
+def test_a_run_that_only_goes_back_leaves_the_database_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, live: str, touches: bool
+) -> None:
+    pending = database.Pending("resize the database")
+    monkeypatch.setattr(database, "pending", lambda session: pending)
+    both = CURRENT.deploying(V2)
+    confirmed = {"live": V2.key, "standby": V1.key, "releases": {each.key: vars(each) for each in (V1, V2)}}
+    world.session.outputs = lambda: {"reference": confirmed}
+    current = Reference(both.releases, live, V1.key if live == V2.key else V2.key)
+    assert release._pending(world.session, current, None) == (pending if touches else None)
+    assert release._pending(world.session, current, V0) == pending
+
+
+def test_an_environment_in_which_nothing_is_live_gets_no_database(world: World) -> None:
+    assert release._pending(world.session, Reference(), None) is None

@@ -1,0 +1,229 @@
+"""One environment's release graph, brought from what stands to a reference: judged whole first, then step by step.
+
+The steps are those of one apply by hand, in the same order and behind the same gate. The pipeline takes them one by one
+because the provider waits, for fixed times, for what the API can be asked for (docs/decisions/0023): it orders the
+droplets and moves the address itself, and the plans adopt both.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pipeline import adoption, order, reference
+from pipeline import plan as planning
+from pipeline.errors import PipelineError
+from pipeline.ledger import Run
+from pipeline.narrator import MOVE, Narrator
+from pipeline.plan import ADDRESS, ASSIGNMENT, DROPLET, KEY, USER, Now, Plan
+from pipeline.reference import Reference
+from pipeline.session import Session
+from pipeline.tools.terraform import Terraform
+
+_LIVE = f'{ASSIGNMENT}.live["address"]'
+_NONE: Mapping[str, str] = MappingProxyType({})
+_MOVES_WITHIN = 60.0
+"""Seconds that the address may take to move."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a plan is made for, beside the reference: the variables of `terraform/variables.tf` that no file has."""
+
+    made: Mapping[str, int] | None = None
+    moved: str = ""
+    users: Collection[str] = ()
+    wanted: Collection[str] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """In the words of OpenTofu's environment; what is not wished for has a default."""
+        given = {
+            "made": {key: str(id) for key, id in (self.made or {}).items()},
+            "moved": {"address": self.moved} if self.moved else {},
+            "users": sorted(self.users),
+            "wanted": sorted(self.wanted),
+        }
+        return {f"TF_VAR_{name}": json.dumps(value) for name, value in given.items() if value}
+
+
+class Graph:
+    """The release graph as one run applies it; ``variables`` are the secrets of droplets that are to be made.
+
+    ``evidence`` is where the gate keeps what it finds when it fails.
+    """
+
+    def __init__(self, session: Session, run: Run | None, evidence: Path, variables: Mapping[str, str] = _NONE) -> None:
+        self._session = session
+        self._run = run
+        self._variables = {**variables, "SLIPWAY_EVIDENCE": str(evidence)}
+
+    def apply(self, target: Reference, now: Now, *, moved: bool = False) -> None:
+        """Plan, say it, and do just that in one apply. Raises Refused before anything is done that must not be.
+
+        ``moved`` tells that the address carries the live release already and the state may not know.
+        """
+        wish = self._moved(target, now.address) if moved else Wish()
+        with self._planned(target, now, wish) as (plan, file, engine):
+            plan.refuse()
+            if plan.needed:
+                self.say(plan)
+                with adoption.ordering_of(self._session, plan):
+                    engine.apply_plan(file, Narrator(self._session.progress))
+
+    def judge(self, target: Reference, before: Mapping[str, Any], standing: Collection[str], done: str = "") -> Judged:
+        """All that leads to a reference, planned as a whole before any of it is done.
+
+        ``before`` are the outputs of the last apply, ``standing`` the releases whose droplets are there. Raises Refused
+        when it must not be done, and says that nothing was changed but what was ``done`` before.
+        """
+        now, wanted = now_of(self._session, before), set(target.running) - set(standing)
+        with self._planned(target, now, Wish(wanted=wanted)) as (plan, file, engine):
+            plan.refuse(done)
+            orders = order.of_plan(engine.show(file)) if wanted else []
+        return Judged(self, plan, target, now, standing, orders)
+
+    def step(self, target: Reference, now: Now, wish: Wish = Wish()) -> None:
+        """One apply of those that a judged plan takes; it is judged again, and refused with the way back to go."""
+        with self._planned(target, now, wish) as (plan, file, engine):
+            if plan.refused:
+                raise PipelineError(plan.refusal, f"It would {plan.sentence}.")
+            if plan.needed:
+                engine.apply_plan(file, Narrator(self._session.progress))
+
+    def say(self, plan: Plan) -> None:
+        """Tell what is about to be done."""
+        self._session.progress.say(f"  · plan: {plan.sentence}")
+        if self._run:
+            self._run.write("plan", text=plan.sentence)
+
+    def orders(self, target: Reference, now: Now, wanted: Collection[str]) -> Sequence[order.Order] | None:
+        """The droplets that a plan would create, as requests; None when not all of them is known yet."""
+        with self._planned(target, now, Wish(wanted=wanted)) as (_, file, engine):
+            return order.of_plan(engine.show(file))
+
+    def place(self, orders: Sequence[order.Order]) -> dict[str, int]:
+        """Create the droplets of orders; returns their ids by release key."""
+        return order.place(self._session, orders)
+
+    def move(self, target: Reference, now: Now) -> Wish:
+        """Move the address to the live release's droplet, which has passed the gate; returns how a plan adopts that."""
+        outputs = self._session.outputs()
+        address, droplet = outputs["floating_ip"], outputs["droplets"][target.live]["id"]
+        with self._session.progress.step(MOVE):
+            self._session.api.point(address, droplet)
+            self._wait_until_moved(address, droplet)
+        return self._moved(target, address)
+
+    def _moved(self, target: Reference, address: str) -> Wish:
+        """How a plan adopts an address that carries the live release; the state lets go of where it was."""
+        droplet = (self._session.outputs().get("droplets") or {}).get(target.live or "")
+        if not (droplet and address):
+            return Wish()
+        self._session.terraform.forget([_LIVE])
+        return Wish(moved=f"{address},{droplet['id']}")
+
+    def _wait_until_moved(self, address: str, droplet: int) -> None:
+        deadline = time.monotonic() + _MOVES_WITHIN
+        while self._session.api.floating_ip_target(address) != droplet:
+            if time.monotonic() > deadline:
+                raise PipelineError(f"The floating IP {address} did not move within {_MOVES_WITHIN:.0f} s.")
+            time.sleep(0.1)
+
+    @contextmanager
+    def _planned(self, target: Reference, now: Now, wish: Wish = Wish()) -> Iterator[tuple[Plan, Path, Terraform]]:
+        """What OpenTofu would do to get to a reference, the file of it, and the engine for it; all go with the context.
+
+        One engine plans and applies, since a host key has another text each time that it is written.
+        """
+        file = self._session.settings.work / "plan"
+        variables = {**self._session.host_keys(target), **self._variables, **wish.variables}
+        engine = self._session.terraform.using(variables)
+        try:
+            yield planning.read(engine.plan(var_file(self._session, target), file), target, now), file, engine
+        finally:
+            file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A plan that may be carried out, and what of it the pipeline orders itself (None: not all of it is known yet)."""
+
+    graph: Graph
+    plan: Plan
+    target: Reference
+    now: Now
+    standing: Collection[str]
+    orders: Sequence[order.Order] | None
+
+    def carry_out(self, session: Session) -> None:
+        """Do what was judged: make what is missing, verify it, move the address, confirm, and retire the rest.
+
+        Raises PipelineError as soon as a step fails; what has traffic then is what had it, or what passed the gate.
+        """
+        if not self.plan.needed:
+            return
+        self.graph.say(self.plan)
+        with adoption.ordering_of(session, self.plan):
+            made: dict[str, int] = {}
+            confirmed = self._confirmed()
+            if confirmed and self._creates(ADDRESS, KEY, USER):
+                self._foundation(confirmed)
+            if self._creates(DROPLET):
+                made = self._ordered()
+            if confirmed is None or not self._moves():
+                self.graph.step(self.target, self.now, Wish(made=made))
+                return
+            if self._creates(DROPLET, "terraform_data.migration", "terraform_data.gate"):
+                running = {key: self.target.releases[key] for key in self.target.running}
+                self.graph.step(confirmed.beside(running), self.now, Wish(made=made))
+            moved = self.graph.move(self.target, self.now)
+            self.graph.step(self.target, now_of(session, session.outputs()), moved)
+
+    def _foundation(self, confirmed: Reference) -> None:
+        """Make what outlives a release, or comes before its droplet: with the address, the key, and database users."""
+        stands = {key: each for key, each in self.target.releases.items() if key in self.standing}
+        users = {self.target.releases[key].database_user for key in self.target.running}
+        wish = Wish(users={user for user in users if reference.is_ours(user)})
+        self.graph.step(confirmed.beside(stands), self.now, wish)
+
+    def _ordered(self) -> dict[str, int]:
+        """The droplets that are to be made; none where an apply alone knows what they are, and makes them itself."""
+        orders = self.orders
+        if orders is None:
+            orders = self.graph.orders(self.target, self.now, set(self.target.running) - set(self.standing))
+        return self.graph.place(orders or [])
+
+    def _confirmed(self) -> Reference | None:
+        """What was confirmed last, as far as it stands; None when what has the traffic has to be made anew itself."""
+        confirmed = self.now.confirmed
+        if confirmed.live and confirmed.live not in self.standing:
+            return None
+        return replace(confirmed, standby=confirmed.standby if confirmed.standby in self.standing else None)
+
+    def _moves(self) -> bool:
+        return self.target.live is not None and self._creates(ASSIGNMENT)
+
+    def _creates(self, *kinds: str) -> bool:
+        return any(each.creates and {each.kind, f"{each.kind}.{each.name}"} & set(kinds) for each in self.plan.changes)
+
+
+def now_of(session: Session, outputs: Mapping[str, Any]) -> Now:
+    """What stands, by the outputs of the last apply and by the cloud."""
+    address = outputs.get("floating_ip") or ""
+    carrying = session.api.floating_ip_target(address) if address else None
+    keys = {each["id"]: key for key, each in (outputs.get("droplets") or {}).items()}
+    return Now(Reference.from_state(outputs.get("reference")), address, keys.get(carrying, ""))
+
+
+def var_file(session: Session, target: Reference) -> Path:
+    """The reference as a file of variables."""
+    path = session.settings.work / "candidate.tfvars.json"
+    reference.write(path, target)
+    return path

@@ -1,0 +1,136 @@
+"""Which applies a judged plan is carried out by: traffic moves in none before the gate was passed in another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pipeline import adoption, graph, plan
+from pipeline.graph import Judged, Wish
+from pipeline.order import Order
+from pipeline.reference import Reference, Release
+
+V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", "feed", database_user="app_1")
+V2 = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed", database_user="app_1")
+V3 = Release("v3", "c0ffee", "app-v3-0123456789ab", "s-1vcpu-1gb", "feed", database_user="app_2")
+ADDRESS = "203.0.113.5"
+ONE, TWO = Reference().deploying(V1), Reference().deploying(V1).deploying(V2)
+NOTHING = Wish()
+MOVED = Wish(moved=f"{ADDRESS},7")
+DROPLET = plan.Change("digitalocean_droplet.app", plan.DROPLET, "app", V2.key, ("create",))
+GATE = plan.Change("terraform_data.gate", "terraform_data", "gate", V2.key, ("create",))
+MOVE = plan.Change("digitalocean_floating_ip_assignment.live", plan.ASSIGNMENT, "live", "address", ("delete", "create"))
+USER = plan.Change("digitalocean_database_user.app", plan.USER, "app", "app_2", ("create",))
+PUBLIC = plan.Change("digitalocean_floating_ip.public", plan.ADDRESS, "public", "", ("create",))
+
+
+@dataclass
+class Steps:
+    """Notes what it is asked for."""
+
+    did: list[Any] = field(default_factory=list)
+
+    def say(self, plan: plan.Plan) -> None:
+        self.did.append("say")
+
+    def step(self, target: Reference, now: plan.Now, wish: Wish = NOTHING) -> None:
+        self.did.append((target.live, sorted(target.running), wish))
+
+    def orders(self, target: Reference, now: plan.Now, wanted: Collection[str]) -> list[Order]:
+        self.did.append(f"ask for {' '.join(wanted)}")
+        return [Order(key, {}) for key in wanted]
+
+    def place(self, orders: list[Order]) -> dict[str, int]:
+        return {each.key: 7 for each in orders}
+
+    def move(self, target: Reference, now: plan.Now) -> Wish:
+        self.did.append(f"move to {target.live}")
+        return MOVED
+
+
+@pytest.fixture(autouse=True)
+def nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "ordering_of", lambda *_: nullcontext())
+    monkeypatch.setattr(graph, "now_of", lambda *_: plan.Now())
+
+
+def carried_out(
+    target: Reference,
+    confirmed: Reference,
+    *changes: plan.Change,
+    standing: Collection[str] = (),
+    orders: list[Order] | None = None,
+) -> list[Any]:
+    steps, session = Steps(), type("Session", (), {"outputs": lambda self: {}})()
+    now = plan.Now(confirmed, ADDRESS, confirmed.live or "")
+    judged = Judged(steps, plan.Plan("…", changes), target, now, standing, orders)  # type: ignore[arg-type]
+    judged.carry_out(session)
+    assert steps.did.pop(0) == "say"
+    return steps.did
+
+
+def test_a_new_release_stands_beside_the_live_one_before_the_address_moves() -> None:
+    made = carried_out(TWO, ONE, DROPLET, GATE, MOVE, standing=[V1.key], orders=[Order(V2.key, {})])
+    assert made == [
+        (V1.key, sorted([V1.key, V2.key]), Wish(made={V2.key: 7})),
+        f"move to {V2.key}",
+        (V2.key, sorted([V1.key, V2.key]), MOVED),
+    ]
+
+
+def test_what_has_to_come_before_a_droplet_is_made_first() -> None:
+    target = TWO.deploying(V3)
+    changes = USER, DROPLET, GATE, MOVE
+    made = carried_out(target, TWO, *changes, standing=[V1.key, V2.key])
+    assert made == [
+        (V2.key, sorted([V1.key, V2.key]), Wish(users={"app_1", "app_2"})),
+        f"ask for {V3.key}",
+        (V2.key, sorted([V1.key, V2.key, V3.key]), Wish(made={V3.key: 7})),
+        f"move to {V3.key}",
+        (V3.key, sorted([V2.key, V3.key]), MOVED),
+    ]
+
+
+def test_the_first_release_has_no_address_before_it_has_passed() -> None:
+    made = carried_out(ONE, Reference(), PUBLIC, USER, DROPLET, GATE, MOVE)
+    assert [each[:2] for each in made if isinstance(each, tuple)] == [(None, []), (None, [V1.key]), (V1.key, [V1.key])]
+    assert made[-2] == f"move to {V1.key}"
+
+
+def test_the_way_back_to_a_warm_droplet_is_a_move_and_a_word_in_the_state() -> None:
+    back = Reference(TWO.releases, V1.key, V2.key)
+    assert carried_out(back, TWO, MOVE, standing=[V1.key, V2.key]) == [
+        f"move to {V1.key}",
+        (V1.key, sorted([V1.key, V2.key]), MOVED),
+    ]
+
+
+def test_a_droplet_that_stands_and_has_not_passed_has_to_pass_before_the_address_moves() -> None:
+    made = carried_out(TWO, ONE, GATE, MOVE, standing=[V1.key, V2.key])
+    assert made[0] == (V1.key, sorted([V1.key, V2.key]), Wish(made={})) and made[1] == f"move to {V2.key}"
+
+
+def test_a_standby_is_made_anew_in_one_apply() -> None:
+    made = carried_out(TWO, TWO, DROPLET, GATE, standing=[V2.key], orders=[Order(V1.key, {})])
+    assert made == [(V2.key, sorted([V1.key, V2.key]), Wish(made={V1.key: 7}))]
+
+
+def test_a_live_droplet_that_is_gone_is_made_anew_and_the_graph_moves_the_address() -> None:
+    made = carried_out(ONE, ONE, DROPLET, GATE, MOVE, orders=[Order(V1.key, {})])
+    assert made == [(V1.key, [V1.key], Wish(made={V1.key: 7}))]
+
+
+def test_what_is_wished_for_is_said_in_variables_and_the_rest_is_left_to_their_defaults() -> None:
+    assert Wish().variables == {}
+    said = Wish(made={"v1-a": 7}, moved="ip,7", users={"app_2", "app_1"}, wanted={"v1-a"}).variables
+    assert {name: json.loads(value) for name, value in said.items()} == {
+        "TF_VAR_made": {"v1-a": "7"},
+        "TF_VAR_moved": {"address": "ip,7"},
+        "TF_VAR_users": ["app_1", "app_2"],
+        "TF_VAR_wanted": ["v1-a"],
+    }
