@@ -36,7 +36,8 @@ def _check(name: str, text: str, flag: str) -> None:
     try:
         RULES[name](text)
     except PipelineError as error:
-        raise PipelineError(f"{flag}: {error.message}", error.hint) from error
+        named = error.message.startswith(f"{flag} ")
+        raise PipelineError(error.message if named else f"{flag}: {error.message}", error.hint) from error
 
 
 def _shaped(pattern: str, what: str, rule: str) -> Rule:
@@ -70,7 +71,7 @@ def _path(text: str) -> None:
 def _setting(text: str) -> None:
     name, equals, _ = text.partition("=")
     if not equals:
-        raise PipelineError(f"--set {ascii(name)} has no value.", "--set KEY=VALUE")
+        raise PipelineError(f"--set {ascii(name)[1:-1]} has no value.", "--set KEY=VALUE")
 
 
 def _environment(text: str) -> None:

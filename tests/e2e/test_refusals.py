@@ -166,7 +166,7 @@ def test_two_images_of_one_name(checkout: Checkout) -> None:
     snapshots = f"/v2/droplets/{droplet}/snapshots"
     try:
         for _ in range(2):
-            api.act(droplet, "snapshot", name="app-twin-0123456789ab")
+            api.act(droplet, "snapshot", name="notes-twin-0123456789ab")
         one, other = api.get(snapshots)["snapshots"]
         assert "There is a version twin already" in checkout.refused("build", "--version", "Twin")
         message = checkout.refused("deploy", "--version", "twin")
