@@ -9,7 +9,19 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.operations import BUILD, CONFIRM, CREATE, EXPAND, MIGRATE, MOVE, RELEASES, REMOVE, VERIFY
+from tests.chaos.operations import (
+    BUILD,
+    CONFIRM,
+    CREATE,
+    EXPAND,
+    LOOK_AFTER,
+    MIGRATE,
+    MOVE,
+    RELEASES,
+    REMOVE,
+    SOAK,
+    VERIFY,
+)
 from tests.chaos.scene import Nothing, Scene
 
 ALL = (BUILD, *RELEASES)
@@ -22,7 +34,8 @@ class Failure:
     """Something that goes wrong. ``strike`` makes it so and returns what ends it; it raises Nothing where it cannot.
 
     ``steps`` are those in which it can strike, any if there are none; with ``at_once`` it waits from the start.
-    ``victim`` is the droplet that suffers: live, standby or candidate.
+    ``victim`` is the droplet that suffers: live, standby or candidate. ``unfit`` means that the release which is live
+    already is gone back from, by the run itself.
     """
 
     name: str
@@ -32,6 +45,7 @@ class Failure:
     victim: str = ""
     at_once: bool = False
     weight: float = 1
+    unfit: bool = False
 
 
 def _over() -> None:
@@ -113,11 +127,46 @@ def _answers(status: int, method: str, path: str, count: int = 1, **more: Any) -
 
 
 def _somewhere(scene: Scene, chance: float) -> Callable[[], None]:
-    """Any call answers with an error, once or a few times."""
+    """Any call answers with an error or not at all, once or a few times."""
     dice = random.Random(chance)
-    status, count = dice.choice([429, 429, 500, 503, 504]), dice.choice([1, 1, 2, 5])
-    more = {"retry_after": 1} if status == 429 and dice.random() < 0.5 else {}
-    return scene.fault(kind="response", status=status, count=count, **more)
+    wanted = dice.choice([{"status": 429}, *_REFUSALS, *_LOSSES])
+    return scene.fault(kind="response", count=dice.choice([1, 1, 2, 5]), **wanted)
+
+
+def _way_back(*wanted: dict[str, Any]) -> Callable[[Scene, float], Callable[[], None]]:
+    """The app of the release that is live already stops, and a call of the way back fails, once or a few times."""
+
+    def strike(scene: Scene, chance: float) -> Callable[[], None]:
+        dice = random.Random(chance)
+        scene.stop_app()
+        method, path = dice.choice(_CALLS_BACK)
+        count = dice.choice([1, 1, 2, 4])
+        return scene.fault(kind="response", method=method, path=path, count=count, **dice.choice(wanted))
+
+    return strike
+
+
+_REFUSALS: tuple[dict[str, Any], ...] = (
+    {"status": 429},
+    {"status": 429, "retry_after": 1},
+    {"status": 500},
+    {"status": 503},
+    {"status": 504},
+)
+_LOSSES: tuple[dict[str, Any], ...] = ({"effect": "lost"}, {"effect": "silent", "seconds": 8})
+_CALLS_BACK = [
+    ("GET", "/v2/floating_ips/*"),
+    ("GET", "/v2/floating_ips/*"),
+    ("POST", "/v2/floating_ips/*/actions"),
+    ("POST", "/v2/floating_ips/*/actions"),
+    ("GET", "/v2/droplets*"),
+    ("DELETE", "/v2/droplets/*"),
+    ("GET", "/v2/images*"),
+    ("GET", "/v2/databases*"),
+    ("*", "/v2/account/keys*"),
+    ("*", "*"),
+]
+"""Which calls the way back makes: of the pipeline itself, and of the provider in its apply."""
 
 
 def _action(type: str) -> Callable[[Scene, float], Callable[[], None]]:
@@ -180,4 +229,16 @@ FAILURES = [
     Failure("slow boot", MAKING, _boot(effect="slow", seconds=8), at_once=True),
     Failure("no boot", MAKING, _boot(effect="never"), at_once=True),
     Failure("lost move", MOVING, _lost_move, at_once=True, victim="candidate"),
+    *(
+        Failure(f"way back, {name}", (SOAK,), _way_back(*wanted), [LOOK_AFTER], unfit=True)
+        for name, wanted in {
+            "429": _REFUSALS[:2],
+            "500": ({"status": 500},),
+            "503": ({"status": 503},),
+            "504": ({"status": 504}, {"status": 504, "effect": "late"}),
+            "pending event": ({"status": 422},),
+            "lost answer": ({"effect": "lost"},),
+            "time-out": ({"effect": "silent", "seconds": 20},),
+        }.items()
+    ),
 ]

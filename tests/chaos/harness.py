@@ -79,14 +79,17 @@ class Harness:
             before = scene.reference
             struck_at = self._run(drawn, arguments)
             hurt = self._hurts(drawn) and struck_at is not None
+            unfit = drawn.failure.unfit and struck_at is not None
             self._check_schema()
             self._check_status_is_true()
             if hurt:
                 self._heal()
             if not hurt and drawn.failure.name not in ("torn state",):
                 self._check_exit_status(before)
+            if unfit:
+                self._check_way_back(before)
             self._end_as_wanted(drawn, arguments)
-            self._check_answers(struck_at if hurt else None)
+            self._check_answers(struck_at if hurt or unfit else None)
             self._check_world()
         except Exception as error:  # a harness that stops half way tells less than one that says what it met
             self._broke(f"the harness: {type(error).__name__}: {error}")
@@ -275,6 +278,17 @@ class Harness:
             wrong = [each for each in wrong if not each.endswith(" stands")]
         if self._outcome.status == 0 and wrong:
             self._broke(f"it succeeded, and {'; '.join(wrong)}")
+
+    def _check_way_back(self, before: dict[str, Any]) -> None:
+        """The run itself went back: what was live before has the users, and nothing is left of the release."""
+        if self._outcome.status != 1 or "going back failed too" in self._said:
+            self._broke(f"it did not go back by itself, and ended with {self._outcome.status}")
+        if wrong := self._unwanted():
+            self._broke(f"it went back, and {'; '.join(wrong)}")
+        time.sleep(0.3)
+        last = self.watcher.since(time.monotonic() - 3)
+        if not last or last[-1].release != before["live"]:
+            self._broke(f"it went back, and {last[-1] if last else 'nobody'} answers, not {before['live']}")
 
     def _check_schema(self) -> None:
         """It is at one of the versions that it may have, as a whole, and has what the live release needs."""

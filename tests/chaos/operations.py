@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-BUILD, EXPAND = "build", "migrate"
+BUILD, EXPAND, SOAK = "build", "migrate", "soak"
 RELEASES = ("deploy", "set", EXPAND, "rotate", "rollback", "retire", "again")
 
 CREATE, MIGRATE, VERIFY = "create the droplet of", "migrate the schema for", "verify"
 MOVE, CONFIRM, REMOVE = "move the floating IP", "confirm through", "remove the droplet of"
+LOOK_AFTER = "look after"
 
 _NEW = {"": 6.0, CREATE: 20.0, MIGRATE: 1.0, VERIFY: 2.5, MOVE: 9.0, CONFIRM: 1.0, REMOVE: 3.0}
 _BAKE = {"": 4.0, "Creating droplet": 5.0, "Waiting for SSH": 4.0, "Provisioning": 3.0, "shutting down": 4.0}
@@ -40,6 +41,12 @@ OPERATIONS = [
         EXPAND,
         "deploy --version {other} --set APP_MESSAGE=of-{number} --force chaos --commit",
         {MIGRATE: 4.0},
+        weight=3,
+    ),
+    Operation(
+        SOAK,
+        "deploy --version {other} --set APP_MESSAGE=of-{number} --force chaos --soak 25s --commit",
+        {LOOK_AFTER: 2.0},
         weight=3,
     ),
     Operation("rotate", "rotate database --commit"),

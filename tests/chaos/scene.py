@@ -222,6 +222,14 @@ class Scene:
         """The end of a machine without a word to anybody."""
         cgroups.kill(f"{self.config.unit_prefix}{droplet}")
 
+    def stop_app(self) -> None:
+        """The app of the droplet behind the address, which is new, stops and is not started again."""
+        droplet = self.address()[1]
+        if droplet is None or droplet in self.before:
+            raise Nothing("no new release is live")
+        command = enter.command(f"{self.config.unit_prefix}{droplet}", ["systemctl", "stop", "app.service"])
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
     def kill_database(self) -> None:
         """The same for the database's machine."""
         for number in Machines(self.config).known():

@@ -28,6 +28,8 @@ OWN = (
     ("set", "slow boot"),
     ("rollback", "lost move"),
     ("set", "candidate vanishes"),
+    ("soak", "way back, 503"),
+    ("soak", "way back, lost answer"),
 )
 
 
