@@ -218,8 +218,21 @@ class API:
         return True
 
     def act(self, droplet: int, type: str) -> None:
-        """Begin an action of a droplet, such as `power_on`; `droplets` tells when it is done."""
-        self._data(f"droplets/{droplet}/actions", type="POST", params={"type": type})
+        """Begin an action of a droplet, such as `power_on`; `droplets` tells when it is done.
+
+        A lost answer is asked for again; what is refused then, because it has begun, has begun.
+        """
+        path, before = f"droplets/{droplet}/actions", self._actions(droplet, type)
+        try:
+            self._data(path, type="POST", params={"type": type}, repeatable=True)
+        except PipelineError:
+            if not self._actions(droplet, type) - before:
+                raise
+
+    def _actions(self, droplet: int, type: str) -> set[int]:
+        """The ids of a droplet's actions of a type."""
+        found = self._data(f"droplets/{droplet}/actions")["actions"]
+        return {action["id"] for action in found if action["type"] == type}
 
     def point(self, address: str, droplet: int) -> None:
         """Begin to move a floating IP to a droplet. Doing so twice is doing so once."""

@@ -123,6 +123,22 @@ def test_an_assignment_is_sent_again() -> None:
         assert len(served.requests) == 3 and b'"droplet_id": 7' in served.requests[2].replace(b":7", b": 7")
 
 
+def test_an_action_whose_answer_was_lost_is_found_and_not_begun_twice() -> None:
+    none, pending = says(200, b'{"actions": []}'), says(422, b'{"message": "Droplet already has a pending event."}')
+    begun = says(200, b'{"actions": [{"id": 5, "type": "power_on", "status": "in-progress"}]}')
+    with wire(none, hangs_up, pending, begun) as served:
+        API(cloud(served)).act(7, "power_on")
+    with wire(none, pending, none) as served, pytest.raises(PipelineError, match="pending event"):
+        API(cloud(served)).act(7, "power_on")
+
+
+def test_a_key_of_a_bake_whose_answer_was_lost_is_found_by_its_name() -> None:
+    taken = says(422, b'{"message": "SSH Key is already in use on your account"}')
+    keys = says(200, b'{"ssh_keys": [{"id": 3, "name": "other"}, {"id": 7, "name": "slipway-run:x"}]}')
+    with wire(hangs_up, taken, keys) as served:
+        assert API(cloud(served)).add_key("slipway-run:x", "ssh-ed25519 AAAA") == 7
+
+
 @pytest.mark.parametrize("body", [b"no JSON", b"[]", b"[" * 200_000])
 def test_an_answer_that_is_no_document_is_one_sentence(body: bytes) -> None:
     with wire(says(200, body)) as served, pytest.raises(PipelineError, match="an answer that is not JSON"):
