@@ -13,9 +13,10 @@ from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
 from pipeline.reference import CLOUD_INIT, Reference, Release
 from pipeline.release import compose
-from pipeline.tools.digitalocean import Image
+from pipeline.tools.digitalocean import Image, Size
 
 TOKEN = "0123456789abcdef"
+SIZES = {"s-1vcpu-1gb": Size("s-1vcpu-1gb", 6.0, 0.01, ("fra1",))}
 IMAGE = Image(1, "app-v1-0123456789ab", "2026-01-01T00:00:00Z", 1.0, ("slipway:app", "slipway", "commit:c0ffee"))
 
 
@@ -26,7 +27,7 @@ def session(root: Path, *secrets: str, **environ: str) -> Any:
     project = Project(root, "app", "debian-12-x64", "fra1", "s-1vcpu-1gb", 60, secrets=names)
     key = DeployKey.load(root / "work", None)
 
-    def clusters(*_: object) -> None:
+    def droplets(*_: object) -> None:
         raise PipelineError("Nothing runs.")
 
     return cast(
@@ -35,7 +36,7 @@ def session(root: Path, *secrets: str, **environ: str) -> Any:
             settings=Settings(project, "local", Cloud("local", "http://127.0.0.1:1", "token")),
             environ=environ,
             key=key,
-            api=SimpleNamespace(images=lambda: [IMAGE], droplets=clusters),
+            api=SimpleNamespace(images=lambda: [IMAGE], droplets=droplets, sizes=lambda: SIZES),
             outputs=dict,
             progress=SimpleNamespace(warn=print),
         ),
