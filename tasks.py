@@ -31,6 +31,7 @@ from pipeline import release as releasing
 from pipeline import report as reporting
 from pipeline import restore as restoring
 from pipeline import status as world
+from pipeline import takeover as taking
 from pipeline import verify as verification
 from pipeline.config import CutoverSettings, Project, choose_environment
 from pipeline.errors import PipelineError
@@ -374,6 +375,16 @@ def destroy(
     releasing.destroy(session, with_database=with_database, backup_first=not no_backup)
 
 
+@verb(environment=ENVIRONMENT_HELP, yes="do not ask")
+def takeover(c: Context, environment: str | None = None, yes: bool = False) -> None:
+    """Take an environment whose state is lost, or in another checkout: its address and its database come here."""
+    session = Session(ROOT, os.environ, environment)
+    if not yes:
+        _confirm(session, "Take over", "Nothing was taken over.")
+    taking.take_over(session)
+    _show("Taken over. ./invoke deploy --version VERSION, with the version that is live, replaces the droplets.")
+
+
 @verb(
     environment=ENVIRONMENT_HELP,
     apply="remove what was found; without it nothing is changed",
@@ -655,6 +666,7 @@ namespace = Collection(
     prune,
     cost,
     destroy,
+    takeover,
     env,
     check,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import reference, release, runs, verify
+from pipeline import reference, release, runs, takeover, verify
 from pipeline.clock import SYSTEM, Clock
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
@@ -42,6 +42,7 @@ def heal(session: Session, how: How, clock: Clock = SYSTEM) -> Healed:
 
     Raises PipelineError when nothing is live, and when none of the ways leads there.
     """
+    takeover.refuse(session)
     with runs.alone(session, "heal", how.force) as run:
         current = reference.read(session.settings.reference_path)
         if current.live is None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from pipeline import adoption, ledger
 from pipeline.errors import PipelineError
-from pipeline.reference import Reference, is_ours
+from pipeline.names import user_number
+from pipeline.reference import Reference
 from pipeline.session import Session
 
 _GRACE = 60.0
@@ -118,7 +119,7 @@ def _users(session: Session, outputs: Mapping[str, Any]) -> dict[str, str]:
     return {
         f"databases/{cluster.id}/users/{name}": name
         for name in session.api.database_users(cluster.id)
-        if is_ours(name) and name not in used
+        if user_number(name) is not None and name not in used
     }
 
 

@@ -26,7 +26,7 @@ _LONGEST_MEMBER = len("-99")
 _HOSTNAME = 63
 """Characters of a hostname (RFC 1123), and of a cluster's name."""
 _SLUG = r"[a-z](?:-?[a-z0-9])*"
-_RUN, _LOCK, _OF_BEFORE = f"{ALL}-run", f"{ALL}-lock", f"{ALL}-environment"
+_RUN, _LOCK = f"{ALL}-run", f"{ALL}-lock"
 _LOCK_FIELD = 40
 """Characters of each free text in a lock's name: the whole stays below 255."""
 
@@ -129,11 +129,6 @@ class Names(ProjectNames):
         return [self.tag, *self.shared_tags]
 
     @property
-    def tag_of_before(self) -> str:
-        """The environment's tag from the time when names had no project in them."""
-        return f"{_OF_BEFORE}:{self.environment}"
-
-    @property
     def cluster(self) -> str:
         """The name of the environment's database cluster."""
         return self.prefix
@@ -173,6 +168,17 @@ class Names(ProjectNames):
     def lock(self) -> str:
         """What the environment's lock is called, beside who holds it."""
         return f"{self.project}:{self.environment}"
+
+
+def database_user(number: int) -> str:
+    """The name of a database user of an environment's cluster, where no vault gives them."""
+    return f"app_{number}"
+
+
+def user_number(name: str) -> int | None:
+    """The number in the name of a database user that slipway made; None for another one's."""
+    match = re.fullmatch(r"app_([0-9]+)", name)
+    return int(match[1]) if match else None
 
 
 def lock_name(lock: str, texts: Sequence[str], numbers: Sequence[int]) -> str:

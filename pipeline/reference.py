@@ -15,6 +15,7 @@ from typing import Any
 from pipeline import boot
 from pipeline.config import OURS, SYSTEMD, VARIABLE
 from pipeline.errors import PipelineError
+from pipeline.names import database_user, user_number
 
 CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
 """The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
@@ -251,8 +252,8 @@ def is_ours(user: str) -> bool:
 
 def next_user(reference: Reference) -> str:
     """A database user that no known release has: the number after the highest."""
-    numbers = [re.fullmatch(r"app_([0-9]+)", release.database_user) for release in reference.releases.values()]
-    return f"app_{max((int(number[1]) for number in numbers if number), default=0) + 1}"
+    numbers = [user_number(release.database_user) or 0 for release in reference.releases.values()]
+    return database_user(max(numbers, default=0) + 1)
 
 
 def check_config(config: Mapping[str, str]) -> None:

@@ -25,6 +25,7 @@ from pipeline import (
     retirement,
     runs,
     secrets,
+    takeover,
     verify,
     watch,
     way_back,
@@ -35,6 +36,7 @@ from pipeline.errors import PipelineError, Unrecorded
 from pipeline.graph import Graph, now_of, var_file
 from pipeline.ledger import Run
 from pipeline.lock import only_one
+from pipeline.names import database_user
 from pipeline.narrator import Narrator
 from pipeline.plan import Now, Plan, Refused
 from pipeline.reference import Reference, Release, check_template, template_digest
@@ -78,6 +80,7 @@ def deploy(
     file is as it was.
     """
     changed = f" with {', '.join(sorted(config))}" if config else ""
+    takeover.refuse(session)
     with runs.alone(session, f"deploy {version or ''}".strip() + changed, how.force) as run:
         current = reference.read(session.settings.reference_path)
         release = compose(session, current, version, config, size) if version or config or size else None
@@ -99,6 +102,7 @@ def plan(
     size: str | None = None,
 ) -> Plan:
     """What `deploy` would do. Nothing is changed; raises Refused when it must not be done."""
+    takeover.refuse(session)
     with only_one(session.settings.work, "deploy --plan"):
         settings = session.settings
         current = reference.read(settings.reference_path)
@@ -118,6 +122,7 @@ def plan(
 
 def rotate_database(session: Session, how: How = How()) -> Reference:
     """A new release of what is live, with a database user of its own; the old user goes with its last release."""
+    takeover.refuse(session)
     with runs.alone(session, "rotate database") as run:
         current = reference.read(session.settings.reference_path)
         release = compose(session, current, None, None)
@@ -129,6 +134,7 @@ def rotate_database(session: Session, how: How = How()) -> Reference:
 
 def rollback(session: Session, how: How = How()) -> Reference:
     """Go back to the standby, or to the release before the live one, which becomes the standby and is marked."""
+    takeover.refuse(session)
     with runs.alone(session, "rollback", how.force) as run:
         current = reference.read(session.settings.reference_path)
         back = current.previous
@@ -166,6 +172,7 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
 
     The database stays, unless it is asked for too; then a backup is made before anything is removed.
     """
+    takeover.refuse(session)
     with runs.alone(session, "destroy"):
         if with_database and backup_first:
             _back_up(session)
@@ -223,7 +230,7 @@ def compose(
         size=size or (live.size if live else project.size),
         template=template_digest(project.root),
         config=settings,
-        database_user=(live.database_user if live else "") or "app_1" if project.database else "",
+        database_user=(live.database_user if live else "") or database_user(1) if project.database else "",
         database_expires=live.database_expires if live and project.database else "",
         secrets=secrets.fingerprints(found_secrets, session.key),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from pipeline import lease, migration, reference, remote_lock
+from pipeline import lease, migration, reference, remote_lock, takeover
 from pipeline.ages import spell
 from pipeline.app_client import ANSWER_S, AppClient, document
 from pipeline.database import drift, source_name
@@ -90,6 +90,9 @@ def status(session: Session) -> Status:
     standby_id = next((id for id, key in keys.items() if key == wanted.standby and id in droplets), None)
     name = str(settings.reference_path.relative_to(settings.project.root))
     database, database_problems = _database(session, wanted, droplets.get(target or 0))
+    problems = [*_problems(wanted, outputs, target, keys, droplets), *database_problems, *_unready(wanted, address)]
+    if standing := takeover.find(session):
+        problems = [f"{takeover.sentence(session, standing)}: ./invoke deploy --plan says what can be done"]
     return Status(
         environment=settings.environment,
         cloud=settings.cloud.name,
@@ -99,7 +102,7 @@ def status(session: Session) -> Status:
         standby=_running(wanted, wanted.standby, standby_id),
         database=database,
         run=_run(session),
-        problems=[*_problems(wanted, outputs, target, keys, droplets), *database_problems, *_unready(wanted, address)],
+        problems=problems,
         warnings=[
             *([f"{name} is not committed"] if session.git.changed([name]) else []),
             *(["the database user of the standby has expired"] if wanted.standby in _expired(wanted) else []),

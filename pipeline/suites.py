@@ -53,7 +53,7 @@ SUITES: dict[str, Suite] = {
     "machines": _pytest("machines", as_root=True),
     "contract": _pytest("contract", as_root=True, packages=["openssh-client"], tools=TERRAFORM_TOOLS),
     "data": _pytest("data", as_root=True, tools=VAULT_TOOLS),
-    "releases": _pytest("e2e/test_releases.py", "e2e/test_the_end.py"),
+    "releases": _pytest("e2e/test_releases.py", "e2e/test_neighbours.py", "e2e/test_the_end.py"),
     "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py", "e2e/test_first_release.py"),
     "schema": _pytest("e2e/test_schema.py"),
     "secrets": _pytest("e2e/test_secrets.py", "e2e/test_vault.py", tools=VAULT_TOOLS),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import heal, reference, release, runs, verify
+from pipeline import heal, reference, release, runs, takeover, verify
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
@@ -43,6 +43,7 @@ class World:
         )
         for module, name, fake in (
             (runs, "alone", lambda session, what, force: _Context()),
+            (takeover, "refuse", lambda session: None),
             (verify, "verify", self.verify),
             (verify, "answers", lambda of, address, times: self.path and self.target == IDS[of.key] in self.sound),
             (release, "carry_out", self.carry_out),
