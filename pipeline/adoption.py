@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from pipeline import remote_lock
 from pipeline.plan import ADDRESS, KEY, Plan
 from pipeline.reference import Reference
 from pipeline.session import Session
@@ -37,7 +38,7 @@ def ordering_of(session: Session, plan: Plan) -> Iterator[None]:
     if not any(each.creates and each.kind in (ADDRESS, KEY) for each in plan.changes):
         yield
         return
-    key = _key(session)
+    key = own_key(session)
     before = [*(each.address for each in session.api.floating_ips()), *([str(key.id)] if key else [])]
     with ordering(session.roots[0], before):
         yield
@@ -60,7 +61,7 @@ def adopt(session: Session, outputs: Mapping[str, Any]) -> bool:
         return False
     unsettled = state.ordered(root.folder) is not None
     known = _kinds(session.terraform) if root.has_state else set()
-    key = _key(session) if KEY not in known else None
+    key = own_key(session) if KEY not in known else None
     if key and key.name == session.settings.names.deploy_key and _is_new(root, str(key.id)):
         _take(session, session.terraform, f"{KEY}.deploy", str(key.id), f"the deploy key {key.name}")
     if ADDRESS not in known and (address := lost_address(session)):
@@ -72,13 +73,21 @@ def adopt(session: Session, outputs: Mapping[str, Any]) -> bool:
 def lost_address(session: Session) -> str:
     """The floating IP that was ordered and is not in the state, which knows none; empty when that cannot be told.
 
-    It points at a droplet of the environment; or it points at nothing, and no other has come since the order.
+    It points at a droplet of the environment; or it points at nothing, no other has come since the order, and nobody
+    else of the account is at work, who may have ordered it.
     """
     root, region = session.roots[0], session.settings.project.region
     found = [each for each in session.api.floating_ips() if each.region == region and _is_new(root, each.address)]
     ours = [each.address for each in found if session.settings.tag in each.tags]
     if not ours and state.ordered(root.folder) is not None:
         ours = [each.address for each in found if each.droplet is None]
+        others = remote_lock.at_work(name for _, name in session.api.keys()) if ours else []
+        if any(holder.lock != session.settings.names.lock for holder in others):
+            session.progress.warn(
+                f"the floating IP {' and '.join(ours)} may be of another run that is under way in the account:"
+                " it is not taken over"
+            )
+            return ""
     if len(ours) > 1:
         session.progress.warn(
             f"one of the floating IPs {' and '.join(ours)} was ordered by a run that died, and which cannot be told:"
@@ -115,7 +124,8 @@ def _is_new(root: Root, id: str) -> bool:
     return root.elsewhere if before is None else id not in before
 
 
-def _key(session: Session) -> Key | None:
+def own_key(session: Session) -> Key | None:
+    """The environment's deploy key as the account has it, under whatever name."""
     return Account(session.settings.cloud).key(fingerprint(session.key.public))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -187,6 +187,12 @@ def held(
             lock.give_back()
         except PipelineError as error:
             say(f"the lock could not be given back, and ends by itself in a minute: {error.message}")
+
+
+def at_work(names: Iterable[str]) -> list[Holder]:
+    """Who holds an environment now, any of any project, by the names of an account's keys; the dead do not count."""
+    found = [Holder.parse(name) for name in names]
+    return [each for each in found if each and not each.is_dead_here and time.time() - each.heartbeat < Rhythm.stale]
 
 
 def who_holds(account: Account, public_key: str) -> Holder | None:

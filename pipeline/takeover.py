@@ -5,14 +5,12 @@ Without this a second clone would plan everything anew, and end at the first nam
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline import adoption, reference, runs
+from pipeline import adoption, reference, remote_lock, runs
 from pipeline.errors import PipelineError
 from pipeline.names import user_number
-from pipeline.remote_lock import Holder, Rhythm
 from pipeline.session import Session
 from pipeline.tools import state
 from pipeline.tools.digitalocean import Cluster, Droplet
@@ -111,7 +109,8 @@ def take_over(session: Session) -> Standing:
         _refuse_the_busy(session, run.id)
         app, data = session.roots
         # From here on what stands counts as this checkout's, so that a deploy goes on where this is cut short.
-        state.order(app.folder, [])
+        strange = [each.address for each in session.api.floating_ips() if session.settings.tag not in each.tags]
+        state.order(app.folder, strange)
         if standing.cluster:
             state.order(data.folder, [])
             with session.progress.step(f"take over the database {standing.cluster.name}"):
@@ -119,8 +118,10 @@ def take_over(session: Session) -> Standing:
             state.settle(data.folder)
         with session.progress.step("take over the address"):
             adoption.adopt(session, {})
+        own = adoption.own_key(session)
         for id in standing.keys:
-            session.api.remove(f"account/keys/{id}")
+            if own is None or id != own.id:
+                session.api.remove(f"account/keys/{id}")
     return standing
 
 
@@ -134,8 +135,6 @@ def _take_database(session: Session, cluster: Cluster) -> None:
 
 def _refuse_the_busy(session: Session, run: str) -> None:
     """Raise PipelineError when a run elsewhere has the environment. Its lock follows from another deploy key."""
-    for _, name in session.api.keys():
-        holder = Holder.parse(name)
-        if holder and holder.lock == session.settings.names.lock and holder.run != run and not holder.is_dead_here:
-            if time.time() - holder.heartbeat < Rhythm.stale:
-                raise PipelineError(f"Another run has {holder.environment}: {holder}.", "Try again when it has ended.")
+    for holder in remote_lock.at_work(name for _, name in session.api.keys()):
+        if holder.lock == session.settings.names.lock and holder.run != run:
+            raise PipelineError(f"Another run has {holder.environment}: {holder}.", "Try again when it has ended.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.names import Names
 from pipeline.plan import ADDRESS, Change, Plan
 from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
+from pipeline.remote_lock import Holder
 from pipeline.tools import state
 from pipeline.tools.account import Key
 from pipeline.tools.digitalocean import Cluster, FloatingIP
@@ -39,6 +41,7 @@ class World:
     in_state: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     taken: list[tuple[str, str]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    keys: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def session(self) -> Any:
@@ -47,7 +50,9 @@ class World:
         engine = SimpleNamespace(
             resources=lambda: self.in_state, adopt=lambda resource, id: self.taken.append((resource, id))
         )
-        api = SimpleNamespace(floating_ips=lambda: self.addresses, database_names=lambda cluster: self.databases)
+        api = SimpleNamespace(
+            floating_ips=lambda: self.addresses, database_names=lambda cluster: self.databases, keys=lambda: self.keys
+        )
         project = SimpleNamespace(region="fra1")
         settings = SimpleNamespace(
             environment="local",
@@ -99,6 +104,21 @@ def test_the_one_address_that_came_since_the_order_is_taken(world: World) -> Non
     assert world.taken == [(f"{ADDRESS}.public", "b")]
     assert "taking over the floating IP b" in world.said[0]
     assert state.ordered(world.folder) is None
+
+
+def test_an_address_may_be_of_another_project_that_is_at_work(world: World) -> None:
+    def lock(name: str, ago: float) -> str:
+        beat = int(time.time() - ago)
+        return Holder(name, "deploy", "ann@desk", "r", "elsewhere-1", 1, beat, beat).name
+
+    world.ordered("a")
+    world.addresses, world.keys = [idle("b")], [(1, lock("other:local", 3))]
+    world.adopt()
+    assert world.taken == [] and "b may be of another run that is under way" in world.said[0]
+    world.ordered("a")
+    world.keys = [(1, lock("other:local", 300)), (2, lock("shop:local", 3))]
+    world.adopt()
+    assert world.taken == [(f"{ADDRESS}.public", "b")]
 
 
 def test_of_two_that_came_since_none_is_taken_and_that_is_said(world: World) -> None:

@@ -19,7 +19,8 @@ from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
 from pipeline.remote_lock import Holder
 from pipeline.tools import state
-from pipeline.tools.digitalocean import Cluster, Droplet
+from pipeline.tools.account import Key
+from pipeline.tools.digitalocean import Cluster, Droplet, FloatingIP
 from pipeline.tools.terraform import Root
 
 NAMES = Names("shop", "local")
@@ -61,11 +62,13 @@ class World:
             keys=lambda: self.keys,
             database_users=lambda cluster: ["doadmin", "app_1", "reader"],
             remove=self.removed.append,
+            floating_ips=lambda: [FloatingIP("idle", "fra1", None), FloatingIP("9", "fra1", 7, DROPLET.tags)],
         )
         engine = SimpleNamespace(resources=lambda: self.in_state, adopt=lambda *both: self.taken.append(both))
         return SimpleNamespace(
             settings=SimpleNamespace(
                 names=NAMES,
+                tag=NAMES.tag,
                 environment="local",
                 reference_path=path,
                 project=SimpleNamespace(database=object()),
@@ -173,12 +176,13 @@ def alone(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
         yield SimpleNamespace(id="mine")
 
     def adopt(session: Any, outputs: Any) -> bool:
-        world.taken.append(("address", ""))
+        world.taken.append(("address", f"not {state.ordered(session.roots[0].folder)}"))
         state.settle(session.roots[0].folder)
         return True
 
     monkeypatch.setattr(runs, "alone", run)
     monkeypatch.setattr(adoption, "adopt", adopt)
+    monkeypatch.setattr(adoption, "own_key", lambda session: Key(4, "shop-local"))
     monkeypatch.setattr(
         adoption, "adopt_database", lambda session, cluster: world.taken.append(("cluster", cluster.id))
     )
@@ -193,10 +197,10 @@ def holder(run: str, ago: float, lock: str = "shop:local") -> str:
 def test_the_address_the_database_and_its_users_are_taken_and_the_droplets_stay(world: World) -> None:
     world.droplets, world.cluster = [DROPLET], CLUSTER
     others = [(6, "shop-production"), (7, holder("mine", 0)), (8, holder("dead", 900)), (9, holder("x", 0, "shop:eu"))]
-    world.keys = [(5, "shop-local"), *others]
+    world.keys = [(4, "shop-local"), (5, "shop-local"), *others]
     takeover.take_over(world.session)
     user = ('digitalocean_database_user.app["app_1"]', "c-1,app_1")
-    assert world.taken == [("cluster", "c-1"), user, ("address", "")]
+    assert world.taken == [("cluster", "c-1"), user, ("address", "not ['idle']")]
     assert world.removed == ["account/keys/5"]
     assert [state.ordered(world.root(name).folder) for name in ("app", "data")] == [None, None]
 
