@@ -52,6 +52,7 @@ def pending(session: Session) -> Pending:
         return Pending()
     name, cluster = session.settings.cluster, session.api.cluster(session.settings.cluster, session.settings.tag)
     if cluster is None and _is_in_the_state(session):
+        _refuse_a_cluster_of_another_name(session)
         raise PipelineError(
             f"The cluster {name} is gone, and its data with it.",
             "docs/data.md says how a backup becomes its successor; to begin anew without the data:\n"
@@ -148,6 +149,17 @@ def _refuse_a_plan_that_destroys(session: Session) -> None:
         file.unlink(missing_ok=True)
 
 
+def _refuse_a_cluster_of_another_name(session: Session) -> None:
+    """Raise PipelineError when the state has a cluster of before, or of another name of the project."""
+    for kind, each in session.database.resources():
+        if kind == "digitalocean_database_cluster" and each["name"] != session.settings.cluster:
+            raise PipelineError(
+                f"The environment's database is the cluster {each['name']}, and the name of the project makes that"
+                f" {session.settings.cluster}.",
+                "A cluster cannot be renamed: CHANGELOG.md says how to move an environment of before.",
+            )
+
+
 def _adopt(session: Session) -> None:
     """A run that died may have ordered a cluster that its state does not know."""
     if adoption.is_due(session.roots[1]):
@@ -217,6 +229,7 @@ def destroy(session: Session) -> None:
     """Remove the cluster with all that is in it. Whoever calls this has asked, and has made a backup."""
     with session.progress.step(f"remove the database {session.settings.cluster}"):
         if session.api.cluster(session.settings.cluster, session.settings.tag) is None:
+            _refuse_a_cluster_of_another_name(session)
             session.database.forget(_GONE_WITH_IT)
         else:
             _adopt(session)

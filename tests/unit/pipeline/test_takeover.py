@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import adoption, runs, takeover
+from pipeline import adoption, database, runs, takeover
 from pipeline.errors import PipelineError
 from pipeline.names import Names
 from pipeline.progress import Progress
@@ -217,3 +217,20 @@ def test_who_releases_just_now_is_not_taken_over(world: World) -> None:
 def test_there_must_be_something_to_take(world: World) -> None:
     with pytest.raises(PipelineError, match="nothing to take over"):
         takeover.take_over(world.session)
+
+
+def test_a_cluster_under_another_name_is_not_taken_for_gone() -> None:
+    """The database of a slipway before names of projects, or of before the name was changed."""
+    resources = [("digitalocean_database_cluster", {"name": "slipway-local"}), ("digitalocean_tag", {"name": "t"})]
+    session: Any = SimpleNamespace(
+        api=SimpleNamespace(cluster=lambda name, tag: None),
+        settings=SimpleNamespace(
+            cluster="shop-local", tag="slipway:shop:local", project=SimpleNamespace(database=object())
+        ),
+        roots=(None, SimpleNamespace(has_state=True)),
+        database=SimpleNamespace(outputs=lambda: {"cluster": "c-1"}, resources=lambda: resources),
+        progress=Progress(),
+    )
+    for touch in (database._refuse_a_cluster_of_another_name, database.destroy):
+        with pytest.raises(PipelineError, match="is the cluster slipway-local, and .* makes that shop-local"):
+            touch(session)
