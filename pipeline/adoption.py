@@ -135,5 +135,5 @@ def _kinds(terraform: Terraform) -> set[str]:
 
 def _take(session: Session, terraform: Terraform, resource: str, id: str, what: str) -> None:
     if what:
-        session.progress.warn(f"taking over {what}, which a run that died ordered and could not write down")
+        session.progress.warn(f"taking over {what}, which stands and is in no state")
     terraform.adopt(resource, id)

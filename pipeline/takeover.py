@@ -5,6 +5,7 @@ Without this a second clone would plan everything anew, and end at the first nam
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -128,9 +129,10 @@ def take_over(session: Session) -> Standing:
 def _take_database(session: Session, cluster: Cluster) -> None:
     """With the users that the droplets log in as: what no state knows would be removed while they still serve."""
     adoption.adopt_database(session, cluster)
-    for name in session.api.database_users(cluster.id):
-        if user_number(name) is not None:
-            session.terraform.adopt(f'digitalocean_database_user.app["{name}"]', f"{cluster.id},{name}")
+    users = [name for name in session.api.database_users(cluster.id) if user_number(name) is not None]
+    engine = session.terraform.using({"TF_VAR_users": json.dumps(users)})
+    for name in users:
+        engine.adopt(f'digitalocean_database_user.app["{name}"]', f"{cluster.id},{name}")
 
 
 def _refuse_the_busy(session: Session, run: str) -> None:

@@ -184,7 +184,7 @@ def test_what_was_ordered_is_found_whenever_the_first_release_is_killed(account:
     (ordered,) = set(account.holds()["floating_ips"]) - {bystander, *before["floating_ips"]}
 
     said = account.invoke("deploy", "--version", VERSION).stderr
-    assert f"taking over the floating IP {ordered}, which a run that died ordered" in said
+    assert f"taking over the floating IP {ordered}, which stands and is in no state" in said
     holds = account.holds()
     assert holds["floating_ips"] == sorted([ordered, bystander, *before["floating_ips"]])
     assert holds["databases"] == [NAMES.cluster]

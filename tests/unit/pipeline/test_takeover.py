@@ -65,6 +65,7 @@ class World:
             floating_ips=lambda: [FloatingIP("idle", "fra1", None), FloatingIP("9", "fra1", 7, DROPLET.tags)],
         )
         engine = SimpleNamespace(resources=lambda: self.in_state, adopt=lambda *both: self.taken.append(both))
+        engine.using = lambda variables: engine
         return SimpleNamespace(
             settings=SimpleNamespace(
                 names=NAMES,
