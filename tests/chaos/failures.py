@@ -23,6 +23,7 @@ from tests.chaos.operations import (
     VERIFY,
 )
 from tests.chaos.scene import Nothing, Scene
+from tests.e2e.checkout import NAMES
 
 ALL = (BUILD, *RELEASES)
 MAKING = ("deploy", "set", EXPAND, "rotate")
@@ -177,7 +178,7 @@ def _action(type: str) -> Callable[[Scene, float], Callable[[], None]]:
 
 
 def _boot(**fault: Any) -> Callable[[Scene, float], Callable[[], None]]:
-    return lambda scene, chance: scene.fault(kind="boot", name="app-*", **fault)
+    return lambda scene, chance: scene.fault(kind="boot", name=NAMES.droplet("*"), **fault)
 
 
 def _lost_move(scene: Scene, chance: float) -> Callable[[], None]:
