@@ -20,6 +20,7 @@ from pipeline import adoption, order, reference
 from pipeline import plan as planning
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
+from pipeline.names import user_number
 from pipeline.narrator import MOVE, Narrator
 from pipeline.plan import ADDRESS, ASSIGNMENT, DROPLET, KEY, USER, Now, Plan
 from pipeline.reference import Reference
@@ -190,7 +191,7 @@ class Judged:
         """Make what outlives a release, or comes before its droplet: with the address, the key, and database users."""
         stands = {key: each for key, each in self.target.releases.items() if key in self.standing}
         users = {self.target.releases[key].database_user for key in self.target.running}
-        wish = Wish(users={user for user in users if reference.is_ours(user)})
+        wish = Wish(users={user for user in users if user_number(user) is not None})
         self.graph.step(confirmed.beside(stands), self.now, wish)
 
     def _ordered(self) -> dict[str, int]:

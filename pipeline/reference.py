@@ -245,11 +245,6 @@ def write(path: Path, reference: Reference) -> None:
     os.replace(temporary, path)
 
 
-def is_ours(user: str) -> bool:
-    """Whether a database user has a name that the pipeline gives."""
-    return re.fullmatch(r"app_[0-9]+", user) is not None
-
-
 def next_user(reference: Reference) -> str:
     """A database user that no known release has: the number after the highest."""
     numbers = [user_number(release.database_user) or 0 for release in reference.releases.values()]
