@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.checkout import REFERENCE, Checkout
+from tests.e2e.checkout import NAMES, REFERENCE, Checkout
 from tests.support import AS_ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
@@ -166,7 +166,7 @@ def test_two_images_of_one_name(checkout: Checkout) -> None:
     snapshots = f"/v2/droplets/{droplet}/snapshots"
     try:
         for _ in range(2):
-            api.act(droplet, "snapshot", name="notes-twin-0123456789ab")
+            api.act(droplet, "snapshot", name=NAMES.image("twin", "0" * 12))
         one, other = api.get(snapshots)["snapshots"]
         assert "There is a version twin already" in checkout.refused("build", "--version", "Twin")
         message = checkout.refused("deploy", "--version", "twin")
