@@ -48,6 +48,7 @@ from pipeline.tools import checks
 from pipeline.tools import environment as surroundings
 from pipeline.tools.children import ended_by_signals
 from pipeline.tools.process import attach
+from pipeline.tools.provider import locked_version
 from pipeline.tools.toolchain import Toolchain
 
 ROOT = Path(__file__).resolve().parent
@@ -515,9 +516,22 @@ def backup_restore(
 
 
 @verb()
+def lock(c: Context) -> None:
+    """Choose the registry's newest DigitalOcean provider in the range of terraform/versions.tf, and lock it."""
+    toolchain = _toolchain()
+    toolchain.ensure(["opentofu"], Progress().detail)
+    path = toolchain.lock_provider()
+    _show(f"{path.relative_to(ROOT)} names the provider {locked_version(path)}: commit it.")
+
+
+@verb()
 def check(c: Context) -> None:
     """Check style, types and format of everything in the project."""
-    checks.check(ROOT, Toolchain.from_environment(ROOT, os.environ), Progress().say)
+    checks.check(ROOT, _toolchain(), Progress().say)
+
+
+def _toolchain() -> Toolchain:
+    return Toolchain.from_environment(ROOT, os.environ, Project.load(ROOT).toolchain)
 
 
 @verb(only="one suite: " + ", ".join(suites.SUITES))
@@ -668,6 +682,7 @@ namespace = Collection(
     destroy,
     takeover,
     env,
+    lock,
     check,
 )
 tests = Collection("test")

@@ -180,6 +180,14 @@ def milliseconds(text: object) -> float:
 
 
 @dataclass(frozen=True)
+class ToolchainSettings:
+    """Where the DigitalOcean provider comes from: built here, or given by a registry, or by its ``mirror``."""
+
+    provider: str = "built"
+    mirror: str = ""
+
+
+@dataclass(frozen=True)
 class Project:
     """The checkout and what `slipway.toml` says of it; ``database`` may be left out.
 
@@ -201,6 +209,7 @@ class Project:
     cutover: CutoverSettings = CutoverSettings()
     bake_deadline: float = 1800
     keep_images: int = 5
+    toolchain: ToolchainSettings = ToolchainSettings()
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -234,6 +243,7 @@ class Project:
             ledger_remote=data.get("ledger", {}).get("remote", ""),
             bake_deadline=float(data["image"].get("deadline", cls.bake_deadline)),
             keep_images=data.get("retention", {}).get("images", cls.keep_images),
+            toolchain=ToolchainSettings(**data.get("toolchain", {})),
             **parsed,
         )
 
@@ -284,6 +294,15 @@ _FILE = shape.table(
                 "trusted_sources": shape.list_of(shape.text(), 100),
                 "migration_timeout": _SECONDS,
                 "lock_timeout": _SECONDS,
+            },
+        ),
+        "toolchain": shape.table(
+            {},
+            {
+                "provider": shape.one_of("built", "registry"),
+                "mirror": shape.text(
+                    r'https://[^\s"\\$%]+', "it is not an address such as https://mirror.example.com/"
+                ),
             },
         ),
         "retention": shape.table({}, {"images": shape.whole(1, 1000)}),

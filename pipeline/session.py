@@ -63,7 +63,8 @@ class Session:
     @cached_property
     def toolchain(self) -> Toolchain:
         """Packer, OpenTofu and the rest, built when they are first needed."""
-        return Toolchain.from_environment(self.settings.project.root, self.environ)
+        project = self.settings.project
+        return Toolchain.from_environment(project.root, self.environ, project.toolchain)
 
     @cached_property
     def state_key(self) -> str:
@@ -81,10 +82,10 @@ class Session:
     def roots(self) -> tuple[Root, Root]:
         """The two root modules: the app's and the database's, which outlives it."""
         source, name, work = self.settings.project.root / "terraform", self.settings.environment, self.settings.work
-        environments = source / "environments"
+        environments, lock = source / "environments", self.toolchain.provider_lock
         return (
-            Root(source, work / "terraform", environments / f"{name}.backend.tf"),
-            Root(source / "database", work / "database", environments / f"{name}.database.backend.tf"),
+            Root(source, work / "terraform", environments / f"{name}.backend.tf", lock),
+            Root(source / "database", work / "database", environments / f"{name}.database.backend.tf", lock),
         )
 
     @cached_property

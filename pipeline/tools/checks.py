@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.tools import host
+from pipeline.tools import host, provider
 from pipeline.tools.git import PINS, variables
 from pipeline.tools.process import call, run
 from pipeline.tools.toolchain import RELEASE_TOOLS, Toolchain
@@ -90,13 +91,26 @@ def _infrastructure(root: Path, toolchain: Toolchain) -> Iterable[Check]:
     env |= {"DIGITALOCEAN_TOKEN": "of no use"}
     yield Check("packer validate", (packer, "validate", *values, "."), root / "packer", env)
     tofu, env = str(toolchain.tofu()), toolchain.environment("opentofu")
-    app = root / "terraform"
+    app, lock = root / "terraform", toolchain.provider_lock
     yield Check("terraform fmt", (tofu, "fmt", "-check", "-diff", "-recursive"), app, env)
     for folder in (app, app / "database"):
-        name = str(folder.relative_to(root))
-        own = {**env, "TF_DATA_DIR": str(root / ".slipway" / "check" / folder.name), "TF_IN_AUTOMATION": "1"}
-        yield Check(f"{name} init", (tofu, "init", "-backend=false", "-input=false", "-no-color"), folder, own)
-        yield Check(f"{name} validate", (tofu, "validate", "-no-color"), folder, own)
+        name, copy = str(folder.relative_to(root)), _copy(root, folder, lock)
+        options = ["-lockfile=readonly"] if lock else []
+        init = (tofu, "init", "-backend=false", "-input=false", "-no-color", *options)
+        yield Check(f"{name} init", init, copy, {**env, "TF_IN_AUTOMATION": "1"})
+        yield Check(f"{name} validate", (tofu, "validate", "-no-color"), copy, env)
+
+
+def _copy(root: Path, module: Path, lock: Path | None) -> Path:
+    """A copy of a root module to initialize: what an engine writes beside its files is not the project's."""
+    copy = root / ".slipway" / "check" / module.name
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for path in module.glob("*.tf"):
+        shutil.copyfile(path, copy / path.name)
+    if lock and lock.exists():
+        shutil.copyfile(lock, copy / provider.WORKING_LOCK)
+    return copy
 
 
 def _bake(root: Path) -> dict[str, str]:

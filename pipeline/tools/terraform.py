@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.tools import provider, state_lock
 from pipeline.tools import state as state_file
-from pipeline.tools import state_lock
 from pipeline.tools.encryption import UNREADABLE, Encryption
 from pipeline.tools.environment import DOWNLOADS, PIPELINE, STATE, compose
 from pipeline.tools.process import call, stream
@@ -35,12 +35,14 @@ class Root:
     """A root module of one environment: its sources, and the working folder that holds its state.
 
     The folder is a copy of the sources: environments can be worked on side by side, and one with a ``backend`` of its
-    own (a file, which need not be there) gets it without the others.
+    own (a file, which need not be there) gets it without the others. ``lock`` is the lock file to which the provider
+    is held, where a registry gives it.
     """
 
     source: Path
     folder: Path
     backend: Path
+    lock: Path | None = None
 
     @property
     def state(self) -> Path:
@@ -102,16 +104,32 @@ class Terraform:
         stamp = self.folder / ".terraform" / "slipway-stamp"
         key = self._key(wanted.values())
         if not stamp.exists() or stamp.read_text() != key:
-            self._checked("init", upgrade=True)
+            self._checked("init", **self._locked())
             stamp.write_text(key)
+
+    def _locked(self) -> dict[str, object]:
+        """The flags of `init`: a provider that lies here is taken as it is, a registry's only as it was locked."""
+        lock = self._root.lock
+        if lock is None:
+            return {"upgrade": True}
+        if not lock.exists():
+            raise PipelineError(
+                f"The provider comes from a registry, and there is no {lock.parent.name}/{lock.name} that says which.",
+                "./invoke lock writes it; then commit it.",
+            )
+        shutil.copyfile(lock, self.folder / provider.WORKING_LOCK)
+        return {"lockfile": "readonly"}
 
     def _key(self, files: Iterable[Path]) -> str:
         texts = [
             str(self._binary),
             str(self.environment.get("TF_CLI_CONFIG_FILE")),
-            *(f.read_text() for f in sorted(files)),
+            *(f.read_text() for f in sorted([*files, *self._lock_files()])),
         ]
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+    def _lock_files(self) -> list[Path]:
+        return [self._root.lock] if self._root.lock and self._root.lock.exists() else []
 
     def outputs(self) -> dict[str, Any]:
         """The outputs in the state, by name; empty before the first apply."""
@@ -229,7 +247,8 @@ class Terraform:
                 "The state cannot be read with the key that is here.",
                 "Is SLIPWAY_STATE_KEY (or state.key) the one it was written with? ./invoke rotate state changes keys.",
             )
-        return PipelineError(f"`{self._binary.name} {command}` failed.", output.strip()[-2000:])
+        refused = provider.refusal(output) if self._root.lock else None
+        return refused or PipelineError(f"`{self._binary.name} {command}` failed.", output.strip()[-2000:])
 
     def _checked(self, command: str, *arguments: str, **flags: object) -> str:
         status, out, err = self._call(command, *arguments, downloads=command == "init", **_options(flags))

@@ -22,7 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.config import ToolchainSettings
 from pipeline.errors import PipelineError
+from pipeline.tools import provider
 from pipeline.tools.environment import DOWNLOADS, compose, home
 from pipeline.tools.process import call
 
@@ -34,8 +36,6 @@ _GO = {
 }
 """Everything of Go's that decides what bytes come out: neither the caller's shell nor `go env -w` has a say in it."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_PROVIDER = "digitalocean/digitalocean"
-_NAMESPACES = ("registry.opentofu.org", "registry.terraform.io")  # each engine looks under its own name
 _DISK_FULL = "no space left on device"
 _NETWORK = re.compile(r"dial tcp|i/o timeout|connection re(?:fused|set)|no such host|TLS handshake|unexpected EOF")
 
@@ -91,7 +91,7 @@ TOOLS = {
             stamp="github.com/opentofu/opentofu/version.dev=no",
         ),
         Tool(
-            name="terraform-provider-digitalocean",
+            name=provider.NAME,
             title="the DigitalOcean provider",
             version="2.17.1",
             package="github.com/digitalocean/terraform-provider-digitalocean",
@@ -151,14 +151,19 @@ class Toolchain:
     cache: Path
     root: Path
     overrides: Mapping[str, str] = field(default_factory=dict)
+    settings: ToolchainSettings = ToolchainSettings()
     _compiling: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
-    def from_environment(cls, root: Path, environ: Mapping[str, str]) -> Toolchain:
-        """SLIPWAY_CACHE, and PACKER and TERRAFORM where a user names binaries of their own."""
+    def from_environment(
+        cls, root: Path, environ: Mapping[str, str], settings: ToolchainSettings | None = None
+    ) -> Toolchain:
+        """SLIPWAY_CACHE, and PACKER, TERRAFORM and TERRAFORM_PROVIDER where a user names binaries of their own."""
         cache = Path(environ.get("SLIPWAY_CACHE") or f"{home(environ)}/.cache/slipway").expanduser().absolute()
-        named = {"packer": environ.get("PACKER", ""), "opentofu": environ.get("TERRAFORM", "")}
-        return cls(cache, root, {tool: value for tool, value in named.items() if value})
+        variables = {"packer": "PACKER", "opentofu": "TERRAFORM", provider.NAME: provider.VARIABLE}
+        named = {tool: environ.get(variable, "") for tool, variable in variables.items()}
+        own = {tool: value for tool, value in named.items() if value}
+        return cls(cache, root, own, settings or ToolchainSettings())
 
     def packer(self) -> Path:
         """The Packer to use; raises PipelineError when the user's own does not run."""
@@ -192,8 +197,45 @@ class Toolchain:
         return {"PACKER_PLUGIN_PATH": str(self.folder("packer-plugin-digitalocean") / "plugins")}
 
     def provider_config(self) -> Path:
-        """The CLI configuration with which the engine takes the provider from here and asks no registry."""
-        return self.folder("terraform-provider-digitalocean") / "cli.tfrc"
+        """The CLI configuration by which the engine finds the provider; raises PipelineError for what is none."""
+        if value := self.overrides.get(provider.NAME):
+            return provider.own(
+                value, self.cache, self.go(), (self._pinned(), TOOLS[provider.NAME].version), _platform()
+            )
+        if self.asks_registry:
+            return provider.from_registry(self.cache, self.settings.mirror)
+        return self.folder(provider.NAME) / "cli.tfrc"
+
+    @property
+    def asks_registry(self) -> bool:
+        """Whether the provider comes from a registry: a binary of the user's own goes before that."""
+        return self.settings.provider == "registry" and provider.NAME not in self.overrides
+
+    @property
+    def provider_lock(self) -> Path | None:
+        """The lock file to which a registry's provider is held; None where none is asked."""
+        return self.root / "terraform" / provider.LOCK if self.asks_registry else None
+
+    def lock_provider(self) -> Path:
+        """Choose the registry's provider anew and write the lock file; raises PipelineError where none is asked."""
+        if not self.asks_registry:
+            raise PipelineError(
+                "The provider does not come from a registry, so that there is nothing to lock.",
+                '[toolchain] provider = "registry" in slipway.toml takes it from there.',
+            )
+        others = [f"linux_{each}" for each in _ARCHITECTURES.values() if f"linux_{each}" != _platform()]
+        env = self.environment("opentofu")
+        return provider.lock(self.tofu(), env, self.root, self.settings.mirror, [_platform(), *others])
+
+    def _pinned(self) -> str:
+        module = f"github.com/digitalocean/{provider.NAME}"
+        text = (self.root / "toolchain" / provider.NAME / "go.mod").read_text()
+        found = re.search(rf"^\s*{re.escape(module)} (\S+)", text, re.MULTILINE)
+        return found[1] if found else ""
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Whether a tool is not built here, because a user has one or a registry gives it."""
+        return name in self.overrides or (name == provider.NAME and self.asks_registry)
 
     def go(self) -> Path:
         """The Go of the lock; raises PipelineError when it is not installed."""
@@ -246,7 +288,7 @@ class Toolchain:
         Raises PipelineError, which names the log, when the disk is full, and when sources cannot be fetched
         or do not compile.
         """
-        missing = [name for name in names if name not in self.overrides and not self.folder(name).exists()]
+        missing = [name for name in names if not self._is_elsewhere(name) and not self.folder(name).exists()]
         if not missing:
             return
         self._make_cache()
@@ -335,8 +377,9 @@ class Toolchain:
     def _finish(self, name: str, half: Path, progress: Progress) -> None:
         if name == "packer-plugin-digitalocean":
             self._install_plugin(half)
-        elif name == "terraform-provider-digitalocean":
-            _lay_out_mirror(half, self.folder(name))
+        elif name == provider.NAME:
+            tool = TOOLS[name]
+            provider.lay_out(half, self.folder(name), half / tool.binary, tool.version, _platform())
 
     def _install_plugin(self, half: Path) -> None:
         env = {"PACKER_PLUGIN_PATH": str(half / "plugins"), "CHECKPOINT_DISABLE": "1"}
@@ -349,7 +392,7 @@ class Toolchain:
 
     def _drop_sources(self) -> None:
         """Remove gigabytes of sources and objects, unless they are of use to another build, now or soon."""
-        if not all(name in self.overrides or self.folder(name).exists() for name in RELEASE_TOOLS):
+        if not all(self._is_elsewhere(name) or self.folder(name).exists() for name in RELEASE_TOOLS):
             return
         with (self.cache / "go.lock").open("w") as file:
             try:
@@ -367,16 +410,8 @@ def architecture() -> str:
     return _ARCHITECTURES[machine]
 
 
-def _lay_out_mirror(half: Path, folder: Path) -> None:
-    tool = TOOLS["terraform-provider-digitalocean"]
-    binary = half / tool.binary
-    for namespace in _NAMESPACES:
-        place = half / "mirror" / namespace / _PROVIDER / tool.version / f"linux_{architecture()}"
-        place.mkdir(parents=True)
-        (place / tool.binary).hardlink_to(binary)
-    binary.unlink()
-    mirror = f'filesystem_mirror {{\n    path = "{folder / "mirror"}"\n  }}'
-    (half / "cli.tfrc").write_text(f"provider_installation {{\n  {mirror}\n}}\n")
+def _platform() -> str:
+    return f"linux_{architecture()}"
 
 
 def _failure(tool: Tool, output: str, log: Path, cache: Path) -> PipelineError:
