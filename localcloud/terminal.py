@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 
+_SEQUENCE = re.compile(
+    r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI: colours, the cursor
+    r"|\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)"  # OSC: titles, links
+)
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -19,6 +24,14 @@ def forgive() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def harmless(line: str) -> str:
+    """A line that a droplet printed, without the sequences that colour it, move the cursor or set a title.
+
+    Colours go too: text in the colour of its background would hide what is printed.
+    """
+    return _SEQUENCE.sub("", line.rstrip("\r\n")).expandtabs()
 
 
 def show(line: str) -> None:

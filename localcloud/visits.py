@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,19 +16,21 @@ from localcloud.host import enter
 from localcloud.host.errors import HostError
 from localcloud.host.machines import Machines
 from localcloud.host.run import attached, secluded
+from localcloud.terminal import harmless, show
 
 LINES = 200
+LONGEST_LINE = 65536
 REFUSED = 255
 """What ssh exits with when it is ssh itself that failed."""
 
 
 def logs(config: Config, *, follow: bool) -> None:
-    """Become a view of the server's log. Needs root. Raises HostError when there is none."""
+    """Show the server's log. Needs root. Raises HostError when there is none."""
     _view(config.state / "server.log", str(LINES), follow=follow)
 
 
 def console(config: Config, droplet: str, *, follow: bool) -> None:
-    """Become a view of what a droplet printed since it was started, also when the server is dead. Needs root."""
+    """Show what a droplet printed since it was started, also when the server is dead. Needs root."""
     path = Machines(config).console(int(droplet) if droplet.isdecimal() else 0)
     if not path.exists():
         path = Machines(config).console(client.machine(config, droplet))
@@ -85,4 +89,11 @@ def _view(path: Path, lines: str, *, follow: bool) -> None:
     if not path.exists():
         raise HostError(f"There is no {path}.", "Start the cloud: localcloud up")
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads no further, as `| head` does, ends it without a word
-    os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), "--", str(path)])
+    options = ["-F", f"--pid={os.getpid()}"] if follow else []
+    argv = ["tail", f"--lines={lines}", *options, "--", str(path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        while line := tail.stdout.readline(LONGEST_LINE):
+            show(harmless(line.decode(errors="replace")))
+            if follow:
+                sys.stdout.flush()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +25,7 @@ from localcloud.host import requirements
 from localcloud.host.enter import login
 from localcloud.host.errors import HostError
 from localcloud.host.machines import CONSOLE_BYTES, CONSOLE_KEPT, Machines
-from localcloud.terminal import size, table
+from localcloud.terminal import harmless, plain, size, table
 from localcloud.visits import ssh_command
 from tests.unit.localcloud.conftest import settle
 from tests.unit.localcloud.machines import Rooms
@@ -150,3 +153,42 @@ def test_nobody_waits_for_a_password_that_none_can_give(
 
 def _nothing(*arguments: object) -> None:
     """Whoever runs this need not be root."""
+
+
+def test_what_a_droplet_prints_is_readable_and_steers_no_terminal(tmp_path: Path) -> None:
+    printed = (
+        "[\x1b[0;32m  OK  \x1b[0m] Reached target \x1b[0;1;39mbasic.target\x1b[0m.\r\n"
+        "\x1b]0;title\x07\x1b[2J\x1b[1;1Hcolumn\tone \u202egnp.exe \x9b31m\x1b]52;c;cm0=\x1b\\\x1bc\x1b[8mhidden\n"
+        "\x1b]" + "x" * 1000 + "\n\x1b[" + "1;" * 1000 + "m end"
+    )
+    (tmp_path / "console").write_bytes(printed.encode() + b"\xff\xfe\n")
+    code = "import sys; from pathlib import Path; from localcloud.visits import _view; "
+    code += "_view(Path(sys.argv[1]), '+1', follow=False)"
+    argv = [sys.executable, "-c", code, str(tmp_path / "console")]
+    shown = subprocess.run(argv, capture_output=True, check=True).stdout.decode()
+    lines = shown.split("\n")
+    assert lines[0] == "[  OK  ] Reached target basic.target."
+    assert lines[1] == "column  one \\u202egnp.exe \\x9b31m\\x1bchidden"
+    assert all(each.isprintable() for each in lines)
+
+
+def test_no_character_of_a_line_steers_a_terminal() -> None:
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    assert plain(harmless(everything)).isprintable()
+
+
+def test_a_followed_log_goes_on_and_ends_with_its_reader(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("one\n")
+    code = "import sys; from pathlib import Path; from localcloud.visits import _view; "
+    code += "_view(Path(sys.argv[1]), '+1', follow=True)"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "log")], stdout=subprocess.PIPE) as view:
+        assert view.stdout is not None
+        assert view.stdout.readline() == b"one\n"
+        with (tmp_path / "log").open("a") as log:
+            log.write("two\n")
+        assert view.stdout.readline() == b"two\n"
+        view.kill()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and subprocess.run(["pgrep", "-f", f"tail .*{tmp_path}/log"]).returncode == 0:
+        time.sleep(0.2)
+    assert subprocess.run(["pgrep", "-f", f"tail .*{tmp_path}/log"]).returncode == 1
