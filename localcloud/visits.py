@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from localcloud.config import Config
 from localcloud.host import enter
 from localcloud.host.errors import HostError
 from localcloud.host.machines import Machines
-from localcloud.host.run import attached, secluded
+from localcloud.host.run import attached, printed, secluded
 from localcloud.terminal import harmless, show
 
 LINES = 200
@@ -91,9 +90,7 @@ def _view(path: Path, lines: str, *, follow: bool) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads no further, as `| head` does, ends it without a word
     options = ["-F", f"--pid={os.getpid()}"] if follow else []
     argv = ["tail", f"--lines={lines}", *options, "--", str(path)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as tail:
-        assert tail.stdout is not None
-        while line := tail.stdout.readline(LONGEST_LINE):
-            show(harmless(line.decode(errors="replace")))
-            if follow:
-                sys.stdout.flush()
+    for line in printed(argv, LONGEST_LINE):
+        show(harmless(line))
+        if follow:
+            sys.stdout.flush()

@@ -10,7 +10,7 @@ import pty
 import select
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from localcloud.host import orphans
@@ -105,6 +105,14 @@ def _last_words(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> 
                 return said.decode(errors="replace")
             said = (said + block)[-KEPT_BYTES:]
         watch()
+
+
+def printed(argv: Sequence[str], longest: int) -> Iterator[str]:
+    """The lines that ``argv`` prints, as they come; one that is longer comes in parts."""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=environment()) as program:
+        assert program.stdout is not None
+        while line := program.stdout.readline(longest):
+            yield line.decode(errors="replace")
 
 
 def attached(argv: Sequence[str]) -> int:

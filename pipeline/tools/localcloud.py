@@ -51,7 +51,9 @@ class LocalCloud:
         # Its progress (standard error) goes straight to whoever watches; only its answer is ours.
         argv = [sys.executable, "-m", "localcloud", *args]
         options: dict[str, Any] = {"cwd": self._root, "stdout": subprocess.PIPE, "encoding": "utf-8"}
-        options |= {"env": compose(LOCALCLOUD, DOWNLOADS)}
+        composed = compose(LOCALCLOUD, DOWNLOADS).items()
+        # A cloud that a run starts is not the run's, and goes on when the run dies.
+        options |= {"env": {name: value for name, value in composed if not name.startswith("SLIPWAY_")}}
         with children.started(argv, terminal=True, **options) as program:
             answer, _ = program.communicate()
         if program.returncode != 0:

@@ -132,7 +132,7 @@ def refusal(said: str) -> PipelineError | None:
             f"The provider that the registry gives is not the one that terraform/{LOCK} names: its checksum differs.",
             "Nothing was started. If another build is what you want: ./invoke lock, and commit what that changes.",
         )
-    if "the lock file is read-only" in text:
+    if "the lock file is read-only" in text or re.search(r"must use \S+ init -upgrade", text):
         return PipelineError(
             f"terraform/{LOCK} names no provider in the range of terraform/versions.tf for this engine.",
             "./invoke lock chooses one; commit what that changes.",

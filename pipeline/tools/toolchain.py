@@ -25,7 +25,7 @@ from pathlib import Path
 from pipeline.config import ToolchainSettings
 from pipeline.errors import PipelineError
 from pipeline.tools import provider
-from pipeline.tools.environment import DOWNLOADS, compose, home
+from pipeline.tools.environment import DOWNLOADS, STATE, compose, home
 from pipeline.tools.process import call
 
 Progress = Callable[[str], None]
@@ -224,7 +224,7 @@ class Toolchain:
                 '[toolchain] provider = "registry" in slipway.toml takes it from there.',
             )
         others = [f"linux_{each}" for each in _ARCHITECTURES.values() if f"linux_{each}" != _platform()]
-        env = self.environment("opentofu")
+        env = {**compose(DOWNLOADS, STATE), **self.environment("opentofu")}
         return provider.lock(self.tofu(), env, self.root, self.settings.mirror, [_platform(), *others])
 
     def _pinned(self) -> str:
