@@ -56,11 +56,18 @@ SUITES: dict[str, Suite] = {
     "releases": _pytest("e2e/test_releases.py", "e2e/test_neighbours.py", "e2e/test_the_end.py"),
     "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py", "e2e/test_first_release.py"),
     "schema": _pytest("e2e/test_schema.py"),
+    "providers": _pytest("e2e/test_providers.py", tools=RELEASE_TOOLS),
     "secrets": _pytest("e2e/test_secrets.py", "e2e/test_vault.py", tools=VAULT_TOOLS),
     "chaos": _pytest("chaos", as_root=True, tools=RELEASE_TOOLS),
 }
 
-SIDE_BY_SIDE = (("machines", "contract"), ("data", "secrets", "refusals"), ("releases",), ("schema",), ("chaos",))
+SIDE_BY_SIDE = (
+    ("machines", "contract"),
+    ("data", "secrets", "refusals", "providers"),
+    ("releases",),
+    ("schema",),
+    ("chaos",),
+)
 """The suites with machines: lanes that run at once, each from left to right."""
 
 
