@@ -8,7 +8,6 @@ droplets and moves the address itself, and the plans adopt both.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 
 from pipeline import adoption, order, reference
 from pipeline import plan as planning
+from pipeline.clock import SYSTEM, Clock
 from pipeline.errors import PipelineError
 from pipeline.ledger import Run
 from pipeline.names import user_number
@@ -60,17 +60,31 @@ class Graph:
     ``evidence`` is where the gate keeps what it finds when it fails.
     """
 
-    def __init__(self, session: Session, run: Run | None, evidence: Path, variables: Mapping[str, str] = _NONE) -> None:
+    def __init__(
+        self,
+        session: Session,
+        run: Run | None,
+        evidence: Path,
+        variables: Mapping[str, str] = _NONE,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._session = session
         self._run = run
+        self._clock = clock
         self._variables = {**variables, "SLIPWAY_EVIDENCE": str(evidence)}
 
-    def apply(self, target: Reference, now: Now, *, moved: bool = False) -> None:
-        """Plan, say it, and do just that in one apply. Raises Refused before anything is done that must not be.
+    def apply(self, target: Reference, now: Now) -> None:
+        """Plan, say it, and do just that in one apply. Raises Refused before anything is done that must not be."""
+        self._apply(target, now, Wish())
 
-        ``moved`` tells that the address carries the live release already and the state may not know.
-        """
-        wish = self._moved(target, now.address) if moved else Wish()
+    def restore(self, target: Reference, now: Now) -> None:
+        """The same on the way back, when the address may have moved to the live release without the state's knowing."""
+        at = self._session.outputs().get("droplets", {}).get(target.live or "", {}).get("id")
+        known = dict(self._session.terraform.resources()).get(ASSIGNMENT, {}).get("droplet_id")
+        astray = at is not None and now.carrying == target.live and known not in (None, at)
+        self._apply(target, now, self._adopted(now.address, at, in_state=True) if astray else Wish())
+
+    def _apply(self, target: Reference, now: Now, wish: Wish) -> None:
         with self._planned(target, now, wish) as (plan, file, engine):
             plan.refuse()
             if plan.needed:
@@ -111,31 +125,32 @@ class Graph:
 
     def place(self, orders: Sequence[order.Order]) -> dict[str, int]:
         """Create the droplets of orders; returns their ids by release key."""
-        return order.place(self._session, orders)
+        return order.place(self._session, orders, self._clock)
 
-    def move(self, target: Reference, now: Now) -> Wish:
-        """Move the address to the live release's droplet, which has passed the gate; returns how a plan adopts that."""
+    def move(self, target: Reference, *, in_state: bool) -> Wish:
+        """Move the address to the live release's droplet, which has passed the gate; returns how a plan adopts that.
+
+        ``in_state`` tells whether the state has a place where the address was before.
+        """
         outputs = self._session.outputs()
         address, droplet = outputs["floating_ip"], outputs["droplets"][target.live]["id"]
         with self._session.progress.step(MOVE):
             self._session.api.point(address, droplet)
             self._wait_until_moved(address, droplet)
-        return self._moved(target, address)
+        return self._adopted(address, droplet, in_state=in_state)
 
-    def _moved(self, target: Reference, address: str) -> Wish:
-        """How a plan adopts an address that carries the live release; the state lets go of where it was."""
-        droplet = (self._session.outputs().get("droplets") or {}).get(target.live or "")
-        if not (droplet and address):
-            return Wish()
-        self._session.terraform.forget([_LIVE])
-        return Wish(moved=f"{address},{droplet['id']}")
+    def _adopted(self, address: str, droplet: int, *, in_state: bool) -> Wish:
+        """How a plan adopts an address that has moved, once the state has let go of where it was."""
+        if in_state:
+            self._session.terraform.let_go(_LIVE)
+        return Wish(moved=f"{address},{droplet}")
 
     def _wait_until_moved(self, address: str, droplet: int) -> None:
-        deadline = time.monotonic() + _MOVES_WITHIN
+        deadline = self._clock.now() + _MOVES_WITHIN
         while self._session.api.floating_ip_target(address) != droplet:
-            if time.monotonic() > deadline:
+            if self._clock.now() > deadline:
                 raise PipelineError(f"The floating IP {address} did not move within {_MOVES_WITHIN:.0f} s.")
-            time.sleep(0.1)
+            self._clock.sleep(0.1)
 
     @contextmanager
     def _planned(self, target: Reference, now: Now, wish: Wish = Wish()) -> Iterator[tuple[Plan, Path, Terraform]]:
@@ -184,7 +199,9 @@ class Judged:
             if self._creates(DROPLET, "terraform_data.migration", "terraform_data.gate"):
                 running = {key: self.target.releases[key] for key in self.target.running}
                 self.graph.step(confirmed.beside(running), self.now, Wish(made=made))
-            moved = self.graph.move(self.target, self.now)
+            moved = self.graph.move(
+                self.target, in_state=any(each.kind == ASSIGNMENT and each.deletes for each in self.plan.changes)
+            )
             self.graph.step(self.target, now_of(session, session.outputs()), moved)
 
     def _foundation(self, confirmed: Reference) -> None:

@@ -7,12 +7,12 @@ adopted carries the environment's tag and is in no state: the next run removes i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.clock import Clock
 from pipeline.errors import PipelineError
 from pipeline.plan import DROPLET
 from pipeline.session import Session
@@ -68,31 +68,31 @@ def _body(after: Mapping[str, Any], user_data: str) -> dict[str, Any]:
     }
 
 
-def place(session: Session, orders: Sequence[Order]) -> dict[str, int]:
+def place(session: Session, orders: Sequence[Order], clock: Clock) -> dict[str, int]:
     """Create droplets at once, wait until they are active, and return their ids by release key.
 
     Raises PipelineError when one cannot be had; what was ordered then is removed as any stray is.
     """
     with ThreadPoolExecutor(max(len(orders), 1)) as pool:
-        ids = pool.map(lambda order: _place(session, order), orders)
+        ids = pool.map(lambda order: _place(session, order, clock), orders)
         return dict(zip((order.key for order in orders), ids, strict=True))
 
 
-def _place(session: Session, order: Order) -> int:
+def _place(session: Session, order: Order, clock: Clock) -> int:
     with session.progress.step(f"create the droplet of {order.key}"):
         droplet = session.api.create_droplet(order.body)
-        _wait_until_active(session, order, droplet)
+        _wait_until_active(session, order, droplet, clock)
     return droplet
 
 
-def _wait_until_active(session: Session, order: Order, id: int) -> None:
-    deadline, pause = time.monotonic() + _ACTIVE_WITHIN, _FIRST_POLL
+def _wait_until_active(session: Session, order: Order, id: int, clock: Clock) -> None:
+    deadline, pause = clock.now() + _ACTIVE_WITHIN, _FIRST_POLL
     while not _is_ready(session.api.droplet(id)):
         if failed := session.api.failed_actions(id):
             raise PipelineError(f"The droplet of {order.key} was not created: action {failed[0][0]} failed.")
-        if time.monotonic() > deadline:
+        if clock.now() > deadline:
             raise PipelineError(f"The droplet of {order.key} was not active within {_ACTIVE_WITHIN:.0f} s.")
-        time.sleep(pause)
+        clock.sleep(pause)
         pause = min(pause * 1.5, _SLOWEST_POLL)
 
 

@@ -528,7 +528,8 @@ def _go_back(
 
     def attempt() -> None:
         adoption.adopt(session, before)
-        Graph(session, run, evidence).apply(confirmed, now_of(session, before))
+        retirement.remove_failed(session, confirmed, session.outputs())
+        Graph(session, run, evidence).restore(confirmed, now_of(session, before))
         leftovers.remove_strays(session, session.outputs())
 
     try:

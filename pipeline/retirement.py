@@ -49,6 +49,16 @@ def remove(session: Session, trial: Reference, outputs: Mapping[str, Any]) -> No
             _remove(session, number)
 
 
+def remove_failed(session: Session, confirmed: Reference, outputs: Mapping[str, Any]) -> None:
+    """Remove the droplets of the state that a way back has no use for; one that an address points at stays."""
+    addressed = session.api.floating_ip_targets()
+    there = {each.id for each in session.api.droplets(session.settings.tag)}
+    for key, each in (outputs.get("droplets") or {}).items():
+        if key not in confirmed.running and each["id"] in there - addressed:
+            with session.progress.step(f"remove the droplet of {key}"):
+                _remove(session, each["id"])
+
+
 def remove_all(session: Session) -> None:
     """Remove every droplet of the environment at once; what the cloud refuses is left to Terraform."""
     droplets = session.api.droplets(session.settings.tag)

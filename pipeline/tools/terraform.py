@@ -192,6 +192,11 @@ class Terraform:
         if gone := [name for name in resources if name in known]:
             self._plain("state rm", *gone)
 
+    def let_go(self, resource: str) -> None:
+        """Take a resource out of the state that is there, and about to be adopted as it is by now."""
+        state_file.keep(self.folder)
+        self._plain("state rm", resource)
+
     def adopt(self, resource: str, id: str) -> None:
         """Take something that is there into the state, as a resource of the root module."""
         state_file.keep(self.folder)
