@@ -56,6 +56,7 @@ SUITES: dict[str, Suite] = {
     "releases": _pytest("e2e/test_releases.py", "e2e/test_neighbours.py", "e2e/test_the_end.py"),
     "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py", "e2e/test_first_release.py"),
     "schema": _pytest("e2e/test_schema.py"),
+    "way-back": _pytest("e2e/test_way_back.py"),
     "providers": _pytest("e2e/test_providers.py", tools=RELEASE_TOOLS),
     "secrets": _pytest("e2e/test_secrets.py", "e2e/test_vault.py", tools=VAULT_TOOLS),
     "chaos": _pytest("chaos", as_root=True, tools=RELEASE_TOOLS),
@@ -65,7 +66,7 @@ SIDE_BY_SIDE = (
     ("machines", "contract"),
     ("data", "secrets", "refusals", "providers"),
     ("releases",),
-    ("schema",),
+    ("schema", "way-back"),
     ("chaos",),
 )
 """The suites with machines: lanes that run at once, each from left to right."""
