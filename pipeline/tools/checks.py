@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.tools import host, provider
-from pipeline.tools.git import PINS, variables
+from pipeline.tools.git import variables
 from pipeline.tools.process import call, run
 from pipeline.tools.toolchain import RELEASE_TOOLS, Toolchain
 
@@ -66,7 +66,7 @@ def _shell(root: Path) -> Iterable[Check]:
 
 def _scripts(root: Path) -> list[str]:
     """The tracked files that are shell scripts by name or first line."""
-    names = run(["git", *PINS, "ls-files", "-z"], cwd=root, env=variables()).split("\0")
+    names = run(["git", "ls-files", "-z"], cwd=root, env=variables()).split("\0")
     return [name for name in names if name.endswith(".sh") or _starts_as_script(root / name)]
 
 

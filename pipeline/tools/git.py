@@ -21,7 +21,6 @@ _SETTINGS = {
     **{"core.fsmonitor": "false", "log.showSignature": "false", "submodule.recurse": "false"},
     **{"push.followTags": "false", "push.gpgSign": "false", "push.recurseSubmodules": "no"},
 }
-PINS = tuple(word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}"))
 """Settings that a user's own must not replace, for every call of git."""
 _RELEASED = re.compile(r"[vV]?(\d+(?:\.\d+)*)(?:-([0-9A-Za-z.-]+))?")
 """A tag that is a version: numbers, and perhaps the name of a version before the real one."""
@@ -31,7 +30,12 @@ _ELSEWHERE = "--exclude=*/*"
 
 def variables() -> Mapping[str, str]:
     """The environment of git: its messages are read, it asks nobody for anything, and reading writes nothing."""
-    return {**compose(GIT), "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    found = compose(GIT)
+    count = int(found["GIT_CONFIG_COUNT"]) if found.get("GIT_CONFIG_COUNT", "").isdecimal() else 0
+    for number, (name, value) in enumerate(_SETTINGS.items(), count):  # of two settings the later one counts
+        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    own = {"GIT_CONFIG_COUNT": str(count + len(_SETTINGS)), "LC_ALL": "C.UTF-8"}
+    return {**found, **own, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 
 class Git:
@@ -41,12 +45,12 @@ class Git:
         self.root = root
 
     def _run(self, *args: str) -> str:
-        return run(["git", *PINS, *args], cwd=self.root, env=variables()).strip()
+        return run(["git", *args], cwd=self.root, env=variables()).strip()
 
     @cached_property
     def folder(self) -> str:
         """The project's folder in the repository, with a slash at its end; empty for the repository itself."""
-        prefix = run(["git", *PINS, "rev-parse", "--show-prefix"], cwd=self.root, env=variables())
+        prefix = run(["git", "rev-parse", "--show-prefix"], cwd=self.root, env=variables())
         return prefix.removesuffix("\n")
 
     def describe(self) -> str:
@@ -60,9 +64,8 @@ class Git:
         commit = self.last_commit(["."]) if self._has_commits() and self.folder else "HEAD"
         own = [[f"--match={self.folder}*"]] if self.folder else []
         for patterns in (*own, ["--match=v[0-9]*", "--match=[0-9]*", _ELSEWHERE], [_ELSEWHERE]):
-            result = call(
-                ["git", *PINS, "describe", "--tags", "--long", *patterns, commit], cwd=self.root, env=variables()
-            )
+            argv = ["git", "describe", "--tags", "--long", *patterns, commit]
+            result = call(argv, cwd=self.root, env=variables())
             if result.returncode == 0:
                 tag, distance, abbreviated = result.stdout.strip().rsplit("-", 2)
                 best = best_version(self._tags(f"refs/tags/{tag}^{{commit}}")) or tag.removeprefix(self.folder)
@@ -72,12 +75,12 @@ class Git:
         return self._run("rev-parse", "--short", commit)
 
     def _has_commits(self) -> bool:
-        argv = ["git", *PINS, "rev-parse", "--quiet", "--verify", "HEAD"]
+        argv = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
         return call(argv, cwd=self.root, env=variables()).returncode == 0
 
     def _tags(self, commit: str) -> list[str]:
         """The tags at a commit that are about this project, without its folder's name."""
-        argv = ["git", *PINS, "for-each-ref", f"--points-at={commit}", "--format=%(refname:strip=2)", "refs/tags"]
+        argv = ["git", "for-each-ref", f"--points-at={commit}", "--format=%(refname:strip=2)", "refs/tags"]
         tags = call(argv, cwd=self.root, env=variables()).stdout.split()
         own = [tag.removeprefix(self.folder) for tag in tags if self.folder and tag.startswith(self.folder)]
         return own or [tag for tag in tags if "/" not in tag]
@@ -95,7 +98,7 @@ class Git:
         And those that git was told not to look at (assume-unchanged, skip-worktree), where they differ.
         """
         options = ("--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
-        entries = run(["git", *PINS, "status", *options, "--", *paths], cwd=self.root, env=variables()).split("\0")
+        entries = run(["git", "status", *options, "--", *paths], cwd=self.root, env=variables()).split("\0")
         found = [entry[3:].removeprefix(self.folder) for entry in entries if entry]
         return found + [name for name in self._overlooked(paths) if name not in found]
 
@@ -111,7 +114,7 @@ class Git:
     def files(self, path: str) -> list[Path]:
         """The files under a path that belong to the project: tracked or not, but not ignored; sorted."""
         options = ("-z", "--cached", "--others", "--exclude-standard")
-        argv = ["git", *PINS, "ls-files", *options, "--", path]
+        argv = ["git", "ls-files", *options, "--", path]
         listed = call(argv, cwd=self.root, env=variables(), errors="surrogateescape")
         if listed.returncode != 0:
             raise PipelineError(f"git cannot list {path}.", listed.stderr.strip()[-2000:])
@@ -122,7 +125,7 @@ class Git:
         """What a file said in the commits that changed it, the newest first."""
         name = path.relative_to(self.root)
         for commit in self._run("rev-list", f"-{limit}", "HEAD", "--", str(name)).split():
-            argv = ["git", *PINS, "cat-file", "blob", f"{commit}:{self.folder}{name}"]
+            argv = ["git", "cat-file", "blob", f"{commit}:{self.folder}{name}"]
             said = call(argv, cwd=self.root, env=variables())
             if said.returncode == 0:  # it may have been removed
                 yield said.stdout
@@ -166,7 +169,7 @@ class Git:
 
     def _batch(self, kind: str, names: Iterable[str]) -> str:
         text = "".join(f"{name}\n" for name in dict.fromkeys(names))
-        done = call(["git", *PINS, "cat-file", kind], cwd=self.root, env=variables(), stdin=text)
+        done = call(["git", "cat-file", kind], cwd=self.root, env=variables(), stdin=text)
         if done.returncode != 0:
             raise PipelineError("git cannot say what was released.", done.stderr.strip()[-2000:])
         return done.stdout

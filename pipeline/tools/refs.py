@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.tools.git import PINS, variables
+from pipeline.tools.git import variables
 from pipeline.tools.process import call
 
 _ATTEMPTS = 12
@@ -120,7 +120,7 @@ class Shelf:
     ) -> subprocess.CompletedProcess[str]:
         """Run git, which asks nobody for anything; `away` bounds the time of what goes to another machine."""
         bound = ["timeout", _PATIENCE] if away else []
-        return call([*bound, "git", *PINS, *args], cwd=self.root, env={**variables(), **(env or {})}, stdin=stdin)
+        return call([*bound, "git", *args], cwd=self.root, env={**variables(), **(env or {})}, stdin=stdin)
 
 
 def _attempts(complaint: str) -> Iterator[int]:

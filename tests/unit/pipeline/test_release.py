@@ -274,7 +274,8 @@ def test_a_release_that_cannot_be_committed_is_live_and_says_so(
     obstacle(folder)
     with pytest.raises(Unrecorded) as error:
         world.release(How(commit=True))
-    assert error.value.message.startswith(f"{V2.key} is live, but local.tfvars.json was not committed: ")
+    what = f"{V2.key} is live, but local.tfvars.json was not committed: `git "
+    assert error.value.message.startswith(what) and "-c " not in error.value.message
     by_hand = f"git commit -m 'Release {V2.key} to local' local.tfvars.json"
     assert says in error.value.hint and error.value.hint.endswith(by_hand)
     assert world.applied == [TARGET] and reference.read(world.path) == TARGET

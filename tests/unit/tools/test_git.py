@@ -12,7 +12,8 @@ import pytest
 from pipeline import retention, version
 from pipeline.artifact import export
 from pipeline.errors import PipelineError
-from pipeline.tools.git import Git, best_version
+from pipeline.tools.git import Git, best_version, variables
+from pipeline.tools.process import call
 from pipeline.tools.refs import Shelf
 
 IDENTITY = (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false"))
@@ -241,6 +242,19 @@ def test_no_setting_of_a_user_changes_what_git_says(
         git(home, "config", "--global", setting, SETTINGS[setting])
     assert told(project) == before
     assert before["named"] == {"app-v1-000000000000"} and before["changed"] == ["app/ü"]
+
+
+def test_a_setting_of_the_callers_environment_is_kept_where_none_of_ours_is(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"core.quotePath": "true", "user.email": "from@environment.example"}
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (name, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", name)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    asked = ["git", "config", "--get-regexp", "^(core.quotepath|user.email|color.ui)$"]
+    said = call(asked, cwd=project, env=variables()).stdout.splitlines()
+    assert {"core.quotepath false", "user.email from@environment.example", "color.ui false"} <= set(said)
 
 
 def test_a_signed_commit_is_read_like_any_other(project: Path, tmp_path: Path) -> None:
