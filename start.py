@@ -38,10 +38,20 @@ def run() -> None:
     import site
 
     site.main()
+    from invoke.config import Config
     from invoke.main import program
 
     from pipeline.tools import environment
 
+    class OwnConfig(Config):
+        """The project's settings alone: not those that a user or the machine has for other projects."""
+
+        def load_user(self, merge: bool = True) -> None:
+            """Nothing to load."""
+
+        load_system = load_user
+
+    program.config_class = OwnConfig
     environment.drop()
     sys.argv[0] = "invoke"
     try:

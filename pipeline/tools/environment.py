@@ -47,7 +47,7 @@ PIPELINE = (
 """What slipway itself reads, for the programs that call it."""
 STATE = (
     *("AWS_*", "SPACES_*", "GOOGLE_*", "ARM_*", "CONSUL_*", "KUBE_*", "ALICLOUD_*", "TENCENTCLOUD_*", "PG_CONN_STR"),
-    *("TF_HTTP_*", "TF_TOKEN_*"),
+    *("TF_HTTP_*", "TF_TOKEN_*", "ACTIONS_ID_TOKEN_REQUEST_*"),
 )
 """Credentials of the backends that keep OpenTofu's states, and of its registries."""
 EVERYTHING = (*BASE, *GIT, *PIPELINE, *STATE)
@@ -79,12 +79,16 @@ _ignored: dict[str, str] = {}
 def compose(*lists: Iterable[str], caller: Mapping[str, str] | None = None) -> dict[str, str]:
     """The variables of the caller's that are for every program or on one of the lists, and those of `giving`.
 
+    A folder of PATH counts when it is absolute, because programs run in several folders; TMPDIR when it is there.
     Raises PipelineError for a user without a home directory.
     """
     caller = os.environ if caller is None else caller
     allowed = [*BASE, *(pattern for patterns in lists for pattern in patterns)]
     passing = {name: value for name, value in caller.items() if _is_among(name, allowed)}
-    return {"PATH": _PATH, **passing, "HOME": home(caller), "PYTHONUTF8": "1", **_given}
+    passing["PATH"] = os.pathsep.join(filter(os.path.isabs, passing.get("PATH", "").split(os.pathsep))) or _PATH
+    if not (os.path.isabs(folder := passing.get("TMPDIR", "")) and os.path.isdir(folder)):
+        passing.pop("TMPDIR", None)
+    return {**passing, "HOME": home(caller), "PYTHONUTF8": "1", **_given}
 
 
 def home(caller: Mapping[str, str]) -> str:

@@ -27,6 +27,15 @@ NAMES = Names("notes", "local")
 NOT_INHERITED = {"CI", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "VIRTUAL_ENV"}
 
 
+# What a user's shell may have, and what must not reach a tool: every verb of these suites is called with it.
+HOSTILE = {
+    **{"TF_WORKSPACE": "staging", "TF_CLI_ARGS": "-no-such-flag", "TF_DATA_DIR": "/nowhere", "TF_VAR_live": "none"},
+    **{"GOAMD64": "v3", "GOFLAGS": "-tags=other", "CGO_ENABLED": "1", "PKR_VAR_region": "nowhere"},
+    **{"GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere", "CDPATH": "/", "PYTEST_ADDOPTS": "--collect-only"},
+    **{"PYTHONPATH": "/nowhere", "PYTHONIOENCODING": "utf-8", "PGOPTIONS": "-c search_path=nowhere"},
+}
+
+
 class Checkout:
     """A clone of the project and the cloud that it uses."""
 
@@ -40,7 +49,7 @@ class Checkout:
         return subprocess.run(
             ["./invoke", *verbs],
             cwd=self.folder,
-            env={**inherited, **self.cloud, **environ},
+            env={**inherited, **HOSTILE, **self.cloud, **environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -113,8 +113,21 @@ def test_no_proxy_stands_between_opentofu_and_the_cloud() -> None:
     assert not {"http_proxy", "HTTPS_PROXY"} & set(compose(PIPELINE, STATE, caller=caller))
 
 
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [("/usr/bin:.:/bin", "/usr/bin:/bin"), (":bin:/bin:", "/bin"), ("", None), ("bin:./sbin", None)],
+)
+def test_a_folder_of_path_is_the_same_wherever_a_program_runs(given: str, passes: str | None) -> None:
+    assert compose(caller={"HOME": "/", "PATH": given})["PATH"] == (passes or environment._PATH)
+
+
+def test_a_folder_for_temporary_files_that_is_not_there_is_not_used(tmp_path: Path) -> None:
+    for given, passes in ((str(tmp_path), True), (str(tmp_path / "gone"), False), (".", False), ("", False)):
+        assert ("TMPDIR" in compose(caller={"HOME": "/", "TMPDIR": given})) is passes
+
+
 def test_every_program_gets_the_basics_and_nothing_unknown() -> None:
-    basics = {"PATH": "/bin", "HOME": "/home/me", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "TERM": "xterm", "TMPDIR": "/t"}
+    basics = {"PATH": "/bin", "HOME": "/home/me", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "TERM": "xterm", "TMPDIR": "/"}
     assert compose(caller={**basics, "MY_OWN": "x"}) == {**basics, "PYTHONUTF8": "1"}
 
 
@@ -264,6 +277,13 @@ def test_it_says_once_what_it_ignores() -> None:
 
 def test_a_variable_of_invokes_own_changes_no_verb() -> None:
     assert invoke("--list", INVOKE_TASKS_COLLECTION_NAME="other").stdout == invoke("--list").stdout
+
+
+def test_a_users_own_configuration_of_invoke_changes_no_verb(tmp_path: Path) -> None:
+    text = "tasks:\n  collection_name: other\n  auto_dash_names: false\n  executor_class: no.Such\n"
+    (tmp_path / ".invoke.yaml").write_text(text)
+    assert invoke("--list", HOME=str(tmp_path)).stdout == invoke("--list").stdout
+    assert "There is no suite" in invoke("test", "--only", "none", HOME=str(tmp_path)).stderr
 
 
 def test_the_local_clouds_own_command_line_forgives_an_encoding_too() -> None:
