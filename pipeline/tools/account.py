@@ -1,7 +1,4 @@
-"""The account's SSH keys, asked for plainly: each answer's status matters, and threads must leave os.environ alone.
-
-python-digitalocean reads its endpoint from the environment of the process, which only one thread may change at a time.
-"""
+"""The account's SSH keys, asked for plainly: each answer's status matters."""
 
 from __future__ import annotations
 

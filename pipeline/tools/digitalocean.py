@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,7 +14,6 @@ import requests
 from pipeline.config import Cloud
 from pipeline.errors import PipelineError
 from pipeline.redaction import learn
-from pipeline.tools.process import environment
 from pipeline.tools.rest import Rest
 
 T = TypeVar("T")
@@ -357,14 +357,14 @@ class API:
         import digitalocean
 
         where = self.cloud.endpoint
-        with environment({"DIGITALOCEAN_END_POINT": f"{where}/v2/"}):
-            try:
-                return question(_manager(self.cloud, self._rest))
-            except digitalocean.DataReadError as error:
-                hint = "Is DIGITALOCEAN_TOKEN right, and does it allow writing?" if "authenticate" in str(error) else ""
-                raise PipelineError(f"{where} refused: {error}", hint) from error
-            except digitalocean.baseapi.JSONReadError as error:
-                raise PipelineError(f"{where} gave an answer that is not JSON: {error}.") from error
+        os.environ.pop("DIGITALOCEAN_END_POINT", None)  # python-digitalocean refuses to be made with a bad one
+        try:
+            return question(_manager(self.cloud, self._rest))
+        except digitalocean.DataReadError as error:
+            hint = "Is DIGITALOCEAN_TOKEN right, and does it allow writing?" if "authenticate" in str(error) else ""
+            raise PipelineError(f"{where} refused: {error}", hint) from error
+        except digitalocean.baseapi.JSONReadError as error:
+            raise PipelineError(f"{where} gave an answer that is not JSON: {error}.") from error
 
 
 def _manager(cloud: Cloud, rest: Rest) -> Any:
