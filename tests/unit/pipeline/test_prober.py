@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 from pipeline import cutover
 from pipeline.prober import Pace, Prober
+from tests.unit.pipeline.sockets import Answer, drips, says, wire
 
 QUICK = Pace(interval=0.01, kept=2, kept_interval=0.02, patience=0.5)
 
@@ -125,3 +128,22 @@ def test_new_connections_do_not_wait_for_those_before() -> None:
         with probing(server) as prober:
             time.sleep(0.6)
     assert cutover.figures(prober.samples).sent > 20
+
+
+NONSENSE: dict[str, Answer] = {
+    "a body without an end": drips(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536, 0.0),
+    "headers without an end": drips(b"HTTP/1.1 200 OK\r\n", b"x" * 65536, 0.0),
+    "a length beyond all bounds": says(200, b"{}", Content_Length="99999999999"),
+    "a list": says(200, b"[1]"),
+    "a nest": says(200, b"[" * 20_000),
+    "no status": drips(b"HTTP/1.1\r\n\r\n", b"", 0.1),
+}
+
+
+@pytest.mark.parametrize("answer", NONSENSE.values(), ids=list(NONSENSE))
+def test_whatever_answers_is_lost_and_the_prober_goes_on(answer: Answer) -> None:
+    with wire(answer) as served, Prober("127.0.0.1", served.port, QUICK) as prober:
+        deadline = time.monotonic() + 10
+        while len(prober.samples) < 20 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(prober.samples) >= 20 and all(sample.lost for sample in prober.samples)
