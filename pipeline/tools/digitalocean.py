@@ -137,14 +137,15 @@ class API:
 
     def droplets(self, tag: str | None = None) -> list[Droplet]:
         """The droplets that carry a tag; without one, all of the account."""
-        return [_droplet(each) for each in self._ask(lambda manager: manager.get_all_droplets(tag_name=tag))]
+        found = self._data("droplets", params={"tag_name": tag} if tag else None)
+        return [_droplet(each) for each in found["droplets"]]
 
     def droplet(self, id: int) -> Droplet | None:
         """One droplet; None when there is none of this id."""
         import digitalocean
 
         try:
-            return _droplet(self._ask(lambda manager: manager.get_droplet(id)))
+            return _droplet(self._data(f"droplets/{id}")["droplet"])
         except digitalocean.NotFoundError:
             return None
 
@@ -368,9 +369,10 @@ class API:
 
 
 def _manager(cloud: Cloud, rest: Rest) -> Any:
-    """python-digitalocean's manager whose calls go through ours.
+    """python-digitalocean's manager whose calls go through ours: of its methods, those that ask for lists.
 
-    Its own client takes proxies and .netrc from the environment, waits without an end, and tries nothing again.
+    Its own client takes proxies and .netrc from the environment, waits without an end, and tries nothing again. What it
+    makes of a single thing (`get_droplet`, `get_floating_ip`) asks by that client, and is not used.
     """
     import digitalocean
 
@@ -415,18 +417,20 @@ def _document(answer: requests.Response) -> dict[str, Any]:
     return data
 
 
-def _droplet(found: Any) -> Droplet:
+def _droplet(data: Mapping[str, Any]) -> Droplet:
+    networks = (data.get("networks") or {}).get("v4") or []
+    size = data.get("size") or {}
     return Droplet(
-        id=found.id,
-        name=found.name,
-        status=found.status,
-        address=found.ip_address or "",
-        tags=tuple(found.tags or ()),
-        created_at=found.created_at,
-        image=int((found.image or {}).get("id") or 0),
-        size=found.size_slug,
-        monthly=float(found.size["price_monthly"]),
-        hourly=float(found.size["price_hourly"]),
+        id=data["id"],
+        name=data["name"],
+        status=data["status"],
+        address=next((str(each["ip_address"]) for each in networks if each["type"] == "public"), ""),
+        tags=tuple(data.get("tags") or ()),
+        created_at=data["created_at"],
+        image=int((data.get("image") or {}).get("id") or 0),
+        size=data["size_slug"],
+        monthly=float(size["price_monthly"]),
+        hourly=float(size["price_hourly"]),
     )
 
 

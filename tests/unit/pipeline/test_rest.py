@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +106,46 @@ def test_python_digitalocean_takes_nothing_from_the_environment(
         assert api.remove("droplets/7")
         assert all(b"Authorization: Bearer token" in each for each in served.requests)
         assert b"tag_name=slipway" in served.requests[0]
+
+
+DROPLET = {
+    "id": 7,
+    "name": "n",
+    "status": "active",
+    "created_at": "2026-11-28T11:00:00Z",
+    "size_slug": "s-1vcpu-1gb",
+    "size": {"price_monthly": 6.0, "price_hourly": 0.00893},
+    "networks": {"v4": [{"type": "private", "ip_address": "10.0.0.2"}, {"type": "public", "ip_address": "192.0.2.7"}]},
+}
+QUESTIONS: dict[str, tuple[Callable[[API], object], dict[str, Any]]] = {
+    "images": (API.images, {"images": []}),
+    "droplets": (API.droplets, {"droplets": [DROPLET]}),
+    "droplet": (lambda api: api.droplet(7), {"droplet": DROPLET}),
+    "keys": (API.keys, {"ssh_keys": []}),
+    "sizes": (API.sizes, {"sizes": []}),
+    "tags": (API.tags, {"tags": []}),
+    "floating IPs": (API.floating_ips, {"floating_ips": []}),
+    "target": (lambda api: api.floating_ip_target("192.0.2.1"), {"floating_ip": {"droplet": None}}),
+    "clusters": (API.clusters, {"databases": []}),
+    "failed actions": (lambda api: api.failed_actions(7), {"actions": []}),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_question_goes_by_the_one_client(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    question, document = QUESTIONS[name]
+    monkeypatch.setenv("DIGITALOCEAN_END_POINT", "http://127.0.0.1:9/v2/")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with wire(says(503), says(200, json.dumps(document).encode())) as served:
+        question(API(cloud(served)))
+        assert len(served.requests) == 2
+
+
+def test_a_droplet_is_read_as_the_api_gives_it() -> None:
+    with wire(says(200, json.dumps({"droplet": DROPLET}).encode()), says(404)) as served:
+        found = API(cloud(served)).droplet(7)
+        assert found and (found.address, found.status, found.monthly) == ("192.0.2.7", "active", 6.0)
+        assert API(cloud(served)).droplet(8) is None
 
 
 def test_all_pages_of_a_list_are_fetched() -> None:
