@@ -34,12 +34,10 @@ _POLL_S = 0.25
 class Restored:
     """Where users are. ``other`` is the droplet that had the traffic in place of the confirmed one, if any had.
 
-    ``moved`` says that the address was moved back from it, and ``stays`` that it was not, because the confirmed one is
-    dead.
+    ``stays`` is whether it still has it, because the confirmed one is dead.
     """
 
     other: Droplet | None = None
-    moved: bool = False
     stays: bool = False
 
 
@@ -65,7 +63,6 @@ def restore_traffic(session: Session, before: Mapping[str, Any], clock: Clock = 
     move = _Move(session, confirmed.releases[confirmed.live], address, home, clock)
     try:
         until_it_works(move.once, session.progress.warn, clock)
-        return Restored(move.other, moved=move.asked)
     except Dead as error:
         session.progress.warn(error.message)
         return Restored(move.other, stays=True)
@@ -97,22 +94,19 @@ def until_it_works(attempt: Callable[[], None], say: Callable[[str], None], cloc
 
 
 class _Move:
-    """The move of an address back to its droplet, which was ``asked`` for unless it was there.
-
-    ``other`` is the droplet that had the traffic when it began.
-    """
+    """The move of an address back to its droplet. ``other`` is the droplet that had the traffic when it began."""
 
     def __init__(self, session: Session, release: Release, address: str, home: int, clock: Clock) -> None:
         self.other: Droplet | None = None
         self._session, self._clock = session, clock
         self._release, self._address, self._home = release, address, home
-        self.asked = False
+        self._asked = False
 
     def once(self) -> None:
         """Move it, unless it is there. Raises Gone or Dead when that cannot be."""
         api = self._session.api
         carrying = api.floating_ip_target(self._address)
-        if carrying == self._home and not self.asked:
+        if carrying == self._home and not self._asked:
             return
         droplets = {each.id: each for each in api.droplets(self._session.settings.tag)}
         if self._home not in droplets:
@@ -121,7 +115,7 @@ class _Move:
             self.other = self.other or droplets.get(carrying or 0)
         self._refuse_the_dead(droplets[self._home])
         with self._session.progress.step(f"move {self._address} back to {self._release.key}"):
-            self.asked = True
+            self._asked = True
             api.point(self._address, self._home)
             self._wait()
 
