@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +21,22 @@ from pipeline.tools.terraform import Root, Terraform, expression
 from pipeline.tools.toolchain import TERRAFORM_TOOLS, Toolchain
 from tests.contract.support import ROOT, Api, until
 from tests.contract.test_metadata import Guest
-from tests.unit.pipeline.test_boot import AWKWARD
+from tests.unit.pipeline.test_boot import AWKWARD, is_fit
 
 LONG = "".join(chr(0x20 + at % 0x5F) for at in range(5000))
+SEED = random.randrange(1 << 32)
+
+
+def drawn(seed: int, count: int) -> dict[str, str]:
+    """Values of any characters that a value may have; their names tell the seed."""
+    draw, found = random.Random(seed), list[str]()
+    while len(found) < count:
+        text = "".join(chr(int(0x110000 ** draw.random())) for _ in range(draw.randrange(30)))
+        if is_fit(text):
+            found.append(text)
+    return {f"APP_DRAWN_{seed}_{number}": text for number, text in enumerate(found)}
+
+
 VALUES = {
     "APP_EMPTY": "",
     "APP_BLANKS": "  both ends \t",
@@ -33,6 +47,7 @@ VALUES = {
     "APP_LONG": LONG,
     **{f"APP_{number}": text for number, text in enumerate(AWKWARD)},
     **{f"APP_BETWEEN_{number}": f"a{text}b" for number, text in enumerate(AWKWARD)},
+    **drawn(SEED, 120),
 }
 """Given to one droplet at once, half of them as settings and half as secrets."""
 

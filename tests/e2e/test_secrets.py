@@ -160,3 +160,9 @@ def test_no_image_holds_any(checkout: Checkout, secrets: Secrets) -> None:
 def test_nothing_is_left_in_the_folders_for_temporary_files(checkout: Checkout, secrets: Secrets) -> None:
     mine = [path for path in Path("/tmp").glob("*") if path.name.startswith(("slipway-", "packer", "tf", "terraform"))]
     assert [trace for path in mine for trace in secrets.search(path)] == []
+
+
+def test_a_value_that_the_app_itself_refuses_is_named_in_its_words(checkout: Checkout, secrets: Secrets) -> None:
+    message = checkout.refused("deploy", "--set", "APP_MESSAGE=DEL \x7f and U+0080 \x80")
+    assert "The app says: the configuration is wrong" in message
+    assert "APP_MESSAGE" in message and "want at most 500 bytes of text on one line" in message
