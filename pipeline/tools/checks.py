@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.tools import host, provider
+from pipeline.tools.environment import DOWNLOADS, STATE, compose
 from pipeline.tools.git import variables
 from pipeline.tools.process import call, run
 from pipeline.tools.toolchain import RELEASE_TOOLS, Toolchain
@@ -97,7 +98,7 @@ def _infrastructure(root: Path, toolchain: Toolchain) -> Iterable[Check]:
         name, copy = str(folder.relative_to(root)), _copy(root, folder, lock)
         options = ["-lockfile=readonly"] if lock else []
         init = (tofu, "init", "-backend=false", "-input=false", "-no-color", *options)
-        yield Check(f"{name} init", init, copy, {**env, "TF_IN_AUTOMATION": "1"})
+        yield Check(f"{name} init", init, copy, {**compose(DOWNLOADS, STATE), **env, "TF_IN_AUTOMATION": "1"})
         yield Check(f"{name} validate", (tofu, "validate", "-no-color"), copy, env)
 
 

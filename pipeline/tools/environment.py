@@ -35,8 +35,9 @@ GIT = (
     *("GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS", "SSH_ASKPASS", "GIT_SSL_*", "GH_TOKEN", "GITHUB_TOKEN"),
     *("GNUPGHOME", "GPG_TTY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY"),
     *DOWNLOADS,
+    "SUDO_UID",
 )
-"""For git: who commits, and how it gets to a remote."""
+"""For git: who commits, how it gets to a remote, and whose repository root may read."""
 LOCALCLOUD = ("LOCALCLOUD_*", "SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_ASKPASS")
 """For the local cloud's command line."""
 PIPELINE = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -179,6 +180,13 @@ def test_every_way_to_start_a_program_composes_its_environment(tmp_path: Path) -
         assert not set(HOSTILE) & set(names.split())
 
 
+def test_there_is_one_door_to_programs_and_one_composer() -> None:
+    files = [ROOT / "tasks.py", *sorted((ROOT / "pipeline").rglob("*.py"))]
+    doors = r"subprocess\.(run|call|check_\w+|getoutput)\(|Popen\(|os\.(exec\w+|system|popen|(posix_)?spawn\w*)\("
+    assert [path.name for path in files if re.search(doors, path.read_text())] == ["children.py"]
+    assert [path.name for path in files if re.search(r"\*\*os\.environ|env=os\.environ", path.read_text())] == []
+
+
 @pytest.mark.usefixtures("hostile")
 def test_go_compiles_for_the_droplet_and_not_for_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -231,6 +239,21 @@ def test_a_hook_of_another_repository_changes_nothing(tmp_path: Path, monkeypatc
     monkeypatch.delenv("GIT_DIR")
     assert Shelf(tmp_path / "ours", "refs/slipway/local/ledger").names() == ["run"]
     assert Shelf(tmp_path / "theirs", "refs/slipway/local/ledger").names() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a repository to somebody else")
+def test_git_lets_root_by_sudo_into_the_repository_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "theirs"
+    subprocess.run(["git", "init", "--quiet", str(repository)], check=True)
+    subprocess.run(["chown", "--recursive", "12345:12345", str(repository)], check=True)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    with pytest.raises(PipelineError) as error:
+        Git(repository).changed(["."])
+    assert "dubious ownership" in error.value.hint
+    monkeypatch.setenv("SUDO_UID", "12345")
+    assert Git(repository).changed(["."]) == []
 
 
 # ---- `./invoke` as a whole, by its first program --------------------------------------------------------------------
