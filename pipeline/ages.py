@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
+from pipeline import shape
 from pipeline.errors import PipelineError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -15,6 +17,15 @@ def age(text: str) -> float:
     if not match:
         raise PipelineError(f"{ascii(text)} is not an age.", "A number and s, m, h or d, such as 26h.")
     return int(match.group(1)) * _UNITS[match.group(2)]
+
+
+def moment(text: str) -> datetime | None:
+    """A time in RFC 3339 as the API tells it; None for a text that tells none."""
+    try:
+        found: datetime = shape.moment(text)
+    except shape.Malformed:
+        return None
+    return found
 
 
 def spell(seconds: float) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import bridge, database
+from pipeline import bridge, database, shape
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
 from pipeline.names import Names
@@ -50,13 +50,26 @@ class Backup:
     def load(cls, path: Path) -> Backup:
         """Raises ValueError for what is not the description of a backup."""
         try:
-            data = json.loads(path.read_text())
-            if data["format"] != FORMAT:
-                raise ValueError(f"its format is {data['format']}")
-            data["tables"] = {name: (int(count), str(checksum)) for name, (count, checksum) in data["tables"].items()}
-            return cls(**data)
-        except (OSError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"it does not describe a backup: {error}") from error
+            data = shape.read_json(path.read_bytes(), _SHAPE)
+        except OSError as error:
+            raise ValueError(f"it cannot be read: {error.strerror}") from error
+        return cls(**{**data, "tables": {name: tuple(entry) for name, entry in data["tables"].items()}})
+
+
+_SHAPE = shape.table(
+    {
+        **dict.fromkeys(("environment", "cluster", "release"), shape.text()),
+        "version": shape.whole(1, 99),
+        "taken_at": shape.time,
+        "dump": shape.text(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.dump", "it is not the name of a dump in the same folder"),
+        "size": shape.whole(0),
+        "sha256": shape.text(r"[0-9a-f]{64}"),
+        "tables": shape.map_of(shape.row(shape.whole(0), shape.text())),
+        "sequences": shape.map_of(shape.whole()),
+        "format": shape.one_of(FORMAT),
+    },
+    {"project": shape.text()},
+)
 
 
 def folder_of(session: Session, to: str | None) -> Path:
@@ -118,12 +131,12 @@ def _dump(session: Session, cluster: Cluster, client: postgres.Client, way: brid
     return made
 
 
-def known(folder: Path, names: Names) -> list[Backup]:
-    """The backups of an environment in a folder, the oldest first; what is no description is passed over.
+def known(folder: Path, names: Names, warn: Callable[[str], None] = lambda text: None) -> list[Backup]:
+    """The backups of an environment in a folder, the oldest first; ``warn`` is told of what is no description.
 
     Those of before, which name no project, come first, because others may have made them in a shared folder.
     """
-    before = [each for each in _all(folder) if (each.project, each.environment) == ("", names.environment)]
+    before = [each for each in _all(folder, warn) if (each.project, each.environment) == ("", names.environment)]
     return [*before, *_own(folder, names)]
 
 
@@ -131,13 +144,13 @@ def _own(folder: Path, names: Names) -> list[Backup]:
     return [each for each in _all(folder) if (each.project, each.environment) == (names.project, names.environment)]
 
 
-def _all(folder: Path) -> list[Backup]:
+def _all(folder: Path, warn: Callable[[str], None] = lambda text: None) -> list[Backup]:
     found = []
     for path in folder.glob("*.json"):
         try:
             found.append(Backup.load(path))
-        except ValueError:
-            continue
+        except ValueError as error:
+            warn(f"{path.name} is left out of the backups: {error}")
     return sorted(found, key=lambda each: each.taken_at)
 
 

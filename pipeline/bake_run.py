@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import image
+from pipeline import image, shape
 from pipeline.errors import PipelineError
 from pipeline.names import ProjectNames
 from pipeline.tools.digitalocean import API
@@ -75,13 +75,18 @@ def forget(work: Path, run: BakeRun) -> None:
     _path(work, run).unlink(missing_ok=True)
 
 
+_SHAPE = shape.table(
+    {"id": shape.text(r"[A-Za-z0-9-]+"), **dict.fromkeys(("project", "image", "endpoint"), shape.text())}
+)
+
+
 def known(work: Path, endpoint: str) -> tuple[list[BakeRun], list[BakeRun]]:
     """The runs of this checkout on a cloud that go on, and those that ended without being forgotten."""
     alive, ended = [], []
     for path in sorted((work / "bakes").glob("*.json")):
         try:
             with path.open() as file:
-                run = BakeRun(**json.load(file))
+                run = BakeRun(**shape.read_json(file.read(), _SHAPE))
                 if run.endpoint != endpoint:
                     continue
                 try:
@@ -91,8 +96,10 @@ def known(work: Path, endpoint: str) -> tuple[list[BakeRun], list[BakeRun]]:
                     alive.append(run)
         except FileNotFoundError:
             continue  # forgotten just now
-        except (ValueError, TypeError) as error:
-            raise PipelineError(f"{path} is corrupt.", f"rm {path}; ./invoke reap finds what is left of it.") from error
+        except ValueError as error:
+            raise PipelineError(
+                f"{path} is corrupt: {error}.", f"rm {path}; ./invoke reap finds what is left of it."
+            ) from error
     return alive, ended
 
 

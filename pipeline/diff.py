@@ -99,8 +99,8 @@ def _past(session: Session) -> Iterator[Reference]:
     for text in session.git.past(session.settings.reference_path):
         try:
             yield Reference.parse(text)
-        except ValueError:
-            continue  # of an older slipway
+        except ValueError as error:
+            session.progress.warn(f"a reference file of before is left out: {error}")
 
 
 def _release(known: Reference, asked: str) -> Release | None:

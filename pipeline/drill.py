@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pipeline import backup, bridge
-from pipeline.ages import age, spell
+from pipeline.ages import age, moment, spell
 from pipeline.backup import Backup
 from pipeline.errors import PipelineError
 from pipeline.lock import only_one
@@ -51,7 +51,7 @@ def verify(session: Session, *, folder: str | None = None, max_age: str | None =
     """
     limit = age(max_age) if max_age else None
     place = backup.folder_of(session, folder)
-    found = backup.known(place, session.settings.names)
+    found = backup.known(place, session.settings.names, session.progress.warn)
     if not found:
         raise PipelineError(f"There is no backup of {session.settings.environment} in {place}.", "./invoke backup")
     newest = found[-1]
@@ -117,7 +117,8 @@ def _new_cluster(session: Session, like: Cluster, way: bridge.Bridge) -> Iterato
     def sweep(*, others: bool) -> None:
         for found in api.clusters():
             drilled = names.is_drill(found.name, found.tags)
-            left = others and drilled and datetime.fromisoformat(found.created_at) < oldest
+            made = moment(found.created_at)
+            left = others and drilled and made is not None and made < oldest
             if left or names.is_drill(found.name, found.tags, own):
                 api.delete_cluster(found.id)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import reference
+from pipeline import reference, shape
 from pipeline.errors import PipelineError
 from pipeline.session import Session
 from pipeline.tools import ssh
@@ -47,22 +46,47 @@ class Manifest:
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
         """Raises ValueError for anything that is no manifest of this format."""
-        try:
-            found = json.loads(gzip.decompress(data))
-            if found["format"] != FORMAT:
-                raise ValueError(f"its format is {found['format']}, and this slipway reads {FORMAT}")
-            schema, settings = found["schema"], found["settings"]
-            return cls(
-                image=found["image"],
-                files={path: Entry(*entry) for path, entry in found["files"].items()},
-                packages=found["packages"],
-                units=found["units"],
-                migrations=schema["migrations"] if schema else None,
-                settings=sorted(each["name"] for each in settings["settings"]) if settings else None,
-                secret=sorted(each["name"] for each in settings["settings"] if each.get("secret")) if settings else (),
-            )
-        except (OSError, EOFError, KeyError, TypeError) as error:
-            raise ValueError(f"it is not a manifest: {error}") from error
+        found = shape.read_json(_unpacked(data), _SHAPE)
+        schema, settings = found["schema"], found["settings"]
+        return cls(
+            image=found["image"],
+            files={path: Entry(*entry) for path, entry in found["files"].items()},
+            packages=found["packages"],
+            units=found["units"],
+            migrations=schema["migrations"] if schema else None,
+            settings=sorted(each["name"] for each in settings["settings"]) if settings else None,
+            secret=sorted(each["name"] for each in settings["settings"] if each.get("secret")) if settings else (),
+        )
+
+
+_TEXT = shape.text()
+_MIGRATION = shape.table({"version": shape.whole(0), "name": _TEXT, "sha256": _TEXT}, more=True)
+_SETTING = shape.table({"name": _TEXT}, {"secret": shape.one_of(True, False)}, more=True)
+_SHAPE = shape.table(
+    {
+        "format": shape.one_of(FORMAT),
+        "image": _TEXT,
+        "files": shape.map_of(shape.row(_TEXT, _TEXT, shape.whole(0), _TEXT)),
+        "packages": shape.map_of(_TEXT),
+        "units": shape.map_of(_TEXT),
+        "schema": shape.maybe(shape.table({"migrations": shape.list_of(_MIGRATION)}, more=True)),
+        "settings": shape.maybe(shape.table({"settings": shape.list_of(_SETTING)}, more=True)),
+    },
+    more=True,
+)
+_LARGEST = 256 << 20
+"""Bytes of a manifest: a droplet wrote it."""
+
+
+def _unpacked(data: bytes) -> bytes:
+    try:
+        unpacking = zlib.decompressobj(wbits=31)
+        found = unpacking.decompress(data, _LARGEST)
+    except zlib.error as error:
+        raise shape.wrong(f"it is not a manifest: {error}") from error
+    if not unpacking.eof:
+        raise shape.wrong("it is not a whole manifest")
+    return found
 
 
 def kept(work: Path, image: str) -> Path:

@@ -190,7 +190,11 @@ def parse_lock(name: str, texts: int, numbers: int) -> tuple[str, list[str], lis
     """Which lock a key is, with so many texts and numbers of its holder; None for a key that is no lock."""
     prefix, *fields = name.split(":")
     said, counted = fields[2 : 2 + texts], fields[2 + texts :]
-    if prefix != _LOCK or len(fields) != 2 + texts + numbers or not all(field.isdecimal() for field in counted):
+    if (
+        prefix != _LOCK
+        or len(fields) != 2 + texts + numbers
+        or not all(re.fullmatch(r"[0-9]{1,18}", field) for field in counted)
+    ):
         return None
     return ":".join(fields[:2]), said, [int(field) for field in counted]
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import boot
+from pipeline import boot, shape
 from pipeline.config import OURS, SYSTEMD, VARIABLE
 from pipeline.errors import PipelineError
 from pipeline.names import database_user, user_number
@@ -80,6 +80,8 @@ class Release:
             _refuse_unfit(name, value)
         if not re.fullmatch("[A-Za-z0-9.-]+", release.version):  # Terraform's commands name it
             raise ValueError(f"{ascii(release.version)} cannot be a version")
+        if release.database_expires:
+            shape.moment(release.database_expires)
         return release
 
     def dump(self) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Raises ValueError with what is wrong with the text."""
-        data = json.loads(text)
+        data = shape.read_json(text, lambda value: value)
         if not isinstance(data, dict) or set(data) - {"rejected"} != {"releases", "live", "standby"}:
             raise ValueError("it has exactly the entries live, releases and standby")
         if not isinstance(data["releases"], dict):
@@ -196,7 +198,11 @@ class Reference:
     @classmethod
     def from_state(cls, data: Any) -> Reference:
         """The reference that Terraform keeps as data; empty when it keeps none yet."""
-        return cls.parse(json.dumps(data)) if data else cls()
+        try:
+            return cls.parse(json.dumps(data)) if data else cls()
+        except ValueError as error:
+            hint = "Was the state changed by hand, or by a newer slipway?"
+            raise PipelineError(f"The reference in the state is corrupt: {error}.", hint) from error
 
     def dump(self) -> str:
         """The file's text."""

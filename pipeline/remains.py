@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pipeline import bake_run, drill, image, retention
+from pipeline.ages import moment
 from pipeline.cost import IDLE_ADDRESS, image_price
 from pipeline.image import version_of
 from pipeline.names import BUILD, Names
@@ -70,8 +71,9 @@ class Facts:
     named: frozenset[str] | None = None
 
     def old(self, created_at: str, age: timedelta | None = None) -> bool:
-        """Whether something is older than that; RFC 3339."""
-        return self.now - datetime.fromisoformat(created_at) > (self.older_than if age is None else age)
+        """Whether something is older than that; what tells no time (RFC 3339) is not."""
+        made = moment(created_at)
+        return made is not None and self.now - made > (self.older_than if age is None else age)
 
 
 def find(facts: Facts) -> list[Left]:

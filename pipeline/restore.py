@@ -29,7 +29,7 @@ def restore(session: Session, *, folder: str | None = None, dump: str | None = N
     Raises PipelineError when there is no such backup, and when the database refuses: then it is as it was.
     """
     place = backup.folder_of(session, folder)
-    chosen = choose(backup.known(place, session.settings.names), dump, str(place))
+    chosen = choose(backup.known(place, session.settings.names, session.progress.warn), dump, str(place))
     source = backup.intact(place, chosen)
     with runs.alone(session, f"backup.restore {chosen.dump}"):
         before, _ = backup.backup(session)

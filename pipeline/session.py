@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline import shape
 from pipeline.config import Project, Settings, choose_cloud, choose_environment
 from pipeline.errors import PipelineError
 from pipeline.keys import DeployKey
@@ -24,7 +25,7 @@ from pipeline.tools.digitalocean import API
 from pipeline.tools.encryption import Encryption, is_encrypted
 from pipeline.tools.git import Git
 from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.terraform import Root, Terraform, expression
+from pipeline.tools.terraform import OUTPUTS, Root, Terraform, expression
 from pipeline.tools.toolchain import Toolchain
 
 
@@ -168,7 +169,7 @@ class Session:
         kept, key = root.folder / "outputs.json", self.state_key if self.settings.project.encrypt_state else ""
         state = hmac.digest(key.encode(), root.state.read_bytes(), "sha256").hex()
         try:
-            found = json.loads(kept.read_text())
+            found = shape.read_json(kept.read_bytes(), shape.table({"state": shape.text(), "outputs": OUTPUTS}))
         except (FileNotFoundError, ValueError):
             found = {}
         if found.get("state") != state:

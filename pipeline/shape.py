@@ -139,7 +139,7 @@ def map_of(check: Check, name: Check | None = None) -> Check:
 
 
 def table(needs: Mapping[str, Check], may: Mapping[str, Check] | None = None, *, more: bool = False) -> Check:
-    """A table with the entries that it needs and some that it may have; ``more`` passes over any others."""
+    """A table with the entries that it needs and some that it may have; ``more`` lets others be as they are."""
     checks = {**(may or {}), **needs}
 
     def all_of(value: Any) -> dict[str, Any]:
@@ -150,8 +150,8 @@ def table(needs: Mapping[str, Check], may: Mapping[str, Check] | None = None, *,
             problems += [
                 (str(name), f"it is unknown{_meant(str(name), checks)}") for name in value if name not in checks
             ]
-        found = _each(((name, checks[name], each) for name, each in value.items() if name in checks), problems)
-        return dict(zip((name for name in value if name in checks), found, strict=True))
+        found = _each(((str(name), checks.get(name, _anything), each) for name, each in value.items()), problems)
+        return dict(zip(value, found, strict=True))
 
     return all_of
 
@@ -163,6 +163,10 @@ def read_json(data: str | bytes, check: Check) -> Any:
     except (ValueError, RecursionError) as error:
         raise wrong(f"it is not JSON ({error})") from error
     return check(found)
+
+
+def _anything(value: Any) -> Any:
+    return value
 
 
 def _each(entries: Any, problems: Sequence[tuple[str, str]] = ()) -> list[Any]:

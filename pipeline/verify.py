@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import evidence, reference, witness
+from pipeline import evidence, reference, shape, witness
 from pipeline.app_client import AppClient
 from pipeline.clock import SYSTEM, Clock
 from pipeline.config import Settings
@@ -224,5 +224,8 @@ def _failures(report: Path) -> str:
 def candidate(environ: Mapping[str, str], key: str) -> Release | None:
     """The release that Terraform's graph is about, which is not in the reference file before it is live."""
     text = environ.get("SLIPWAY_CANDIDATE")
-    release = Release.parse(json.loads(text)) if text else None
+    try:
+        release = shape.read_json(text, Release.parse) if text else None
+    except ValueError as error:
+        raise PipelineError(f"SLIPWAY_CANDIDATE is no release: {error}.", "unset SLIPWAY_CANDIDATE") from error
     return release if release and release.key == key else None

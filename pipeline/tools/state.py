@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import shape
+from pipeline.errors import PipelineError
+
 STATE, KEPT, ERRORED = "terraform.tfstate", "terraform.tfstate.kept", "errored.tfstate"
 TORN, ORDERED = "terraform.tfstate.torn", "ordered.json"
 _BACKUP = "terraform.tfstate.backup"
@@ -55,7 +58,7 @@ def serial(path: Path) -> int | None:
     try:
         data = json.loads(path.read_text())
         return int(data["serial"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -93,10 +96,18 @@ def order(folder: Path, before: Sequence[str]) -> None:
 
 def ordered(folder: Path) -> list[str] | None:
     """What there was before an apply that never ended well; None when there is no such apply."""
+    path = folder / ORDERED
     try:
-        return [str(each) for each in json.loads((folder / ORDERED).read_text())["before"]]
+        found = shape.read_json(path.read_bytes(), shape.table({"before": shape.list_of(shape.text())}, more=True))
     except FileNotFoundError:
         return None
+    except shape.Malformed as error:
+        raise PipelineError(
+            f"{path} is corrupt: {error}.",
+            "It notes what the account had before an order. ./invoke reap finds what is left; then remove the file.",
+        ) from error
+    before: list[str] = found["before"]
+    return before
 
 
 def settle(folder: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline import shape
 from pipeline.errors import PipelineError
 from pipeline.tools import provider, state_lock
 from pipeline.tools import state as state_file
@@ -24,6 +25,26 @@ Event = Mapping[str, Any]
 _UNLOCK = "force-unlock -force"
 _CHANGES = 2
 """The exit status of `plan -detailed-exitcode` when there is something to do."""
+
+
+_DROPLET = shape.table({"id": shape.whole(1), "name": shape.text(), "address": shape.text()}, more=True)
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+OUTPUTS = shape.table(
+    {},
+    {
+        "floating_ip": shape.maybe(shape.text()),
+        "droplets": shape.maybe(shape.map_of(_DROPLET)),
+        "reference": _anything,
+        "user_data": _anything,
+    },
+    more=True,
+)
+"""The outputs of the release graph; those of another root module are as they are."""
 
 
 class UnreadableState(PipelineError):
@@ -134,7 +155,15 @@ class Terraform:
     def outputs(self) -> dict[str, Any]:
         """The outputs in the state, by name; empty before the first apply."""
         out = self._checked("output", json=True)
-        return {name: output["value"] for name, output in json.loads(out or "{}").items()}
+        try:
+            told = shape.read_json(out or "{}", shape.map_of(shape.table({"value": _anything}, more=True)))
+            found: dict[str, Any] = OUTPUTS({name: output["value"] for name, output in told.items()})
+        except shape.Malformed as error:
+            raise PipelineError(
+                f"The outputs of the state are not as slipway writes them: {error}.",
+                f"Was the state changed by hand? terraform.tfstate.kept in {self.folder} is the one before.",
+            ) from error
+        return found
 
     def resources(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Type and attributes of everything in the state."""

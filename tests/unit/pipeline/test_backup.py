@@ -109,3 +109,24 @@ def test_the_newest_backup_is_restored_unless_one_is_named() -> None:
     assert choose([BACKUP, newer], BACKUP.dump, "there") == BACKUP
     with pytest.raises(PipelineError, match="There is no backup other in there"):
         choose([BACKUP, newer], "other", "there")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"taken_at": "yesterday"}, "taken_at: it is not a time"),
+        ({"dump": "../../etc/passwd.dump"}, "dump: it is not the name of a dump"),
+        ({"dump": "/etc/passwd"}, "dump: it is not the name of a dump"),
+        ({"tables": {"public.notes": [3]}}, "tables.public.notes: it is not a list of 2 values"),
+        ({"tables": [1]}, "tables: it is not a table"),
+        ({"size": -1}, "size: it is less than 0"),
+        ({"sequences": {"s": "3"}}, "sequences.s: it is not a whole number"),
+        ({"beside": 1}, "beside: it is unknown"),
+    ],
+)
+def test_a_description_that_is_none_is_left_out_and_named(tmp_path: Path, change: dict[str, object], says: str) -> None:
+    stored(tmp_path, BACKUP)
+    (tmp_path / "other.json").write_text(json.dumps({**asdict(BACKUP), **change}))
+    said: list[str] = []
+    assert known(tmp_path, Names("shop", "local"), said.append) == [BACKUP]
+    assert all(each.startswith("other.json is left out") and says in each for each in said) and said

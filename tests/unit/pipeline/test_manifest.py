@@ -59,10 +59,25 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no gzip", gzip.compress(b"[]"), gzip.compress(b"{}"), packed(format=2), packed(files={"/a": []})]
+    ("data", "says"),
+    [
+        (b"", "not a whole manifest"),
+        (b"no gzip", "not a manifest"),
+        (packed()[:-9], "not a whole manifest|not a manifest"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\0" + b"\xff" * 20, "not a manifest"),
+        (gzip.compress(b"[" * 100_000), "it is not JSON"),
+        (gzip.compress(b"[]"), "it is not a table"),
+        (gzip.compress(b"{}"), "image: it is missing"),
+        (packed(format=2), "format: it is none of 1"),
+        (packed(files={"/a": []}), "files./a: it is not a list of 4 values"),
+        (packed(files=[]), "files: it is not a table"),
+        (packed(packages={"a": 1}), "packages.a: it is not a text"),
+        (packed(schema={"migrations": [{"version": 1}]}), "schema.migrations.0.name: it is missing"),
+        (packed(settings={"settings": [7]}), "settings.settings.0: it is not a table"),
+    ],
 )
-def test_what_is_no_manifest_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="not a manifest|its format is 2|Expecting value"):
+def test_what_is_no_manifest_is_refused(data: bytes, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
         Manifest.parse(data)
 
 
