@@ -456,13 +456,17 @@ def _is_local(environ: Mapping[str, str]) -> bool:
 
 def is_loopback(url: str) -> bool:
     """Whether an address is this machine's own, as a local cloud's is."""
-    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    try:
+        return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    except ValueError:
+        return False
 
 
 def choose_cloud(environment: str, environ: Mapping[str, str], local_cloud: Callable[[], Cloud]) -> Cloud:
     """`local` and `local-…` live on the local cloud, which `local_cloud` starts; the others on DigitalOcean.
 
-    Raises PipelineError when an environment of DigitalOcean's is asked for without a token.
+    Raises PipelineError when an environment of DigitalOcean's is asked for without a token, and for a token or an
+    address that cannot be one.
     """
     if environment == LOCAL or environment.startswith(f"{LOCAL}-"):
         return local_cloud()
@@ -472,4 +476,34 @@ def choose_cloud(environment: str, environ: Mapping[str, str], local_cloud: Call
             f"The environment {environment!r} lives on DigitalOcean, and DIGITALOCEAN_TOKEN is not set.",
             "export DIGITALOCEAN_TOKEN=…, or leave --environment out to use the local cloud.",
         )
-    return Cloud("digitalocean", environ.get("DIGITALOCEAN_API_URL", DIGITALOCEAN).rstrip("/"), token)
+    refuse_unsendable("DIGITALOCEAN_TOKEN", token)
+    return Cloud("digitalocean", _endpoint(environ.get("DIGITALOCEAN_API_URL") or DIGITALOCEAN), token)
+
+
+def refuse_unsendable(name: str, token: str) -> None:
+    """Raise PipelineError for a token that no HTTP header can hold; ``name`` is the variable that it comes from."""
+    if not re.fullmatch("[!-~]*", token):
+        raise PipelineError(
+            f"{name} has a blank, the end of a line or another character that no token has.",
+            "The value is not shown. Set it anew; from a file, $(cat FILE) leaves the end of the line out.",
+        )
+
+
+def _endpoint(url: str) -> str:
+    url = url.rstrip("/")
+    if not _is_address(url):
+        raise PipelineError(
+            f"DIGITALOCEAN_API_URL is {ascii(url)}, which is not the address of an API.", f"{DIGITALOCEAN}, without /v2"
+        )
+    if url.startswith("http:") and not is_loopback(url):
+        raise PipelineError(f"{url} would get the token unencrypted.", "Give DIGITALOCEAN_API_URL as https://…")
+    return url
+
+
+def _is_address(url: str) -> bool:
+    try:
+        where = urlsplit(url)
+    except ValueError:
+        return False
+    whole = re.fullmatch("https?://[!-~]+", url) and where.hostname and not where.query and not where.fragment
+    return bool(whole) and not where.path.endswith("/v2")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from pipeline.config import refuse_unsendable
 from pipeline.errors import PipelineError
 from pipeline.redaction import learn
 
@@ -49,12 +50,16 @@ class Vault:
         VAULT_ROLE_ID and VAULT_SECRET_ID (AppRole), else VAULT_TOKEN, else the file ~/.vault-token.
         """
         address = (address or environ.get("VAULT_ADDR", "")).rstrip("/")
-        where = urlsplit(address)
+        try:
+            where = urlsplit(address)
+        except ValueError:
+            where = urlsplit("")
         if where.scheme not in {"http", "https"} or not where.hostname:
             raise PipelineError("Vault's address is not known.", "secrets.vault.address in slipway.toml, or VAULT_ADDR")
         if where.scheme == "http" and where.hostname not in {"127.0.0.1", "localhost", "::1"}:
             raise PipelineError(f"{address} would get the token unencrypted.", "Give Vault's address as https://…")
         namespace = environ.get("VAULT_NAMESPACE") or None
+        refuse_unsendable("VAULT_NAMESPACE", namespace or "")
         role, secret = environ.get("VAULT_ROLE_ID"), environ.get("VAULT_SECRET_ID")
         if role and secret:
             learn(secret)
@@ -62,6 +67,7 @@ class Vault:
             vault._ask("log in", lambda client: client.auth.approle.login(role, secret))
             return vault
         token = environ.get("VAULT_TOKEN") or _token_file(environ)
+        refuse_unsendable("VAULT_TOKEN" if environ.get("VAULT_TOKEN") else "~/.vault-token", token)
         if not token:
             hint = "VAULT_TOKEN, VAULT_ROLE_ID with VAULT_SECRET_ID, or vault login"
             raise PipelineError(f"There is no way to log in to Vault at {address}.", hint)
@@ -121,6 +127,6 @@ def _reasons(error: Exception) -> str:
 def _token_file(environ: Mapping[str, str]) -> str:
     path = Path(environ.get("HOME") or os.path.expanduser("~")) / ".vault-token"
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="surrogateescape").strip()
     except OSError:
         return ""

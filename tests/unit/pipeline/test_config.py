@@ -156,10 +156,10 @@ def test_exports_of_the_local_cloud_still_mean_the_local_cloud() -> None:
     assert choose_environment(ROOT, environ, None) == "local"
 
 
-@pytest.mark.parametrize("name", ["staging", "../local", "Local"])
+@pytest.mark.parametrize("name", ["staging", "../local", "Local", ""])
 def test_an_unknown_environment_is_refused_and_the_known_are_named(name: str) -> None:
     with pytest.raises(PipelineError, match="local, production"):
-        choose_environment(ROOT, {}, name)
+        choose_environment(ROOT, {"DIGITALOCEAN_TOKEN": "x"}, name)
 
 
 def test_local_environments_live_on_the_local_cloud() -> None:
@@ -177,6 +177,39 @@ def test_others_need_a_token() -> None:
         "DIGITALOCEAN_TOKEN": "x",
         "DIGITALOCEAN_ACCESS_TOKEN": "x",
     }
+
+
+@pytest.mark.parametrize("token", ["two words", "dop_v1_x\n", " x", "caf\udce9", "é", "\t"])
+def test_a_token_that_no_header_can_hold_is_refused_without_its_value(token: str) -> None:
+    with pytest.raises(PipelineError, match="^DIGITALOCEAN_TOKEN has a blank, the end of a line or another") as error:
+        choose_cloud("production", {"DIGITALOCEAN_TOKEN": token}, digitalocean_only)
+    assert token not in error.value.message.replace(" ", "") + error.value.hint.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("api.digitalocean.com", "not the address of an API"),
+        ("https://", "not the address of an API"),
+        ("https://[::1", "not the address of an API"),
+        ("ftp://api.digitalocean.com", "not the address of an API"),
+        ("https://api.digitalocean.com/v2/", "not the address of an API"),
+        ("https://api.digitalocean.com\n", "not the address of an API"),
+        ("https://api.digit\u0430locean.com", "not the address of an API"),
+        ("http://api.digitalocean.com", "would get the token unencrypted"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str, says: str) -> None:
+    environ = {"DIGITALOCEAN_TOKEN": "x", "DIGITALOCEAN_API_URL": url}
+    assert choose_environment(ROOT, environ, None) == "production"
+    with pytest.raises(PipelineError, match=says) as error:
+        choose_cloud("production", environ, digitalocean_only)
+    assert error.value.hint
+
+
+def test_an_empty_address_is_none() -> None:
+    cloud = choose_cloud("production", {"DIGITALOCEAN_TOKEN": "x", "DIGITALOCEAN_API_URL": ""}, digitalocean_only)
+    assert cloud.endpoint == "https://api.digitalocean.com"
 
 
 def test_limits_of_the_file_hold_unless_a_command_gives_others(tmp_path: Path) -> None:

@@ -169,6 +169,10 @@ def test_a_wrong_setting_is_named(table: dict[str, object], says: str) -> None:
     ("address", "environ", "says"),
     [
         ("", {}, "Vault's address is not known"),
+        ("https://[::1", {}, "Vault's address is not known"),
+        ("https://v", {"VAULT_TOKEN": "s.x\n"}, "VAULT_TOKEN has a blank, the end of a line"),
+        ("https://v", {"VAULT_TOKEN": "caf\udce9"}, "VAULT_TOKEN has a blank, the end of a line"),
+        ("https://v", {"VAULT_NAMESPACE": "a b"}, "VAULT_NAMESPACE has a blank, the end of a line"),
         ("vault.example.com:8200", {}, "Vault's address is not known"),
         ("http://vault.example.com:8200", {"VAULT_TOKEN": VALUE}, "would get the token unencrypted"),
         ("https://vault.example.com", {"HOME": "/nonexistent"}, "no way to log in to Vault"),
