@@ -12,7 +12,7 @@ CREATE, MIGRATE, VERIFY = "create the droplet of", "migrate the schema for", "ve
 MOVE, CONFIRM, REMOVE = "move the floating IP", "confirm through", "remove the droplet of"
 LOOK_AFTER = "look after"
 
-_NEW = {"": 6.0, CREATE: 20.0, MIGRATE: 1.0, VERIFY: 2.5, MOVE: 9.0, CONFIRM: 1.0, REMOVE: 3.0}
+_NEW = {"": 6.0, CREATE: 2.5, MIGRATE: 1.0, VERIFY: 2.5, MOVE: 2.5, CONFIRM: 1.0, REMOVE: 3.0}
 _BAKE = {"": 4.0, "Creating droplet": 5.0, "Waiting for SSH": 4.0, "Provisioning": 3.0, "shutting down": 4.0}
 
 
@@ -50,7 +50,7 @@ OPERATIONS = [
         weight=3,
     ),
     Operation("rotate", "rotate database --commit"),
-    Operation("rollback", "rollback --force chaos --commit", {"": 4.0, MOVE: 9.0, CONFIRM: 1.0}, weight=4),
+    Operation("rollback", "rollback --force chaos --commit", {"": 4.0, MOVE: 2.5, CONFIRM: 1.0}, weight=4),
     Operation("retire", "deploy --no-standby --commit", {"": 4.0, REMOVE: 3.0}, weight=1),
     Operation("again", "deploy --commit", {"": 6.0}, weight=1),
 ]
