@@ -122,7 +122,7 @@ def test_a_plan_that_would_hurt_is_refused(checkout: Checkout, first: str, watch
         ('region = "fra1"', 'region = "ams3"', "it would move the database notes-local from fra1 to ams3"),
         ('version = "15"', 'version = "16"', "runs PostgreSQL 15 and slipway.toml says 16"),
         ('size = "db-s-1vcpu-1gb"', 'size = "db-special"', "it would shrink the database"),
-        ("nodes = 1", "nodes = 9", "the cloud offers no database with 9 nodes"),
+        ("nodes = 1", "nodes = 9", "database.nodes"),
         (
             "trusted_sources = []",
             'trusted_sources = ["0.0.0.0/0"]',
