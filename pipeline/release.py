@@ -343,9 +343,9 @@ def _make_it_so(
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run.write("target", release=target.live)
     with watch.over(session, run, before, target) as watched:
+        graph = Graph(session, run, folder, variables)
+        judged = graph.judge(trial, before, standing, pending.done if pending else "")
         try:
-            graph = Graph(session, run, folder, variables)
-            judged = graph.judge(trial, before, standing, pending.done if pending else "")
             if pending:
                 database.carry_out(session, pending)
             judged.carry_out(session)

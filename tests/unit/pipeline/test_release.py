@@ -36,6 +36,7 @@ class World:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failure: PipelineError | None = None
+        self.unplanned: PipelineError | None = None
         self.unfit: Unfit | None = None
         self.refusal: PipelineError | None = None
         self.late: PipelineError | None = None
@@ -76,6 +77,8 @@ class World:
         monkeypatch.setattr(evidence, "keep", self._keep)
 
     def judge(self, target: Reference, *_: object) -> Any:
+        if self.unplanned:
+            raise self.unplanned
         if isinstance(self.failure, Refused):
             raise self.failure
         return SimpleNamespace(carry_out=lambda session: self.apply(target))
@@ -125,6 +128,13 @@ def test_a_release_that_fails_is_gone_back_from_and_not_marked(world: World) -> 
         world.release()
     assert world.applied == [CURRENT]
     assert reference.read(world.path) == CURRENT and not reference.read(world.path).rejected
+
+
+def test_a_release_that_cannot_even_be_planned_needs_no_way_back(world: World) -> None:
+    world.unplanned = PipelineError("The engine cannot encrypt its state.")
+    with pytest.raises(PipelineError, match="cannot encrypt"):
+        world.release()
+    assert (world.applied, world.order) == ([], []) and reference.read(world.path) == CURRENT
 
 
 def test_what_is_kept_for_a_look_is_not_gone_back_from(world: World) -> None:
