@@ -15,6 +15,7 @@ from pipeline.app_client import AppClient
 from pipeline.errors import PipelineError
 from pipeline.reference import Release
 from pipeline.tools import ssh
+from tests.unit.pipeline.sockets import drips, wire
 
 RELEASE = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed", {"APP_MESSAGE": "Hello, world"})
 CONF_ENV = 'APP_DATABASE_URL="postgres://app_1:sesame-open@10.0.0.2:25060/app"\nAPP_MESSAGE="Hello, world"\n'
@@ -55,3 +56,28 @@ def test_the_message_has_the_apps_own_words_and_nothing_has_its_secrets(session:
 
 def test_a_folder_without_a_failure_has_none(tmp_path: Path) -> None:
     assert evidence.failure(tmp_path) is None
+
+
+def test_what_was_only_noted_is_completed_when_nobody_waits_any_more(session: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "noted"
+    evidence.complete(session, RELEASE, "198.18.0.7", folder)
+    assert not folder.exists()
+    evidence.note(folder, PipelineError("Release v2 failed.", "A hint."))
+    assert [path.name for path in folder.iterdir()] == ["failure.txt"]
+    evidence.complete(session, RELEASE, "198.18.0.7", folder, "the tests saw sesame-open")
+    kept = evidence.failure(folder)
+    assert kept is not None and (kept.message, kept.hint.splitlines()[0]) == ("Release v2 failed.", "A hint.")
+    assert "The app says: the settings are wrong" in kept.hint
+    assert "sesame-open" not in (folder / "verification.txt").read_text()
+    before = (folder / "failure.txt").read_text()
+    evidence.complete(session, RELEASE, "198.18.0.7", folder)
+    assert (folder / "failure.txt").read_text() == before
+
+
+def test_an_app_that_streams_for_ever_does_not_hold_the_evidence_up() -> None:
+    stream = drips(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: x\n\n", 0.05)
+    with wire(stream) as served:
+        app = AppClient("127.0.0.1", served.port, seconds=0.3)
+        said = list(evidence._responses(app))
+    assert len(said) == len(evidence.FROM_OUTSIDE)
+    assert all("no end of the answer" in each for each in said)
