@@ -533,7 +533,7 @@ def _go_back(
         leftovers.remove_strays(session, session.outputs())
 
     try:
-        way_back.until_it_works(attempt, session.progress.warn)
+        way_back.until_it_works(attempt, session.progress.detail)
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())

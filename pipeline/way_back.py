@@ -62,7 +62,7 @@ def restore_traffic(session: Session, before: Mapping[str, Any], clock: Clock = 
         return Restored()
     move = _Move(session, confirmed.releases[confirmed.live], address, home, clock)
     try:
-        until_it_works(move.once, session.progress.warn, clock)
+        until_it_works(move.once, session.progress.detail, clock)
     except Dead as error:
         session.progress.warn(error.message)
         return Restored(move.other, stays=True)

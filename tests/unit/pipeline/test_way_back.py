@@ -41,7 +41,9 @@ class World:
         self.session: Any = SimpleNamespace(
             api=self,
             settings=SimpleNamespace(tag="t"),
-            progress=SimpleNamespace(step=lambda title: nullcontext(), warn=self.warned.append),
+            progress=SimpleNamespace(
+                step=lambda title: nullcontext(), warn=self.warned.append, detail=lambda text: None
+            ),
         )
         self._moved = 2
         monkeypatch.setattr(AppClient, "release", lambda client: self._answers())
