@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import functools
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from pipeline.redaction import learn
 from pipeline.tools.rest import Rest
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,29 @@ class Cluster:
         return f"postgres://{login}@{self.private_host}:{self.port}/{database}?sslmode=verify-full"
 
 
+def _understood(api: type[C]) -> type[C]:
+    """A class whose methods raise PipelineError for an answer that lacks what DigitalOcean's have."""
+
+    def told(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def ask(self: Any, *args: Any, **options: Any) -> Any:
+            try:
+                return method(self, *args, **options)
+            except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+                raise PipelineError(
+                    f"{self.cloud.endpoint} gave an answer that is not as DigitalOcean's are.",
+                    f"{method.__name__}: {type(error).__name__}: {error}",
+                ) from error
+
+        return ask
+
+    for name, method in list(vars(api).items()):
+        if inspect.isfunction(method) and not name.startswith("_"):
+            setattr(api, name, told(method))
+    return api
+
+
+@_understood
 class API:
     """Questions about one cloud. Every method raises PipelineError when the cloud cannot answer.
 

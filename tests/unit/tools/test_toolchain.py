@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import ToolchainSettings
 from pipeline.errors import PipelineError
-from pipeline.tools.toolchain import TOOLS, Tool, Toolchain, _failure
+from pipeline.tools import provider
+from pipeline.tools.toolchain import TOOLS, Tool, Toolchain, _failure, architecture
 
 ROOT = Path(__file__).parents[3]
 
@@ -119,3 +121,71 @@ def test_each_tool_finds_its_companion_in_the_environment(toolchain: Toolchain) 
     assert Path(packer["PACKER_PLUGIN_PATH"]).parent == toolchain.folder("packer-plugin-digitalocean")
     assert Path(tofu["TF_CLI_CONFIG_FILE"]) == toolchain.provider_config()
     assert toolchain.environment("go")["GOTOOLCHAIN"] == "local"
+
+
+PLUGIN = "This binary is a plugin. These are not meant to be executed directly."
+
+
+def provider_program(path: Path, says: str = PLUGIN) -> Path:
+    path.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 1\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_users_own_provider_is_laid_into_a_mirror_for_both_engines(tmp_path: Path, checkout: Path) -> None:
+    own = provider_program(tmp_path / "terraform-provider-digitalocean_v2.99.1")
+    environ = {"SLIPWAY_CACHE": str(tmp_path / "c"), "TERRAFORM_PROVIDER": str(own)}
+    settings = ToolchainSettings("registry")
+    toolchain = Toolchain.from_environment(checkout, environ, settings)
+    assert toolchain.provider_lock is None, "a binary goes before the setting"
+    said: list[str] = []
+    toolchain.ensure([provider.NAME], said.append)
+    assert said == []
+    config = toolchain.provider_config()
+    laid = sorted(path.relative_to(config.parent / "mirror") for path in config.parent.rglob("terraform-provider-*"))
+    platform = f"linux_{architecture()}"
+    assert [str(path) for path in laid] == [
+        f"{host}/digitalocean/digitalocean/2.99.1/{platform}/terraform-provider-digitalocean_v2.99.1"
+        for host in ("registry.opentofu.org", "registry.terraform.io")
+    ]
+    assert str(config.parent / "mirror") in config.read_text()
+
+
+def test_an_own_provider_that_is_none_is_refused(tmp_path: Path, checkout: Path) -> None:
+    other = provider_program(tmp_path / "other", "Vault v1.0")
+    for value, says in ((tmp_path / "nowhere", "not a file"), (tmp_path, "not a file"), (other, "does not answer")):
+        environ = {"SLIPWAY_CACHE": str(tmp_path / "c"), "TERRAFORM_PROVIDER": str(value)}
+        with pytest.raises(PipelineError, match=f"TERRAFORM_PROVIDER names .*{says}") as error:
+            Toolchain.from_environment(checkout, environ).provider_config()
+        assert error.value.hint == "Unset TERRAFORM_PROVIDER to use the one that slipway builds."
+
+
+def test_a_link_tells_the_version_of_what_it_names_and_a_nameless_binary_a_stand_in(tmp_path: Path) -> None:
+    go, pinned = Path("/bin/false"), ("v1.0.0-x", "2.17.1")
+    own = provider_program(tmp_path / "terraform-provider-digitalocean_v2.41.0_x5")
+    (tmp_path / "link").symlink_to(own)
+    assert provider.version_of(tmp_path / "link", go, pinned) == "2.41.0"
+    assert provider.version_of(provider_program(tmp_path / "nameless"), go, pinned) == "2.999.0"
+
+
+@pytest.mark.parametrize(
+    ("module", "wanted"),
+    [("v1.0.0-x", "2.17.1"), ("v2.99.1", "2.99.1"), ("v2.99.1+dirty", "2.99.1"), ("(devel)", "2.999.0")],
+)
+def test_a_binary_tells_its_version_by_what_go_wrote_into_it(tmp_path: Path, module: str, wanted: str) -> None:
+    go = tmp_path / "go"
+    told = f"\\tmod\\tgithub.com/digitalocean/terraform-provider-digitalocean\\t{module}\\th1:x="
+    go.write_text(f"#!/bin/sh\nprintf '{told}\\n'\n")
+    go.chmod(0o755)
+    assert provider.version_of(tmp_path / "nameless", go, ("v1.0.0-x", "2.17.1")) == wanted
+
+
+def test_a_registry_is_asked_directly_or_through_its_mirror(tmp_path: Path, checkout: Path) -> None:
+    direct = Toolchain(tmp_path, checkout, settings=ToolchainSettings("registry"))
+    assert "direct {}" in direct.provider_config().read_text()
+    mirror = Toolchain(tmp_path, checkout, settings=ToolchainSettings("registry", "https://mirror.example.com/p"))
+    assert 'url = "https://mirror.example.com/p/"' in mirror.provider_config().read_text()
+    assert direct.provider_config() != mirror.provider_config()
+    assert mirror.provider_lock == checkout / "terraform" / "provider.lock.hcl"
+    with pytest.raises(PipelineError, match="does not come from a registry"):
+        Toolchain(tmp_path, checkout).lock_provider()
