@@ -228,6 +228,13 @@ def test_opentofu_plans_what_it_was_asked_and_nothing_else(tmp_path: Path) -> No
     assert (folder / "terraform.tfstate").exists() and not Path(HOSTILE["TF_LOG_PATH"]).exists()
 
 
+def test_all_that_git_itself_calls_local_to_a_repository_is_ignored() -> None:
+    said = subprocess.run(["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True).stdout
+    names = set(said.split()) - {"GIT_CONFIG_COUNT"}  # settings of the caller's, over which the pinned ones go
+    assert {"GIT_DIR", "GIT_INDEX_FILE"} < names
+    assert environment.hostile(names) == sorted(names)
+
+
 def test_a_hook_of_another_repository_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("theirs", "ours"):
         subprocess.run(["git", "init", "--quiet", str(tmp_path / name)], check=True)
