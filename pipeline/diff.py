@@ -176,7 +176,7 @@ def render(found: Difference) -> str:
         ("droplet", found.boot),
     ):
         if part:
-            lines += [f"{title}:", *_limited([*_lines(part)])]
+            lines += [f"{title}:", *_limited([*map(line, _lines(part))])]
     if found.secrets:
         lines += ["secrets:", *(f"  {_SIGNS[state]} {name} ({state})" for name, state in found.secrets.items())]
     lines += [f"not compared: {what}" for what in _unknown(found)]
@@ -190,7 +190,7 @@ def _lines(part: Changes) -> Iterator[str]:
     yield from (f"  + {name}{_value(value)}" for name, value in part.added.items())
     yield from (f"  - {name}{_value(value)}" for name, value in part.removed.items())
     for name, (old, new) in part.changed.items():
-        yield f"  ~ {name}: {_entries(old, new) if isinstance(old, Entry) else line(f'{old} → {new}')}"
+        yield f"  ~ {name}: {_entries(old, new) if isinstance(old, Entry) else f'{old} → {new}'}"
 
 
 def _value(value: Any) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from pipeline.redaction import hide
-from pipeline.text import visible
+from pipeline.text import line, visible
 
 
 class Listener(Protocol):
@@ -42,11 +42,11 @@ class Progress:
 
     def detail(self, text: str) -> None:
         """Something within a step: what is being waited for, what was found."""
-        self.say(f"    {text}")
+        self.say(f"    {line(text)}")
 
     def warn(self, text: str) -> None:
         """Something that a person should know though nothing failed."""
-        self.say(f"  ! {text}")
+        self.say(f"  ! {line(text)}")
         for listener in self.listeners:
             listener.warned(text)
 
@@ -54,12 +54,12 @@ class Progress:
         """A step begins."""
         for listener in self.listeners:
             listener.began(title)
-        self.say(f"  ▸ {title}")
+        self.say(f"  ▸ {line(title)}")
 
     def ended(self, title: str, seconds: float, *, ok: bool = True) -> None:
         """A step is over, after so many seconds; who counts in whole ones is not said to know tenths."""
         took = f"{seconds:.1f} s" if isinstance(seconds, float) else f"{seconds} s"
-        self.say(f"  ✓ {title} · {took}" if ok else f"  ✗ {title} · failed after {took}")
+        self.say(f"  ✓ {line(title)} · {took}" if ok else f"  ✗ {line(title)} · failed after {took}")
         for listener in self.listeners:
             listener.ended(title, seconds, ok=ok)
 

@@ -15,6 +15,7 @@ from pipeline.database import drift, source_name
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference
 from pipeline.session import Session
+from pipeline.text import line
 from pipeline.tools.account import Account
 from pipeline.tools.digitalocean import Droplet
 
@@ -217,7 +218,8 @@ def _name(target: int | None, keys: Mapping[int, str], droplets: Mapping[int, Dr
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in aligned columns."""
+    """Rows in aligned columns; what is in a cell stays in its line."""
+    rows = [[line(text) for text in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -245,7 +247,7 @@ def render(status: Status) -> str:
         rows.append(("under way", status.run))
     rows.append(("in sync", "yes" if status.in_sync else "no"))
     notes = [
-        *(f"✗ {problem}" for problem in status.problems),
-        *(f"! {warning}" for warning in status.warnings),
+        *(f"✗ {line(problem)}" for problem in status.problems),
+        *(f"! {line(warning)}" for warning in status.warnings),
     ]
     return "\n".join([table(rows), *notes])

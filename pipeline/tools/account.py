@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from pipeline import shape
 from pipeline.config import Cloud
 from pipeline.errors import PipelineError
 from pipeline.tools.rest import Patience, Rest
@@ -22,6 +23,10 @@ class Key:
 
     id: int
     name: str
+
+
+_KEY = shape.table({"ssh_key": shape.table({"id": shape.whole(1), "name": shape.text()}, more=True)}, more=True)
+_REFUSAL = shape.table({}, {"message": shape.text()}, more=True)
 
 
 class Account:
@@ -63,13 +68,12 @@ class Account:
 
     def _checked(self, answer: requests.Response) -> Any:
         try:
-            data = answer.json()
-        except ValueError:
-            data = {}
-        if not answer.ok or "ssh_key" not in data:
-            said = str(data.get("message", answer.reason)) if isinstance(data, dict) else answer.reason
-            raise PipelineError(f"{self._cloud.endpoint} refused a key of the account: {answer.status_code}, {said}.")
-        return data
+            if answer.ok:
+                return shape.read_json(answer.content, _KEY)
+            said = shape.read_json(answer.content, _REFUSAL).get("message", answer.reason)
+        except shape.Malformed as error:
+            said = str(error) if answer.ok else answer.reason
+        raise PipelineError(f"{self._cloud.endpoint} refused a key of the account: {answer.status_code}, {said}.")
 
 
 def _key(data: Any) -> Key:

@@ -38,5 +38,6 @@ def test_progress_shows_the_words_of_tools_without_their_escapes(monkeypatch: py
     monkeypatch.setattr(sys, "stderr", said)
     progress = Progress()
     progress.warn("\x1b]0;title\x07 careful")
-    progress.detail("\x1b[2J gone")
+    progress.detail("\x1b[2J gone\n  ✓ deploy v2 · 1 s")
+    assert said.getvalue().count("\n") == 2, "nobody forges a line"
     assert "\x1b" not in said.getvalue() and "\\x1b]0;title\\x07 careful" in said.getvalue()

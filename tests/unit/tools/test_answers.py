@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.config import Cloud
 from pipeline.errors import PipelineError
+from pipeline.tools.account import Account
 from pipeline.tools.digitalocean import API
 
 ASKED: list[Callable[[API], object]] = [
@@ -66,6 +67,8 @@ def cloud() -> Iterator[Cloud]:
 def test_an_answer_of_another_shape_is_a_sentence(cloud: Cloud, odd: Any) -> None:
     Answers.body = json.dumps(dict.fromkeys(NAMES, odd)).encode()
     api = API(cloud)
+    with pytest.raises(PipelineError, match="refused a key of the account"):
+        Account(cloud).key(7)
     for number, ask in enumerate(ASKED):
         try:
             ask(api)
@@ -79,3 +82,5 @@ def test_an_answer_that_is_no_object_is_a_sentence(cloud: Cloud, body: bytes) ->
     for ask in ASKED:
         with pytest.raises(PipelineError):
             ask(API(cloud))
+    with pytest.raises(PipelineError, match="refused a key of the account"):
+        Account(cloud).key(7)
