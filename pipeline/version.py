@@ -23,7 +23,7 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
     The version is the one asked for, else the tag at HEAD, else `git describe`. Uncommitted changes in what goes into
     the image raise PipelineError, unless `dirty`: then both names say so.
     """
-    version = check(git.describe() if asked is None else asked)
+    version = check(asked) if asked is not None else _described(git)
     if version.lower().endswith(DIRTY):
         raise PipelineError(
             f"{version} ends in {DIRTY}, which the build of uncommitted changes adds to a version.",
@@ -40,6 +40,15 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
             "git commit them, or build with --dirty (the version will say so).",
         )
     return check(f"{version}{DIRTY}"), f"{commit}{DIRTY}"
+
+
+def _described(git: Git) -> str:
+    described = git.describe()
+    try:
+        return check(described)
+    except PipelineError as error:
+        hint = f"{error.hint}\nGit names this commit so; --version gives it another name."
+        raise PipelineError(error.message, hint) from error
 
 
 def check(version: str) -> str:

@@ -78,6 +78,13 @@ def test_a_version_is_a_hostname_wherever_it_has_dots() -> None:
         assert version.check(name) == name
 
 
+def test_a_tag_that_cannot_be_a_version_is_told_to_be_git_s(repository: Path) -> None:
+    subprocess.run(["git", "tag", "v1_0"], cwd=repository, check=True)
+    with pytest.raises(PipelineError, match="^'v1_0' cannot be a version.$") as error:
+        version.resolve(Git(repository), None, dirty=False)
+    assert "--version gives it another name" in error.value.hint
+
+
 def test_an_empty_version_is_none(repository: Path) -> None:
     with pytest.raises(PipelineError, match="'' cannot be a version"):
         version.resolve(Git(repository), "", dirty=False)
