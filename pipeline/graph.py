@@ -82,7 +82,7 @@ class Graph:
         at = self._session.outputs().get("droplets", {}).get(target.live or "", {}).get("id")
         known = dict(self._session.terraform.resources()).get(ASSIGNMENT, {}).get("droplet_id")
         astray = at is not None and now.carrying == target.live and known not in (None, at)
-        self._apply(target, now, self._adopted(now.address, at, in_state=True) if astray else Wish())
+        self._apply(target, now, self._adopted(now.address, at) if astray else Wish())
 
     def _apply(self, target: Reference, now: Now, wish: Wish) -> None:
         with self._planned(target, now, wish) as (plan, file, engine):
@@ -127,22 +127,19 @@ class Graph:
         """Create the droplets of orders; returns their ids by release key."""
         return order.place(self._session, orders, self._clock)
 
-    def move(self, target: Reference, *, in_state: bool) -> Wish:
-        """Move the address to the live release's droplet, which has passed the gate; returns how a plan adopts that.
-
-        ``in_state`` tells whether the state has a place where the address was before.
-        """
+    def move(self, target: Reference) -> Wish:
+        """Move the address to the live release's droplet, which has passed the gate; returns how a plan adopts that."""
         outputs = self._session.outputs()
         address, droplet = outputs["floating_ip"], outputs["droplets"][target.live]["id"]
         with self._session.progress.step(MOVE):
-            self._session.api.point(address, droplet)
+            if self._session.api.floating_ip_target(address) != droplet:
+                self._session.api.point(address, droplet)
             self._wait_until_moved(address, droplet)
-        return self._adopted(address, droplet, in_state=in_state)
+        return self._adopted(address, droplet)
 
-    def _adopted(self, address: str, droplet: int, *, in_state: bool) -> Wish:
+    def _adopted(self, address: str, droplet: int) -> Wish:
         """How a plan adopts an address that has moved, once the state has let go of where it was."""
-        if in_state:
-            self._session.terraform.let_go(_LIVE)
+        self._session.terraform.forget([_LIVE])
         return Wish(moved=f"{address},{droplet}")
 
     def _wait_until_moved(self, address: str, droplet: int) -> None:
@@ -199,9 +196,7 @@ class Judged:
             if self._creates(DROPLET, "terraform_data.migration", "terraform_data.gate"):
                 running = {key: self.target.releases[key] for key in self.target.running}
                 self.graph.step(confirmed.beside(running), self.now, Wish(made=made))
-            moved = self.graph.move(
-                self.target, in_state=any(each.kind == ASSIGNMENT and each.deletes for each in self.plan.changes)
-            )
+            moved = self.graph.move(self.target)
             self.graph.step(self.target, now_of(session, session.outputs()), moved)
 
     def _foundation(self, confirmed: Reference) -> None:

@@ -216,15 +216,11 @@ class Terraform:
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True, destroy=True)
 
     def forget(self, resources: Iterable[str]) -> None:
-        """Take resources out of the state that are gone from the world, where the provider cannot find that out."""
+        """Take resources out of the state, if they are there, which the world has no more or has otherwise."""
+        state_file.keep(self.folder)
         known = self._plain("state list").split()
         if gone := [name for name in resources if name in known]:
             self._plain("state rm", *gone)
-
-    def let_go(self, resource: str) -> None:
-        """Take a resource out of the state that is there, and about to be adopted as it is by now."""
-        state_file.keep(self.folder)
-        self._plain("state rm", resource)
 
     def adopt(self, resource: str, id: str) -> None:
         """Take something that is there into the state, as a resource of the root module."""

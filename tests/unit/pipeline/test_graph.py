@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -48,8 +48,8 @@ class Steps:
     def place(self, orders: list[Order]) -> dict[str, int]:
         return {each.key: 7 for each in orders}
 
-    def move(self, target: Reference, *, in_state: bool) -> Wish:
-        self.did.append(f"move to {target.live}" + ("" if in_state else " for the first time"))
+    def move(self, target: Reference) -> Wish:
+        self.did.append(f"move to {target.live}")
         return MOVED
 
 
@@ -97,9 +97,9 @@ def test_what_has_to_come_before_a_droplet_is_made_first() -> None:
 
 
 def test_the_first_release_has_no_address_before_it_has_passed() -> None:
-    made = carried_out(ONE, Reference(), PUBLIC, USER, DROPLET, GATE, replace(MOVE, actions=("create",)))
+    made = carried_out(ONE, Reference(), PUBLIC, USER, DROPLET, GATE, MOVE)
     assert [each[:2] for each in made if isinstance(each, tuple)] == [(None, []), (None, [V1.key]), (V1.key, [V1.key])]
-    assert made[-2] == f"move to {V1.key} for the first time"
+    assert made[-2] == f"move to {V1.key}"
 
 
 def test_the_way_back_to_a_warm_droplet_is_a_move_and_a_word_in_the_state() -> None:
