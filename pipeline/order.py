@@ -87,7 +87,9 @@ def _place(session: Session, order: Order, clock: Clock) -> int:
 
 def _wait_until_active(session: Session, order: Order, id: int, clock: Clock) -> None:
     deadline, pause = clock.now() + _ACTIVE_WITHIN, _FIRST_POLL
-    while not _is_ready(session.api.droplet(id)):
+    while not _is_ready(found := session.api.droplet(id)):
+        if found is None:  # one whose creation failed is removed by the cloud
+            raise PipelineError(f"The droplet of {order.key} was not created: the cloud has no droplet {id} any more.")
         if failed := session.api.failed_actions(id):
             raise PipelineError(f"The droplet of {order.key} was not created: action {failed[0][0]} failed.")
         if clock.now() > deadline:

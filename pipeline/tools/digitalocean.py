@@ -121,6 +121,10 @@ class Cluster:
         return f"postgres://{login}@{self.private_host}:{self.port}/{database}?sslmode=verify-full"
 
 
+class NotFound(PipelineError):
+    """The cloud has nothing at a path."""
+
+
 def _understood(api: type[C]) -> type[C]:
     """A class whose methods raise PipelineError for an answer that lacks what DigitalOcean's have."""
 
@@ -168,11 +172,9 @@ class API:
 
     def droplet(self, id: int) -> Droplet | None:
         """One droplet; None when there is none of this id."""
-        import digitalocean
-
         try:
             return _droplet(self._data(f"droplets/{id}")["droplet"])
-        except digitalocean.NotFoundError:
+        except NotFound:
             return None
 
     def create_droplet(self, order: Mapping[str, Any]) -> int:
@@ -186,8 +188,11 @@ class API:
             raise
 
     def failed_actions(self, droplet: int) -> list[tuple[int, str]]:
-        """Id and type of each action of a droplet that ended in an error."""
-        found = self._data(f"droplets/{droplet}/actions")["actions"]
+        """Id and type of each action of a droplet that ended in an error; none for a droplet that is gone."""
+        try:
+            found = self._data(f"droplets/{droplet}/actions")["actions"]
+        except NotFound:
+            return []
         return [(action["id"], action["type"]) for action in found if action["status"] == "errored"]
 
     def keys(self) -> list[tuple[int, str]]:
@@ -236,11 +241,9 @@ class API:
 
     def remove(self, path: str) -> bool:
         """Delete what is at a path such as `droplets/7`; False when it was gone already."""
-        import digitalocean
-
         try:
             self._data(path, type="DELETE")
-        except digitalocean.NotFoundError:
+        except NotFound:
             return False
         return True
 
@@ -281,11 +284,9 @@ class API:
 
     def floating_ip_target(self, address: str) -> int | None:
         """The id of the droplet that a floating IP points at; None when it points at none or does not exist."""
-        import digitalocean
-
         try:
             droplet = self._data(f"floating_ips/{address}")["floating_ip"]["droplet"]
-        except digitalocean.NotFoundError:
+        except NotFound:
             return None
         return droplet["id"] if droplet else None
 
@@ -370,15 +371,15 @@ class API:
         return [each["name"] for each in self._databases(f"/{cluster}/dbs").get("dbs") or []]
 
     def _databases(self, path: str, **options: Any) -> Any:
+        return self._data(f"databases{path}", **options)
+
+    def _data(self, path: str, **options: Any) -> Any:
         import digitalocean
 
         try:
-            return self._data(f"databases{path}", **options)
+            return self._ask(lambda manager: manager.get_data(path, **options))
         except digitalocean.NotFoundError as error:
-            raise PipelineError(f"{self.cloud.endpoint} has no databases{path}.") from error
-
-    def _data(self, path: str, **options: Any) -> Any:
-        return self._ask(lambda manager: manager.get_data(path, **options))
+            raise NotFound(f"{self.cloud.endpoint} has no {path}.") from error
 
     def _ask(self, question: Callable[[Any], T]) -> T:
         import digitalocean

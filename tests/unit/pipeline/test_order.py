@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from pipeline import order
+from pipeline.errors import PipelineError
+from pipeline.progress import Progress
+from pipeline.tools.digitalocean import Droplet
 
 AFTER: dict[str, Any] = {
     "name": "app-local-v1-a",
@@ -57,3 +60,49 @@ def test_what_stands_is_not_ordered() -> None:
 def test_what_only_an_apply_will_know_cannot_be_ordered(name: str) -> None:
     assert order.of_plan(plan({key: value for key, value in AFTER.items() if key != name})) is None
     assert order.of_plan(plan(AFTER, said=None)) is None
+
+
+class Cloud:
+    """Droplets that become what is said, look by look; time passes by the sleeping alone."""
+
+    def __init__(self, *looks: str | None, failed: bool = False) -> None:
+        self.looks, self.failed, self.time = list(looks), failed, 0.0
+        self.api, self.progress = self, Progress()
+
+    def create_droplet(self, body: Any) -> int:
+        return 7
+
+    def droplet(self, id: int) -> Droplet | None:
+        status = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return status and Droplet(id, "app", status, "192.0.2.1" if status == "active" else "")  # type: ignore[return-value]
+
+    def failed_actions(self, id: int) -> list[tuple[int, str]]:
+        return [(99, "create")] if self.failed else []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def place(self) -> dict[str, int]:
+        return order.place(self, [order.Order("v1-a", {})], self)  # type: ignore[arg-type]
+
+
+def test_a_droplet_is_waited_for_until_it_is_active() -> None:
+    cloud = Cloud("new", "new", "active")
+    assert cloud.place() == {"v1-a": 7}
+    assert 0 < cloud.time < 2
+
+
+@pytest.mark.parametrize(
+    ("cloud", "said"),
+    [
+        (Cloud("new", None), "the cloud has no droplet 7 any more"),
+        (Cloud("new", failed=True), "action 99 failed"),
+        (Cloud("new"), "not active within 600 s"),
+    ],
+)
+def test_a_droplet_that_does_not_come_is_a_failure_with_its_reason(cloud: Cloud, said: str) -> None:
+    with pytest.raises(PipelineError, match=said):
+        cloud.place()
