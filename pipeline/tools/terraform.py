@@ -132,6 +132,8 @@ class Terraform:
         """The flags of `init`: a provider that lies here is taken as it is, a registry's only as it was locked."""
         lock = self._root.lock
         if lock is None:
+            # Its checksums would refuse another build of the same version.
+            (self.folder / provider.WORKING_LOCK).unlink(missing_ok=True)
             return {"upgrade": True}
         if not lock.exists():
             raise PipelineError(

@@ -95,8 +95,12 @@ def test_a_users_own_provider_is_used_under_its_own_version(
     assert version(terraform, with_own) == wanted
     before = with_own.provider_config()
     assert with_own.provider_config() == before, "it is laid out once"
-    os.utime(own, (1, 1))
+    with own.open("ab") as file:
+        file.write(b"another build")
     assert with_own.provider_config() != before, "another binary at the same place is another provider"
+    again = engine(with_own, project, tmp_path / "work")
+    again.init()
+    assert version(again, with_own) == wanted
 
 
 def registry(toolchain: Toolchain, root: Path, cache: Path, url: str) -> Toolchain:
