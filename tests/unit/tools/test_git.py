@@ -130,6 +130,15 @@ def test_only_files_that_git_tracks_or_could_track_are_taken(project: Path, tmp_
     assert (copy / "tool").stat().st_mode & 0o100 and not (copy / "new.go").stat().st_mode & 0o100
 
 
+def test_a_link_brings_no_ignored_file_in(project: Path, tmp_path: Path) -> None:
+    (project / ".gitignore").write_text("ignored.go\n")
+    (project / "ignored.go").write_text("package main")
+    (project / "app/link.go").symlink_to("../ignored.go")
+    commit(project)
+    copy = export(Git(project), "app", tmp_path / "copy")
+    assert (copy / "link.go").is_symlink() and not (copy / "link.go").exists()  # which the compiler refuses by name
+
+
 # ---- versions -----------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -88,6 +89,14 @@ def test_it_does_not_outlive_the_pipeline(make: Make, tmp_path: Path) -> None:
     os.waitpid(child, 0)
     while is_running(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert not is_running(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # packerpy leaves its pipe open then
+def test_bytes_that_are_no_text_end_it_with_a_sentence(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="bytes that are not UTF-8"):
+        make("printf 'caf\\351\\n'; exec sleep 60").build(tmp_path, {}, print)
+    gc.collect()
     assert not is_running(tmp_path)
 
 
