@@ -50,15 +50,15 @@ def status(call: Call) -> Reply:
     droplet = {
         "id": str(action.resource_id),
         "name": action.args["name"],
-        "destroyed_at": action.completed_at if action.status == COMPLETED else None,
         "error_message": action.reason,
+        **({"destroyed_at": action.completed_at} if action.status == COMPLETED else {}),
     }
     return Reply(
         200,
         {
             "droplet": droplet,
             "resources": _resources(groups["floating_ips"], groups["snapshots"]),
-            "completed_at": action.completed_at,
+            **({"completed_at": action.completed_at} if action.completed_at else {}),
             "failures": int(action.status == ERRORED),
         },
     )

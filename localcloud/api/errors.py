@@ -38,7 +38,10 @@ async def on_error(request: Request, error: Exception) -> Response:
         error = _elsewhere(request)
     if isinstance(error, errors.CloudError):
         status, id = STATUSES[type(error)]
-        return render(status, body(id, error.message, request_id))
+        told = body(id, error.message, request_id)
+        # DigitalOcean answers what is malformed in two ways, by the resource; clients find theirs in either.
+        more = {"error": error.message, "root_causes": []} if status == 400 else {}
+        return render(status, {**told, **more})
     if isinstance(error, HostError):
         log.error("%s: %s", request_id, error)
         return render(500, body("server_error", f"{error.message} {error.hint}".strip(), request_id))
@@ -49,9 +52,16 @@ async def on_error(request: Request, error: Exception) -> Response:
     return render(500, body("server_error", "Unexpected server-side error; see server.log.", request_id))
 
 
+IMPOSSIBLE = {
+    "/v2/volumes": "a droplet is a container of this machine, to which no disk can be attached while it runs",
+}
+"""Why kinds of resources are not there that cannot be, by the beginnings of their paths."""
+
+
 def _elsewhere(request: Request) -> errors.CloudError:
     """What no route takes: another path, or another method on one."""
     path = request.url.path
     if path.startswith("/v2/"):
-        return errors.Unsupported(f"The local cloud does not implement {request.method} {path}.")
+        reason = next((f": {why}" for start, why in IMPOSSIBLE.items() if f"{path}/".startswith(f"{start}/")), "")
+        return errors.Unsupported(f"The local cloud does not implement {request.method} {path}{reason}.")
     return errors.NotFound()

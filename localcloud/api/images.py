@@ -28,7 +28,7 @@ def render(view: ImageView) -> dict[str, Any]:
     return {
         "id": image.id,
         "name": image.name,
-        "type": image.type if image.slug is None else "base",
+        "type": image.type if image.slug is None else "snapshot",
         "distribution": image.distribution,
         "slug": image.slug,
         "public": image.slug is not None,

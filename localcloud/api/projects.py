@@ -15,6 +15,8 @@ PATHS = {"droplet": "droplets", "floatingip": "floating_ips", "reservedip": "res
 
 
 def render(project: Project) -> dict[str, Any]:
+    # DigitalOcean names no environment, rather than an empty one, where nobody has said which.
+    environment = {"environment": project.environment} if project.environment else {}
     return {
         "id": project.uuid,
         "owner_uuid": OWNER,
@@ -22,7 +24,7 @@ def render(project: Project) -> dict[str, Any]:
         "name": project.name,
         "description": project.description,
         "purpose": project.purpose,
-        "environment": project.environment,
+        **environment,
         "is_default": project.is_default,
         "created_at": project.created_at,
         "updated_at": project.updated_at,

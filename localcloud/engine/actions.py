@@ -60,6 +60,10 @@ class Actions:
     def pending(self, resource_type: str, resource_id: int) -> bool:
         return self.store.actions.first(PENDING, resource_type, resource_id) is not None
 
+    def of(self, resource_type: str, resource_id: int) -> list[Action]:
+        """What is being done to a resource."""
+        return self.store.actions.find(PENDING, resource_type, resource_id)
+
     def begin(
         self,
         type: str,

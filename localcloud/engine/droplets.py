@@ -201,10 +201,10 @@ class Droplets:
         return image
 
     def _public_keys(self, references: Sequence[str]) -> tuple[str, ...]:
-        found = [self.keys.find(reference) for reference in references]
-        if None in found:
-            raise Unprocessable("You specified invalid ssh key ids for Droplet creation.")
-        return tuple(key.public_key for key in found if key)
+        found = {reference: self.keys.find(reference) for reference in references}
+        if unknown := [reference for reference, key in found.items() if key is None]:
+            raise Unprocessable(f"{', '.join(unknown)} are invalid key identifiers for Droplet creation.")
+        return tuple(key.public_key for key in found.values() if key)
 
     def _add(self, name: str, order: DropletOrder, image: Image, keys: tuple[str, ...]) -> tuple[Droplet, Action]:
         others = holders(self.store)

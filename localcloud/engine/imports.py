@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from localcloud.engine.actions import Abandoned, Actions, Interrupted, Settle
 from localcloud.engine.catalogue import REGIONS
-from localcloud.engine.errors import Unprocessable
+from localcloud.engine.errors import PENDING_EVENTS, Unprocessable
 from localcloud.engine.images import Images, ImageView, check_distribution
 from localcloud.engine.records import AVAILABLE, IMAGE, IMPORTING, PENDING, Action, Image
 from localcloud.engine.store import Store
@@ -61,14 +61,20 @@ class CustomImages:
         return view
 
     def transfer(self, reference: int, region: str) -> Action:
-        """Make a private image available in one more region. Raises NotFound, Forbidden, Unprocessable."""
+        """Make a private image available in one more region, whichever others it is on its way to.
+
+        Packer transfers to all of its regions at once. Raises NotFound, Forbidden, Unprocessable.
+        """
         with self.store.transaction():
             image = self._available(reference)
             if region not in REGIONS:
                 raise Unprocessable("You specified an invalid region for the image transfer.")
-            if region in (image.region, *image.regions):
+            pending = self.actions.of(IMAGE, image.id)
+            if any(action.type != "transfer" for action in pending):
+                raise Unprocessable(PENDING_EVENTS[IMAGE])
+            if region in (image.region, *image.regions, *(action.args["region"] for action in pending)):
                 raise Unprocessable("The image is already available in that region.")
-            action = self.actions.begin("transfer", IMAGE, image.id, image.region, {"region": region})
+            action = self.actions.begin("transfer", IMAGE, image.id, image.region, {"region": region}, force=True)
         self.actions.submit(action)
         return action
 

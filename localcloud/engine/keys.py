@@ -11,6 +11,12 @@ from localcloud.engine.records import Key, Listing, Page
 from localcloud.engine.store import Store
 
 INVALID = "Key invalid, key should be of the format `ssh-rsa AAAA...`"
+TYPES = {
+    **{"ssh-rsa": 2, "ssh-dss": 4, "ssh-ed25519": 1, "sk-ssh-ed25519@openssh.com": 2},
+    **{f"ecdsa-sha2-nistp{bits}": 2 for bits in (256, 384, 521)},
+    "sk-ecdsa-sha2-nistp256@openssh.com": 3,
+}
+"""The types of keys that an SSH server takes, and of how many parts each consists beside the type."""
 
 
 def fingerprint(public_key: str) -> str:
@@ -22,6 +28,10 @@ def fingerprint(public_key: str) -> str:
     except (ValueError, binascii.Error):
         raise Unprocessable(INVALID) from None
     if named != kind.encode() or not numbers or len(public_key.splitlines()) != 1:
+        raise Unprocessable(INVALID)
+    if kind not in TYPES:
+        raise Unprocessable(f"{INVALID}: {kind[:64]!r} is no type of SSH keys. There are {', '.join(TYPES)}")
+    if len(numbers) != TYPES[kind] or not all(numbers):
         raise Unprocessable(INVALID)
     digest = hashlib.md5(decoded, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))

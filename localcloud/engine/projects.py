@@ -7,13 +7,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from localcloud.engine.errors import NotFound, Precondition, Unprocessable
+from localcloud.engine.errors import BadRequest, NotFound, Precondition, Unprocessable
 from localcloud.engine.records import ERRORED, Listing, Membership, Page, Project, now
 from localcloud.engine.store import Store
 
 DEFAULT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, "default.project.localcloud"))
 ENVIRONMENTS = ("", "Development", "Staging", "Production")
 CREATED_AT = "2023-07-20T19:23:26Z"
+PURPOSES = (
+    "Just trying out DigitalOcean",
+    "Class project / Educational purposes",
+    "Website or blog",
+    "Web Application",
+    "Service or API",
+    "Mobile Application",
+    "Machine learning / AI / Data processing",
+    "IoT",
+    "Operational / Developer tooling",
+)
+OTHER_PURPOSE = "Other: "
+KINDS = (
+    *("app", "database", "dbaas", "domain", "droplet", "firewall", "floatingip", "image", "kubernetes"),
+    *("loadbalancer", "reservedip", "space", "volume"),
+)
+"""The kinds of resources, as URNs spell them, that a project of DigitalOcean takes."""
+
 NAME_LENGTH, DESCRIPTION_LENGTH, PURPOSE_LENGTH = 175, 255, 255
 ADDRESS, DROPLET = "do:floatingip:", "do:droplet:"
 ASSIGNED, ALREADY_ASSIGNED, MISSING, OK = "assigned", "already_assigned", "not_found", "ok"
@@ -72,7 +90,7 @@ class Projects:
         """Raises Unprocessable."""
         with self.store.transaction():
             self._check({"name": "", "purpose": "", **values})
-            return self.store.projects.add(replace(Project(uuid=str(uuid.uuid4())), **values))
+            return self.store.projects.add(replace(Project(uuid=str(uuid.uuid4())), **_with_purpose(values)))
 
     def update(self, reference: str, values: dict[str, str], is_default: bool | None) -> Project:
         """Change what is given. Raises NotFound, Unprocessable."""
@@ -83,7 +101,7 @@ class Projects:
                 raise Unprocessable("there must be a default project: make another one the default")
             if is_default and not project.is_default:
                 self._make_default(project)
-            self.store.projects.update(project.id, **values, updated_at=now())
+            self.store.projects.update(project.id, **_with_purpose(values), updated_at=now())
         return self.get(project.uuid)
 
     def delete(self, reference: str) -> None:
@@ -113,9 +131,12 @@ class Projects:
     def assign(self, reference: str, urns: Iterable[str]) -> list[Resource]:
         """Put resources into a project, out of wherever they are; each answer says how it went.
 
-        Raises NotFound, and Precondition for a floating IP whose droplet is in another project and not put here too.
+        Raises NotFound, BadRequest for a kind that no project takes, and Precondition for a floating IP whose droplet
+        is in another project and not put here too.
         """
         wanted = list(urns)
+        for urn in wanted:
+            _check_kind(urn)
         with self.store.transaction():
             project = self.get(reference)
             answers = {urn: self._put(project, urn) for urn in sorted(wanted, key=_after_droplets)}
@@ -136,14 +157,14 @@ class Projects:
     def _put(self, project: Project, urn: str) -> Resource:
         canonical = urn.replace("do:reservedip:", ADDRESS, 1)
         if canonical not in dict(self._everything()):
-            return Resource(urn, now(), MISSING)
+            return Resource(canonical, now(), MISSING)
         if self.of(canonical) == project.uuid:
-            return Resource(urn, now(), ALREADY_ASSIGNED)
+            return Resource(canonical, now(), ALREADY_ASSIGNED)
         if self._bearer(canonical) != canonical:
             raise Precondition("Cannot move a Reserved IP with an associated Droplet. Move the Droplet instead")
         self.store.memberships.delete("urn = ?", canonical)
         return Resource(
-            urn, self.store.memberships.add(Membership(project=project.uuid, urn=canonical)).assigned_at, ASSIGNED
+            canonical, self.store.memberships.add(Membership(project=project.uuid, urn=canonical)).assigned_at, ASSIGNED
         )
 
     def _bearer(self, urn: str) -> str:
@@ -179,6 +200,22 @@ class Projects:
             raise Unprocessable("environment must be one of Development, Staging, Production")
         if "name" in values and self.store.projects.first("name = ?", values["name"]):
             raise Unprocessable("name is already in use")
+
+
+def _with_purpose(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with a purpose of the user's own marked as such, as DigitalOcean stores it."""
+    purpose = values.get("purpose")
+    if not purpose or purpose in PURPOSES or purpose.startswith(OTHER_PURPOSE):
+        return values
+    return {**values, "purpose": f"{OTHER_PURPOSE}{purpose}"}
+
+
+def _check_kind(urn: str) -> None:
+    """Raises BadRequest for a URN of a kind that no project takes, such as a VPC's."""
+    scheme, _, rest = urn.partition(":")
+    kind, _, name = rest.partition(":")
+    if scheme != "do" or kind not in KINDS or not name:
+        raise BadRequest(f"{urn!r} cannot be in a project: resource types must be one of {', '.join(KINDS)}")
 
 
 def _after_droplets(urn: str) -> bool:

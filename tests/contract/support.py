@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import requests
 
+from tests.contract import shapes
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 180.0
 SSH = (
@@ -60,7 +62,10 @@ class Api:
         self.session.headers["Authorization"] = f"Bearer {token}"
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.session.request(method, self.endpoint + path, timeout=60, **options)
+        answer = self.session.request(method, self.endpoint + path, timeout=60, **options)
+        if "json" in answer.headers.get("content-type", ""):
+            assert not (found := shapes.differences(path, answer.status_code, answer.json())), (method, path, found)
+        return answer
 
     def call(self, method: str, path: str, body: object = None, *, status: int) -> Any:
         answer = self.send(method, path, json=body)

@@ -27,7 +27,7 @@ def test_every_region_offers_every_size(api: Api) -> None:
 def test_the_base_image_is_found_by_slug_and_by_id(api: Api) -> None:
     image = api.get("/v2/images/debian-12-x64")["image"]
     assert image == api.get(f"/v2/images/{image['id']}")["image"]
-    assert (image["public"], image["type"], image["status"]) == (True, "base", "available")
+    assert (image["public"], image["type"], image["status"]) == (True, "snapshot", "available")
     assert image in api.get("/v2/images?type=distribution")["images"]
     assert api.get("/v2/images?type=application")["images"] == []
 

@@ -71,7 +71,7 @@ def test_several_at_once_by_names_are_listed_and_deleted_by_tag(api: Api) -> Non
         ({"image": 5}, "You specified an invalid image for Droplet creation."),
         ({"size": "huge"}, "You specified an invalid size for Droplet creation."),
         ({"region": "moon1"}, "You specified an invalid region for Droplet creation."),
-        ({"ssh_keys": [99999]}, "You specified invalid ssh key ids for Droplet creation."),
+        ({"ssh_keys": [99999, "ab:cd"]}, "99999, ab:cd are invalid key identifiers for Droplet creation."),
         ({"name": ""}, "Name can't be blank"),
         ({"name": "under_score"}, "Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)"),
         ({"user_data": "x" * 65537}, "User data is too long (maximum is 65536 characters)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,13 @@ def test_an_image_is_for_the_regions_it_was_transferred_to(api: Api) -> None:
     assert api.get(f"{path}/{action['id']}")["action"]["status"] == "completed"
     assert api.get(f"/v2/images/{image['id']}")["image"]["regions"] == ["nyc3", "fra1"]
     assert api.droplet(**elsewhere, image=image["id"])["region"]["slug"] == "fra1"
+    # Packer sends one order for each of its `snapshot_regions`, at once.
+    with ThreadPoolExecutor() as pool:
+        orders = [{"type": "transfer", "region": region} for region in ("ams3", "lon1", "sgp1")]
+        begun = list(pool.map(lambda order: api.call("POST", path, order, status=201)["action"], orders))
+    assert [api.finish(action)["status"] for action in begun] == ["completed"] * 3
+    regions = api.get(f"/v2/images/{image['id']}")["image"]["regions"]
+    assert regions[:2] == ["nyc3", "fra1"] and sorted(regions[2:]) == ["ams3", "lon1", "sgp1"]
     for wrong in ({"type": "transfer", "region": "fra1"}, {"type": "transfer"}, {"type": "convert"}, {"type": "x"}):
         api.call("POST", path, wrong, status=422)
     base = api.get("/v2/images/debian-12-x64")["image"]["id"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from tests.contract.support import Api
@@ -41,6 +43,26 @@ def test_a_key_is_there_once(api: Api) -> None:
 )
 def test_what_is_no_key_is_refused(api: Api, text: object) -> None:
     api.call("POST", "/v2/account/keys", {"name": "bad", "public_key": text}, status=422)
+
+
+def of_type(name: str, parts: int) -> str:
+    """A key of a type, with parts that mean nothing."""
+    fields = [name.encode(), *[b"x" * 32] * parts]
+    blob = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    return f"{name} {base64.b64encode(blob).decode()} me@example"
+
+
+def test_keys_of_the_types_that_servers_take(api: Api) -> None:
+    for name, parts in (("ssh-rsa", 2), ("ecdsa-sha2-nistp256", 2), ("sk-ssh-ed25519@openssh.com", 2)):
+        api.call("POST", "/v2/account/keys", {"name": name, "public_key": of_type(name, parts)}, status=201)
+        short = {"name": name, "public_key": of_type(name, parts - 1)}
+        assert "Key invalid" in api.call("POST", "/v2/account/keys", short, status=422)["message"]
+
+
+def test_a_key_of_an_unknown_type_is_refused_by_its_type(api: Api) -> None:
+    body = {"name": "bad", "public_key": of_type("ssh-ed448", 1)}
+    message = api.call("POST", "/v2/account/keys", body, status=422)["message"]
+    assert "'ssh-ed448'" in message and "ssh-ed25519" in message
 
 
 def test_a_tag_counts_every_kind_of_resource(api: Api) -> None:

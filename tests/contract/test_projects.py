@@ -25,12 +25,18 @@ def urns(api: Api, project: str) -> list[str]:
 
 def test_a_project_is_made_changed_and_removed(api: Api) -> None:
     project = make(api, description="text", environment="Staging")
-    assert project["is_default"] is False
+    assert project["is_default"] is False and project["purpose"] == "Other: tests"
     path = f"/v2/projects/{project['id']}"
     assert api.get(path)["project"] == project
     assert api.call("PATCH", path, {"name": "q"}, status=200)["project"]["name"] == "q"
     assert "required" in api.call("PUT", path, {"name": "r"}, status=422)["message"]
-    whole = {"name": "r", "description": "", "purpose": "x", "environment": "Production", "is_default": False}
+    whole = {
+        "name": "r",
+        "description": "",
+        "purpose": "Web Application",
+        "environment": "Production",
+        "is_default": False,
+    }
     changed = api.call("PUT", path, whole, status=200)["project"]
     assert {name: changed[name] for name in whole} == whole
     assert api.get("/v2/projects")["meta"]["total"] == 2
@@ -43,6 +49,18 @@ def test_a_project_is_made_changed_and_removed(api: Api) -> None:
 )
 def test_what_cannot_be_is_refused(api: Api, fields: dict[str, str]) -> None:
     api.call("POST", "/v2/projects", {"name": "p", "purpose": "tests", **fields}, status=422)
+
+
+def test_a_project_without_an_environment_names_none(api: Api) -> None:
+    assert "environment" not in make(api)
+
+
+@pytest.mark.parametrize("urn", ["do:vpc:5a4981aa-9653-4bd1-bef5-d6bff52042e4", "droplet:1", "do:droplet:", "x"])
+def test_a_resource_that_no_project_takes_is_refused_by_name(api: Api, urn: str) -> None:
+    project = make(api)["id"]
+    path = f"/v2/projects/{project}/resources"
+    refused = api.call("POST", path, {"resources": ["do:droplet:1", urn]}, status=400)
+    assert urn in refused["message"] and "droplet" in refused["message"]
 
 
 def test_resources_move_between_projects(api: Api) -> None:

@@ -49,6 +49,12 @@ def test_what_is_not_there_names_itself(api: Api, method: str, path: str) -> Non
     assert f"{method} {path}" in error["message"]
 
 
+def test_what_cannot_be_here_says_why(api: Api) -> None:
+    for method, path in (("POST", "/v2/volumes"), ("GET", "/v2/volumes/1/actions")):
+        message = api.call(method, path, {}, status=501)["message"]
+        assert f"{method} {path}: a droplet is a container" in message
+
+
 def test_a_missing_resource_is_told_in_digitaloceans_words(api: Api) -> None:
     for path in ("droplets/9999999", "images/none-such", "snapshots/5", "tags/none", "floating_ips/1.2.3.4"):
         error = api.call("GET", f"/v2/{path}", status=404)
