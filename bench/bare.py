@@ -54,7 +54,7 @@ class BareMachines:
         with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
             for number in numbers:
                 stack.callback(disks.delete, number)
-                self._seed(disks.mount(number, [self.base]), number)
+                self._seed(disks.mount(number, [self.base], 10), number)
                 stack.enter_context(_group(self._name(number)))
             with watch.time("systemd-nspawn to login"):
                 list(pool.map(lambda number: self._start(number, disks.root(number)), numbers))

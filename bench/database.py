@@ -109,7 +109,7 @@ class ByHand:
         """What is timed is within the overlay: neither mounting it nor entering it counts."""
         disks = Disks(replace(self.config, state=self.config.state / "bare"))
         try:
-            root = disks.mount(MACHINE, [self.base])
+            root = disks.mount(MACHINE, [self.base], 10)
             words = run(command(root, BY_HAND), timeout=SECONDS).split()
         finally:
             disks.delete(MACHINE)

@@ -22,8 +22,13 @@ def teardown(config: Config) -> None:
     if not bridges.ours(config, config.bridge):
         return
     machines, disks = Machines(config), Disks(config)
+
+    def end(droplet_id: int) -> None:
+        disks.release(droplet_id)
+        machines.kill(droplet_id)
+
     failed = [
-        *_failed(machines.kill, machines.known() | disks.mounted()),
+        *_failed(end, machines.known() | disks.mounted()),
         *_failed(disks.unmount, disks.mounted()),
     ]
     Network(config).down()

@@ -18,6 +18,7 @@ ERRORS = ("FAILED", "ACTION", "RESOURCE", "REASON")
 def render(status: dict[str, Any], endpoint: str) -> Iterator[str]:
     """The lines that show a status with its sizes on disk."""
     yield f"The local cloud in {status['state']} answers at {endpoint} (process {status['pid']})."
+    yield from _limits(status["limits"])
     for headings, rows in (
         (BASES, [(slug, base["state"], base.get("reason", "")) for slug, base in status["bases"].items()]),
         (DROPLETS, [_droplet(each) for each in status["droplets"]]),
@@ -30,6 +31,15 @@ def render(status: dict[str, Any], endpoint: str) -> Iterator[str]:
         if lines:
             yield ""
             yield from lines
+
+
+def _limits(limits: dict[str, Any]) -> Iterator[str]:
+    """What this machine cannot do, or has no room for."""
+    if not limits["disk"]:
+        yield f"Disks have no limit here: a droplet can fill this machine's. {limits['reason']}"
+    if limits["waiting"]:
+        waiting = ", ".join(map(str, limits["waiting"]))
+        yield f"This machine's disk is nearly full. Droplets that write wait for room: {waiting}."
 
 
 def _droplet(each: dict[str, Any]) -> tuple[object, ...]:

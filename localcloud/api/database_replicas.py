@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.api.databases import connection
+from localcloud.api.databases import connection, number
 from localcloud.api.http import NOTHING, Call, Reply, listing, whole
 from localcloud.engine.databases.catalogue import SIZES
 from localcloud.engine.databases.clusters import ClusterView
@@ -21,7 +21,7 @@ def render(call: Call, view: ClusterView, node: DatabaseNode) -> dict[str, Any]:
         "tags": call.cloud.tags.of(DATABASE, [node.uuid])[node.uuid],
         "created_at": node.created_at,
         "private_network_uuid": node.vpc,
-        "storage_size_mib": SIZES[node.size].storage,
+        "storage_size_mib": node.storage_mib or SIZES[node.size].storage,
         "connection": connection(node.public_address, view.admin),
         "private_connection": connection(node.private_address, view.admin),
     }
@@ -41,6 +41,7 @@ def create(call: Call) -> Reply:
         region=call.text("region") or "",
         vpc=call.text("private_network_uuid") or None,
         tags=call.words("tags"),
+        storage=number(call, "storage_size_mib"),
     )
     return Reply(201, {"replica": render(call, call.cloud.databases.get(call.params["cluster"]), node)})
 

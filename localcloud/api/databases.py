@@ -10,7 +10,7 @@ from urllib.parse import quote
 from localcloud.api.http import NOTHING, Call, Reply, listing
 from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.databases import settings
-from localcloud.engine.databases.catalogue import DEFAULT_DATABASE, END_OF_LIFE, ENGINE, PORT, SIZES
+from localcloud.engine.databases.catalogue import DEFAULT_DATABASE, END_OF_LIFE, ENGINE, METRICS_PORT, PORT, SIZES
 from localcloud.engine.databases.clusters import EVENTS, ClusterOrder, ClusterView, versions
 from localcloud.engine.errors import Unprocessable
 from localcloud.engine.records import CREATING, Action, DatabaseCluster, DatabaseName, DatabaseRule, DatabaseUser
@@ -57,7 +57,8 @@ def render(view: ClusterView) -> dict[str, Any]:
         "private_network_uuid": view.vpc,
         "project_id": view.project,
         "storage_size_mib": cluster.storage_mib,
-        "metrics_endpoints": [],
+        "metrics_endpoints": [{"host": view.node.public_address, "port": METRICS_PORT}],
+        **({"autoscale": cluster.autoscale} if cluster.autoscale else {}),
         "version_end_of_life": END_OF_LIFE,
         "version_end_of_availability": END_OF_LIFE,
     }
@@ -95,6 +96,7 @@ def create(call: Call) -> Reply:
         tags=call.words("tags"),
         rules=_rules(call),
         restore=_restore(call),
+        autoscale=settings.autoscale(call.body["autoscale"]) if call.body.get("autoscale") else {},
     )
     return Reply(201, {"database": render(call.cloud.databases.create(order))})
 
@@ -109,8 +111,13 @@ def delete(call: Call) -> Reply:
 
 
 def resize(call: Call) -> Reply:
+    """A cluster, or a replica, which its own id names here."""
+    identifier, size = call.params["cluster"], call.text("size") or ""
     storage, nodes = number(call, "storage_size_mib"), number(call, "num_nodes")
-    call.cloud.databases.resize(call.params["cluster"], call.text("size") or "", nodes, storage)
+    if replica := call.cloud.database_replicas.find(identifier):
+        call.cloud.database_replicas.resize(replica, size, nodes, storage)
+    else:
+        call.cloud.databases.resize(identifier, size, nodes, storage)
     return Reply(202)
 
 
@@ -133,7 +140,7 @@ def upgrade(call: Call) -> Reply:
 
 def config(call: Call) -> Reply:
     cluster = call.cloud.databases.record(call.params["cluster"])
-    return Reply(200, {"config": {**settings.defaults(), **cluster.config}})
+    return Reply(200, {"config": settings.effective(cluster)})
 
 
 def set_config(call: Call) -> Reply:
@@ -227,6 +234,17 @@ def delete_name(call: Call) -> Reply:
     return NOTHING
 
 
+def metrics_credentials(call: Call) -> Reply:
+    found = call.cloud.database_metrics.credentials()
+    told = {"basic_auth_username": found.username, "basic_auth_password": found.password}
+    return Reply(200, {"credentials": told})
+
+
+def set_metrics_credentials(call: Call) -> Reply:
+    call.cloud.database_metrics.set_credentials(call.body.get("credentials"))
+    return NOTHING
+
+
 def options(call: Call) -> Reply:
     """What can be ordered; what DigitalOcean has besides is not listed."""
     offered = list(versions(call.cloud.config))
@@ -276,6 +294,8 @@ def number(call: Call, name: str) -> int:
 
 ROUTES = [
     ("GET", "/v2/databases/options", options),
+    ("GET", "/v2/databases/metrics/credentials", metrics_credentials),
+    ("PUT", "/v2/databases/metrics/credentials", set_metrics_credentials),
     ("GET", "/v2/databases", index),
     ("POST", "/v2/databases", create),
     ("GET", "/v2/databases/{cluster}", show),

@@ -65,6 +65,7 @@ def gone(summary: str, body: Schema | None = None, **query: Schema) -> Operation
     return Operation(summary, 204, None, body, query)
 
 
+CREDENTIALS = thing(basic_auth_username=TEXT, basic_auth_password=TEXT)
 CLUSTER = "/v2/databases/{cluster}"
 POOL_CHANGE = with_all(some(mode=TEXT, size=INTEGER, db=TEXT, user=nullable(TEXT)), "mode", "size", "db")
 POOL_ORDER = with_all(
@@ -77,6 +78,7 @@ REPLICA_ORDER = with_all(
         region=nullable(TEXT),
         private_network_uuid=nullable(TEXT),
         tags=nullable(many(TEXT)),
+        storage_size_mib=INTEGER,
     ),
     "name",
 )
@@ -227,12 +229,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/v2/databases/options"): Operation(
         "Tell what databases can be ordered", answer=thing(options=ANYTHING, version_availability=ANYTHING)
     ),
+    ("GET", "/v2/databases/metrics/credentials"): Operation(
+        "Tell who may read the clusters' metrics", answer=thing(credentials=CREDENTIALS)
+    ),
+    ("PUT", "/v2/databases/metrics/credentials"): gone(
+        "Have somebody else read the clusters' metrics", thing(credentials=CREDENTIALS)
+    ),
     ("GET", "/v2/databases"): listed("List database clusters", "databases", "database", tag_name=TEXT),
     ("POST", "/v2/databases"): made("Create a database cluster", "database", "database", DATABASE_ORDER),
     ("GET", CLUSTER): shown("Show a database cluster", "database"),
     ("DELETE", CLUSTER): gone("Delete a database cluster"),
     ("PUT", f"{CLUSTER}/resize"): Operation(
-        "Resize a database cluster", 202, body=some(size=TEXT, num_nodes=INTEGER, storage_size_mib=INTEGER)
+        "Resize a database cluster, or a replica by its own id",
+        202,
+        body=some(size=TEXT, num_nodes=INTEGER, storage_size_mib=INTEGER),
     ),
     ("PUT", f"{CLUSTER}/migrate"): Operation(
         "Move a database cluster to another region", 202, body=some(region=TEXT, private_network_uuid=TEXT)

@@ -44,6 +44,11 @@ def with_all(schema: Schema, *required: str) -> Schema:
     return {**schema, "required": list(required)}
 
 
+def with_optional(schema: Schema, **properties: Schema) -> Schema:
+    """The object, which may also have those properties."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
 def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -58,6 +63,46 @@ ADDRESS = thing(ip_address=TEXT, netmask={"anyOf": [TEXT, INTEGER]}, gateway=TEX
 BEGUN = some(actions=many(thing(id=ID, rel=TEXT, href=TEXT)), droplets=many(thing(id=ID, rel=TEXT, href=TEXT)))
 TAGGABLE = ("droplets", "images", "volumes", "volume_snapshots", "databases")
 COUNT = with_all(some(count=INTEGER, last_tagged_uri=TEXT), "count")
+
+PROJECT = with_optional(
+    thing(
+        id=TEXT,
+        owner_uuid=TEXT,
+        owner_id=INTEGER,
+        name=TEXT,
+        description=TEXT,
+        purpose=TEXT,
+        is_default=TRUTH,
+        created_at=TEXT,
+        updated_at=TEXT,
+    ),
+    environment=text("Development", "Staging", "Production"),
+)
+AUTOSCALE = with_all(some(enabled=TRUTH, threshold_percent=INTEGER, increment_gib=INTEGER), "enabled")
+DATABASE = with_optional(
+    thing(
+        id=TEXT,
+        name=TEXT,
+        engine=TEXT,
+        version=TEXT,
+        num_nodes=INTEGER,
+        size=TEXT,
+        region=TEXT,
+        status=text("creating", "online", "resizing", "migrating", "forking"),
+        created_at=TEXT,
+        db_names=nullable(many(TEXT)),
+        users=nullable(many(reference("database_user"))),
+        connection=reference("database_connection"),
+        private_connection=reference("database_connection"),
+        maintenance_window=thing(day=TEXT, hour=TEXT, pending=TRUTH),
+        tags=many(TEXT),
+        private_network_uuid=TEXT,
+        project_id=TEXT,
+        storage_size_mib=INTEGER,
+        metrics_endpoints=many(thing(host=TEXT, port=INTEGER)),
+    ),
+    autoscale=some(storage=AUTOSCALE),
+)
 
 RESOURCES: dict[str, Schema] = {
     "error": thing(id=TEXT, message=TEXT, request_id=TEXT),
@@ -159,39 +204,8 @@ RESOURCES: dict[str, Schema] = {
     "vpc": thing(
         id=TEXT, urn=TEXT, name=TEXT, description=TEXT, region=TEXT, ip_range=TEXT, created_at=TEXT, default=TRUTH
     ),
-    "project": thing(
-        id=TEXT,
-        owner_uuid=TEXT,
-        owner_id=INTEGER,
-        name=TEXT,
-        description=TEXT,
-        purpose=TEXT,
-        environment=TEXT,
-        is_default=TRUTH,
-        created_at=TEXT,
-        updated_at=TEXT,
-    ),
-    "database": thing(
-        id=TEXT,
-        name=TEXT,
-        engine=TEXT,
-        version=TEXT,
-        num_nodes=INTEGER,
-        size=TEXT,
-        region=TEXT,
-        status=text("creating", "online", "resizing", "migrating", "forking"),
-        created_at=TEXT,
-        db_names=nullable(many(TEXT)),
-        users=nullable(many(reference("database_user"))),
-        connection=reference("database_connection"),
-        private_connection=reference("database_connection"),
-        maintenance_window=thing(day=TEXT, hour=TEXT, pending=TRUTH),
-        tags=many(TEXT),
-        private_network_uuid=TEXT,
-        project_id=TEXT,
-        storage_size_mib=INTEGER,
-        metrics_endpoints=many(thing(host=TEXT, port=INTEGER)),
-    ),
+    "project": PROJECT,
+    "database": DATABASE,
     "database_connection": thing(
         protocol=TEXT, uri=TEXT, database=TEXT, host=TEXT, port=INTEGER, user=TEXT, password=TEXT, ssl=TRUTH
     ),
@@ -248,6 +262,7 @@ DATABASE_ORDER = with_all(
         tags=nullable(many(TEXT)),
         rules=nullable(DATABASE_RULES),
         backup_restore=nullable(ANYTHING),
+        autoscale=nullable(some(storage=AUTOSCALE)),
     ),
     "name",
     "engine",

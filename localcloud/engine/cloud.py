@@ -18,6 +18,7 @@ from localcloud.engine.changes import Changes
 from localcloud.engine.databases.backups import Backups
 from localcloud.engine.databases.clusters import Clusters
 from localcloud.engine.databases.jobs import Jobs
+from localcloud.engine.databases.metrics import Metrics
 from localcloud.engine.databases.nodes import Nodes
 from localcloud.engine.databases.numbers import number
 from localcloud.engine.databases.pools import Pools
@@ -43,6 +44,9 @@ from localcloud.engine.vpcs import Vpcs
 
 WATCH_SECONDS = 1.0
 SURVEY_SECONDS = 20.0
+GUARD_SECONDS = 0.25
+"""Between two looks at the room that is left: a droplet writes some hundred megabytes meanwhile, and not a gigabyte."""
+
 STOPPING_AT_ONCE = 8
 
 
@@ -92,11 +96,13 @@ class Cloud:
         shared = (self.store, self.actions, self.databases, self.database_nodes, self.database_jobs)
         self.database_users = Users(*shared, self.database_backups)
         self.database_pools = Pools(*shared)
+        self.database_metrics = Metrics(self.store, self.database_nodes)
         self.database_replicas = Replicas(*shared, self.tags)
         Changes(self.store, self.actions, machinery, self.lifecycle, self.images)
         self._watchers = [
             threading.Thread(target=self._watch, name="watcher", daemon=True),
             threading.Thread(target=self._survey, name="surveyor", daemon=True),
+            threading.Thread(target=self._guard_room, name="guard", daemon=True),
         ]
 
     def start(self) -> None:
@@ -106,6 +112,7 @@ class Cloud:
         """
         self.images.seed()
         self.projects.seed()
+        self.machinery.disks.limits()  # found out once, before anybody waits for it
         self.machinery.network.up()
         self.vpcs.seed()
         self.machinery.network.set_floating(self.floating_ips.table())
@@ -227,9 +234,15 @@ class Cloud:
         running = self.machinery.machines.running()
         for droplet_id in running:
             attempt(f"the console of droplet {droplet_id}", partial(self.machinery.machines.trim_console, droplet_id))
+            attempt(f"the memory of droplet {droplet_id}", partial(self.machinery.machines.tell_memory, droplet_id))
         for droplet in self.store.droplets.find("status = ?", ACTIVE):
             if droplet.id not in running and not self.actions.pending(DROPLET, droplet.id):
                 attempt(f"droplet {droplet.id}", partial(self.lifecycle.notice_off, droplet.id))
+
+    def _guard_room(self) -> None:
+        """See to it that no droplet takes the last of this machine's disk."""
+        while not self.actions.stopping.wait(GUARD_SECONDS):
+            attempt("guarding the disk of this machine", self.machinery.disks.guard)
 
     @staticmethod
     def _each(ids: Iterable[int], work: Callable[[int], None]) -> None:

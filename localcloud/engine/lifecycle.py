@@ -103,16 +103,19 @@ class Lifecycle:
         """Have the droplet's disk mounted, made if need be; its root."""
         base = self._base(droplet)
         self._still_wanted(droplet.id)
-        return self.disks.mount(droplet.id, [*map(self.disks.layer, droplet.layers), *base])
+        layers = [*map(self.disks.layer, droplet.layers), *base]
+        return self.disks.mount(droplet.id, layers, droplet.disk or SIZES[droplet.size].disk)
 
     def halt(self, droplet_id: int, *, clean: bool) -> None:
         """Stop the machine, by force when it does not go by itself, and let go of its disk."""
+        self.disks.release(droplet_id)
         if not (clean and self.machines.shutdown(droplet_id, SHUTDOWN_SECONDS)):
             self.machines.kill(droplet_id)
         self.disks.unmount(droplet_id)
 
     def dismantle(self, droplet_id: int) -> None:
         """Leave nothing of the machine."""
+        self.disks.release(droplet_id)
         self.machines.kill(droplet_id)
         self.disks.unmount(droplet_id)
         self.disks.delete(droplet_id)
@@ -293,4 +296,5 @@ class Lifecycle:
             anchor=self.config.anchor(IPv4Address(droplet.public_address)),
             address6=self._address6(droplet),
             gateway6=self.config.gateway6,
+            region=droplet.region,
         )

@@ -42,6 +42,7 @@ def status(cloud: Cloud) -> dict[str, Any]:
         "state": str(cloud.config.state),
         "network": {"range": str(cloud.config.range), "vpc_range": str(cloud.config.vpc_range)},
         "bases": cloud.bases.states(),
+        "limits": cloud.machinery.disks.limits(),
         "droplets": [
             {
                 "id": droplet.id,

@@ -219,6 +219,7 @@ class DatabaseNode:
     size: str = ""
     region: str = ""
     vpc: str = ""
+    storage_mib: int = 0
     public_address: str = ""
     private_address: str = ""
     base_path: str = ""
@@ -269,6 +270,15 @@ class DatabasePool:
     user: str = ""
     mode: str = ""
     size: int = 0
+
+
+@dataclass(frozen=True)
+class DatabaseReader:
+    """Who may read the metrics of all clusters; there is one."""
+
+    id: int = 0
+    username: str = ""
+    password: str = ""
 
 
 @dataclass(frozen=True)

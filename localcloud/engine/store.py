@@ -21,6 +21,7 @@ from localcloud.engine.records import (
     DatabaseName,
     DatabaseNode,
     DatabasePool,
+    DatabaseReader,
     DatabaseRule,
     DatabaseUser,
     Droplet,
@@ -217,6 +218,7 @@ class Store:
         self.database_users = Table(self.database, DatabaseUser, "database_users", "cluster")
         self.database_names = Table(self.database, DatabaseName, "database_names", "cluster")
         self.database_rules = Table(self.database, DatabaseRule, "database_rules", "cluster")
+        self.database_readers = Table(self.database, DatabaseReader, "database_readers")
         self.database_pools = Table(self.database, DatabasePool, "database_pools", "cluster")
         self.database_backups = Table(self.database, DatabaseBackup, "database_backups", "cluster_uuid", "cluster_name")
         self.transaction = self.database.transaction

@@ -36,7 +36,16 @@ def command(unit: str, words: Sequence[str]) -> list[str]:
         *settings,
         *(words or ["bash", "-c", login(os.isatty(0))]),
     ]
-    return ["nsenter", f"--target={init}", *NAMESPACES, "--", *inside]
+    return [*_on_its_processors(init), "nsenter", f"--target={init}", *NAMESPACES, "--", *inside]
+
+
+def _on_its_processors(init: int) -> list[str]:
+    """What makes a command run on the processors of the machine alone."""
+    try:
+        allowed = sorted(os.sched_getaffinity(init))
+    except ProcessLookupError:
+        return []
+    return ["taskset", "--cpu-list", ",".join(map(str, allowed))]
 
 
 def login(terminal: bool) -> str:

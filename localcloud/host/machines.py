@@ -21,7 +21,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 
 from localcloud.config import Config
-from localcloud.host import cgroups
+from localcloud.host import cgroups, proc
 from localcloud.host.errors import HostError
 from localcloud.host.inside import IDS, SHIFT
 from localcloud.host.run import run, spawn
@@ -69,12 +69,18 @@ class MachineSpec:
         """How many processes and threads it can have at most."""
         return self.memory_mb * TASKS_PER_MB
 
+    @property
+    def processors(self) -> list[int]:
+        """The host's processors that it may use."""
+        return proc.processors(self.droplet_id, self.vcpus, proc.own_processors())
+
 
 class Machines:
     """The machines of one cloud. Every method can be repeated; what runs is asked of the kernel each time."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._memory: dict[int, int] = {}
 
     def start(self, spec: MachineSpec) -> None:
         """Boot the machine; returns when its init runs and its interfaces are attached (well under a second).
@@ -89,6 +95,8 @@ class Machines:
         console.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         console.write_bytes(b"")
         self._note_ipv6(spec)
+        proc.write(self._proc(spec.droplet_id), spec.memory_mb, spec.processors)
+        self._memory[spec.droplet_id] = spec.memory_mb
         try:
             if cgroups.systemd_is_init():
                 run(unit_command(self._config, name, spec, console), timeout=START_TIMEOUT)
@@ -196,6 +204,14 @@ class Machines:
                 file.seek(0)
                 file.write(kept)
 
+    def tell_memory(self, droplet_id: int) -> None:
+        """Show in a running machine how much memory it uses now."""
+        folder = self._proc(droplet_id)
+        if droplet_id not in self._memory:  # of a server before this one
+            self._memory[droplet_id] = proc.total_mb(folder)
+        if self._memory[droplet_id]:
+            proc.tell_memory(folder, self._name(droplet_id), self._memory[droplet_id])
+
     def hardware_addresses(self, droplet_id: int) -> dict[str, str]:
         """The hardware address of each of the machine's interfaces, by its name inside; empty when it does not run."""
         init = cgroups.init(self._name(droplet_id))
@@ -209,10 +225,15 @@ class Machines:
         self.console(droplet_id).unlink(missing_ok=True)
         self._lock(droplet_id).unlink(missing_ok=True)
         ipv6_file(self._config, droplet_id).unlink(missing_ok=True)
+        proc.remove(self._proc(droplet_id))
+        self._memory.pop(droplet_id, None)
 
     def _note_ipv6(self, spec: MachineSpec) -> None:
         path = ipv6_file(self._config, spec.droplet_id)
         path.write_text(f"{spec.address6} {self._config.gateway6}\n" if spec.address6 else "")
+
+    def _proc(self, droplet_id: int) -> Path:
+        return proc_folder(self._config, droplet_id)
 
     def _name(self, droplet_id: int) -> str:
         return f"{self._config.unit_prefix}{droplet_id}"
@@ -224,7 +245,8 @@ class Machines:
         cgroups.delegate()
         extra = keeper_environment(self._config, name, spec, self._lock(spec.droplet_id))
         command = nspawn_command(self._config, name, spec)
-        keeper = spawn(["sh", str(SCRIPTS / "keeper.sh"), *command], console, extra)
+        pinned = ["taskset", "--cpu-list", ",".join(map(str, spec.processors)), *command]
+        keeper = spawn(["sh", str(SCRIPTS / "keeper.sh"), *pinned], console, extra)
         _, private = self._config.interfaces(spec.droplet_id)
 
         def attached() -> bool:
@@ -264,6 +286,7 @@ def nspawn_command(config: Config, name: str, spec: MachineSpec) -> list[str]:
         *(f"--hostname={spec.hostname}", "--register=no", "--keep-unit", "--settings=no", "--console=read-only"),
         *(f"--private-users={SHIFT}:{IDS}", "--private-users-ownership=off"),
         *(f"--network-veth-extra={public}:eth0", f"--network-veth-extra={private}:eth1"),
+        f"--bind-ro={proc_folder(config, spec.droplet_id)}:{proc.INSIDE}",
         *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         "systemd.show_status=1",  # to init: tell the console what is being started
         *([] if spec.boots else ["--unit=emergency.target"]),
@@ -283,6 +306,11 @@ def ipv6_file(config: Config, droplet_id: int) -> Path:
     return config.state / "machines" / f"{droplet_id}.ipv6"
 
 
+def proc_folder(config: Config, droplet_id: int) -> Path:
+    """Where the files are that a machine shows in its /proc."""
+    return config.state / "machines" / f"{droplet_id}.proc"
+
+
 def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) -> list[str]:
     """The command that makes the machine a transient unit; it returns when the machine is attached."""
     attach = " ".join(["/bin/bash", str(SCRIPTS / "attach.sh"), *attach_arguments(config, spec)])
@@ -291,6 +319,7 @@ def unit_command(config: Config, name: str, spec: MachineSpec, console: Path) ->
     properties = [
         *("Delegate=yes", "KillMode=mixed", "TimeoutStopSec=30", "OOMPolicy=continue"),
         *(f"MemoryMax={spec.memory_mb}M", "MemorySwapMax=0", f"TasksMax={spec.tasks}"),
+        f"CPUAffinity={' '.join(map(str, spec.processors))}",
         *(f"CPUQuota={spec.vcpus * 100}%", f"CPUWeight={spec.vcpus * cgroups.WEIGHT}"),
         *(f"RestartForceExitStatus={REBOOT}", f"SuccessExitStatus={REBOOT}", "StartLimitIntervalSec=0"),
         *(f"StandardOutput=append:{console}", f"StandardError=append:{console}"),

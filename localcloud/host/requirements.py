@@ -17,6 +17,8 @@ PACKAGES = {
     "ip": "iproute2",
     "conntrack": "conntrack",
     "flock": "util-linux",
+    "mkfs.ext4": "e2fsprogs",
+    "losetup": "mount",
     "openssl": "openssl",
     "find": "findutils",
     "ssh": "openssh-client",

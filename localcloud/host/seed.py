@@ -44,6 +44,7 @@ class Seed:
     anchor: IPv4Interface | None = None
     address6: IPv6Address | None = None
     gateway6: IPv6Address | None = None
+    region: str = ""
 
 
 def write_seed(root: Path, seed: Seed) -> None:
@@ -52,7 +53,7 @@ def write_seed(root: Path, seed: Seed) -> None:
     Only the first boot inherits: what the droplet made of it since is its own.
     """
     wanted = files(seed)
-    if inside.read(root, f"{FOLDER}/meta-data") != wanted["meta-data"].encode():
+    if _instance(inside.read(root, f"{FOLDER}/meta-data")) != seed.instance_id:
         for path, data in inherit.files(seed.nameservers).items():
             inside.write(root, path, data)
     for name, content in wanted.items():
@@ -76,13 +77,55 @@ def begin_anew(root: Path, instance_id: str) -> None:
 
 def files(seed: Seed) -> dict[str, str]:
     """The seed's files by name."""
-    meta = {"instance-id": seed.instance_id, "local-hostname": seed.hostname, "public-keys": list(seed.public_keys)}
     return {
-        "meta-data": json.dumps(meta) + "\n",
+        "meta-data": json.dumps(meta_data(seed)) + "\n",
         "user-data": seed.user_data,
         "vendor-data": VENDOR_DATA,
         "network-config": json.dumps(network_config(seed)) + "\n",
     }
+
+
+def meta_data(seed: Seed) -> dict[str, object]:
+    """What templates of user data find under `v1` and `ds.meta_data`, named as cloud-init's DigitalOcean source does.
+
+    Its version 1 data have no region at DigitalOcean where cloud-init is older than 23.1; here they always do.
+    """
+    return {
+        "instance-id": seed.instance_id,
+        "local-hostname": seed.hostname,
+        "public-keys": list(seed.public_keys),
+        "cloud-name": "digitalocean",
+        "region": seed.region,
+        "availability_zone": seed.region,
+        "interfaces": interfaces(seed),
+    }
+
+
+def interfaces(seed: Seed) -> dict[str, list[dict[str, object]]]:
+    """The addresses in the form of DigitalOcean's metadata."""
+    public: dict[str, object] = {
+        "ipv4": _ipv4(seed.public_address, seed.public_network.netmask, seed.gateway),
+        "type": "public",
+    }
+    if seed.anchor:
+        public["anchor_ipv4"] = _ipv4(seed.anchor.ip, seed.anchor.netmask, seed.anchor.network[1])
+    if seed.address6:
+        public["ipv6"] = {"ip_address": str(seed.address6), "cidr": 64, "gateway": str(seed.gateway6)}
+    private = _ipv4(seed.private_address, seed.private_network.netmask, seed.private_network[1])
+    return {"public": [public], "private": [{"ipv4": private, "type": "private"}]}
+
+
+def _ipv4(address: IPv4Address, netmask: IPv4Address, gateway: IPv4Address) -> dict[str, str]:
+    return {"ip_address": str(address), "netmask": str(netmask), "gateway": str(gateway)}
+
+
+def _instance(written: bytes | None) -> str:
+    """The instance that a seed was written for; empty where there is none."""
+    try:
+        found = json.loads(written or b"{}")
+    except ValueError:
+        return ""
+    return str(found.get("instance-id", "")) if isinstance(found, dict) else ""
 
 
 def network_config(seed: Seed) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Who may reach a database: rules for the public network, which is routed, and for the private ones, which are bridged.
 
-A database is met at its two ports by its trusted sources alone, and by nobody at any other; whoever else asks hears
+A database is met at its three ports by its trusted sources alone, and by nobody at any other; whoever else asks hears
 nothing, as at DigitalOcean. Each packet is looked at, so a source that is trusted no more loses what it had open.
 On a private network a droplet is known by its interface, whatever address it says it has.
 """
@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 from localcloud.config import Config
 
-PORTS = "{ 25060, 25061 }"
+PORTS = "{ 9273, 25060, 25061 }"
 SETS = {
     "inet": {"databases": "ipv4_addr", "trusted": "ipv4_addr . ipv4_addr; flags interval"},
     "bridge": {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localcloud.config import Config
-from localcloud.host import inherit, orphans, trees
+from localcloud.host import inherit, orphans, proc, trees
 from localcloud.host.errors import HostError
 from localcloud.host.inside import IDS, NOBODY, SHIFT
 from localcloud.host.run import run
@@ -26,7 +27,7 @@ DEBIAN, POSTGRES = "debian-12-x64", "debian-12-postgres"
 SLUGS = (DEBIAN,)
 """What droplets can be made of; the other is the database machines' own, made when the first one is asked for."""
 
-RECIPES = {DEBIAN: 2, POSTGRES: 3}
+RECIPES = {DEBIAN: 3, POSTGRES: 4}
 """One goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
 
 PACKAGES = (
@@ -54,6 +55,22 @@ FILES = {
     "etc/hostname": "debian\n",
     "etc/machine-id": "",
 }
+PROC_UNIT = f"""\
+[Unit]
+Description=Show the memory and processors of this droplet's size
+DefaultDependencies=no
+Before=sysinit.target
+ConditionPathIsDirectory={proc.INSIDE}
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'for file in {proc.INSIDE}/*; do mount --bind "$file" "/proc/$(basename "$file")"; done'
+"""
+STAND_IN = Path(inherit.__file__).with_name("shared-kernel.sh")
+STOOD_IN_FOR = ("swapon", "swapoff", "sysctl", "modprobe")
+OURS = "usr/lib/localcloud"
+"""Where the programs are that have a stand-in, and the names of the settings that this machine's kernel has."""
+
 LEFT_OUT = (
     *("etc/ssh/ssh_host_*", "etc/resolv.conf", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed"),
     *("var/log/*.log", "var/lib/apt/lists/*_*"),
@@ -137,6 +154,28 @@ def _finish(base: Path) -> None:
         if not name.endswith("resolv.conf"):
             (base / name[1:]).parent.mkdir(parents=True, exist_ok=True)
             (base / name[1:]).write_bytes(data)
+    _stand_in(base)
+    units = base / "etc/systemd/system"
+    (units / "localcloud-proc.service").write_text(PROC_UNIT)
+    (units / "sysinit.target.wants").mkdir(exist_ok=True)
+    (units / "sysinit.target.wants/localcloud-proc.service").symlink_to("../localcloud-proc.service")
+
+
+def _stand_in(base: Path) -> None:
+    """Put what a droplet may not do with its kernel behind a script that says so, also after an upgrade of packages."""
+    (base / OURS).mkdir(parents=True)
+    (base / OURS / "sysctl-keys").write_text("".join(f"{key}\n" for key in kernel_settings()))
+    for name in STOOD_IN_FOR:
+        moved = ["--local", "--rename", "--divert", f"/{OURS}/{name}", "--add", f"/sbin/{name}"]
+        run(["chroot", str(base), "dpkg-divert", "--quiet", *moved])
+        shutil.copy(STAND_IN, base / "usr/sbin" / name)
+        (base / "usr/sbin" / name).chmod(0o755)
+
+
+def kernel_settings(root: Path = Path("/proc/sys")) -> list[str]:
+    """The names of this kernel's settings, as paths; a droplet sees some of them only."""
+    found = (Path(folder, name) for folder, _, files in os.walk(root) for name in files)
+    return sorted(str(path.relative_to(root)) for path in found)
 
 
 def shift(base: Path) -> None:

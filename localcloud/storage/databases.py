@@ -15,7 +15,7 @@ from localcloud.host import cgroups, inherit, inside
 from localcloud.host.postgres import layout
 from localcloud.host.run import run
 
-PACKAGES = (f"postgresql-{layout.VERSION}", "pgbouncer")
+PACKAGES = (f"postgresql-{layout.VERSION}", "pgbouncer", "prometheus-postgres-exporter")
 IDLE = (
     *("cloud-init-local.service", "cloud-init.service", "cloud-config.service", "cloud-final.service"),
     *("ssh.service", "ssh.socket", "systemd-logind.service", "console-getty.service", "getty.target"),
@@ -23,6 +23,7 @@ IDLE = (
     *("e2scrub_reap.service", "ifupdown-pre.service"),
     *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-journal-flush.service"),
     *("fstrim.timer", "logrotate.timer", "man-db.timer", "systemd-pstore.service", "postgresql.service"),
+    "prometheus-postgres-exporter.service",
 )
 """Units of Debian's that a machine without users, which is never updated but replaced, does without."""
 
@@ -40,6 +41,24 @@ KillMode=mixed
 KillSignal=SIGINT
 TimeoutStartSec=infinity
 TimeoutStopSec=25
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+METRICS = f"""\
+[Unit]
+Description=Metrics of a managed cluster
+After={layout.SERVER_UNIT}
+
+[Service]
+User=postgres
+Environment="DATA_SOURCE_NAME=host={layout.SOCKETS} port={layout.PORT} user=postgres dbname=postgres sslmode=disable"
+Environment=GOMEMLIMIT=24MiB
+ExecStart=/usr/bin/prometheus-postgres-exporter --log.level=error --web.listen-address=:{layout.METRICS_PORT} \
+  --web.config.file={layout.METRICS}
+Nice=5
 Restart=always
 RestartSec=1
 
@@ -79,7 +98,7 @@ CREATE ROLE {layout.ADMIN} LOGIN CREATEDB CREATEROLE;
 CREATE DATABASE {layout.DEFAULT_DATABASE} OWNER {layout.ADMIN};
 END
 $control stop --mode=fast
-systemctl --quiet enable {layout.SERVER_UNIT}
+systemctl --quiet enable {layout.SERVER_UNIT} {layout.METRICS_UNIT}
 systemctl --quiet disable {layout.POOLER_UNIT}
 systemctl --quiet mask {" ".join(IDLE)}
 systemctl --quiet set-default multi-user.target
@@ -98,6 +117,7 @@ def install(debian: Path, target: Path, progress: Callable[[str], None]) -> None
     if RESOLVER.is_file():  # with the host's network its own name server will do, also one on loopback
         inside.write(target, str(RESOLVER), RESOLVER.read_bytes())
     inside.write(target, f"/etc/systemd/system/{layout.SERVER_UNIT}", UNIT)
+    inside.write(target, f"/etc/systemd/system/{layout.METRICS_UNIT}", METRICS)
     inside.write(target, f"/etc/systemd/system/{layout.POOLER_UNIT}.d/localcloud.conf", POOLER)
     inside.write(target, "/etc/systemd/journald.conf.d/localcloud.conf", JOURNAL)
     inside.write(target, "/etc/cloud/cloud-init.disabled", "")

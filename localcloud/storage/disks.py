@@ -1,7 +1,11 @@
 """The disks of droplets: an overlay of one writable directory on the layers of an image.
 
-    <state>/disks/<droplet id>/{upper,work,root}    root is where the overlay is mounted
+    <state>/disks/<droplet id>/root                 where the overlay is mounted
+    <state>/disks/<droplet id>/{disk.img,fs}        the disk's own file system, with the directories upper and work
     <state>/layers/<layer id>/                      what a snapshot added to the layers below it
+
+Where a machine can mount no file as a file system, and for the disks of earlier versions, upper and work are in the
+disk's directory itself, and nothing limits them (see :mod:`localcloud.storage.volumes`).
 
 Every operation can be repeated after a crash. A layer is complete from the moment it has its name.
 """
@@ -11,16 +15,19 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from localcloud.config import Config
 from localcloud.host.errors import HostError
 from localcloud.host.inside import SHIFT
 from localcloud.host.run import run
+from localcloud.storage.volumes import Volumes
 
 DRAFT = ".draft-"
 TOO_LONG = os.strerror(errno.ENAMETOOLONG)
+GIB = 1 << 30
 
 
 class Disks:
@@ -29,13 +36,14 @@ class Disks:
     def __init__(self, config: Config) -> None:
         self._disks = config.state / "disks"
         self._layers = config.state / "layers"
+        self.volumes = Volumes(self._disks)
 
     def root(self, droplet_id: int) -> Path:
         """Where the disk of a droplet is (to be) mounted."""
         return self._disks / str(droplet_id) / "root"
 
-    def mount(self, droplet_id: int, layers: Sequence[Path]) -> Path:
-        """Mount the disk on ``layers`` (topmost first), making it if need be, and return its root.
+    def mount(self, droplet_id: int, layers: Sequence[Path], gigabytes: float) -> Path:
+        """Mount the disk on ``layers`` (topmost first), making or enlarging it if need be, and return its root.
 
         Raises ``HostError`` when a layer is missing or the kernel refuses.
         """
@@ -44,14 +52,29 @@ class Disks:
             if not layer.is_dir():
                 raise HostError(f"The image layer {layer} is missing.", "Delete the image and make it again.")
         if not os.path.ismount(root):
-            self._make(disk)
-            run(mount_command(disk, layers))
+            data = self._make(disk, round(gigabytes * GIB))
+            run(mount_command(data, root, layers))
         return root
 
     def unmount(self, droplet_id: int) -> None:
         """Unmount the disk if it is mounted."""
         if os.path.ismount(self.root(droplet_id)):
             run(["umount", str(self.root(droplet_id))])
+        self.volumes.close(self._disks / str(droplet_id))
+
+    def guard(self) -> None:
+        """Have droplets that write wait while this machine has too little room, and go on when it has."""
+        self.volumes.guard()
+
+    def limits(self) -> dict[str, object]:
+        """Whether disks have a limit, why not, and which of them wait for room on this machine."""
+        reason = self.volumes.reason
+        waiting = [int(disk.name) for disk in self.volumes.frozen()]
+        return {"disk": not reason, "reason": reason, "waiting": waiting}
+
+    def release(self, droplet_id: int) -> None:
+        """Let the droplet end, also one whose writing waits for room on this machine."""
+        self.volumes.release(self._disks / str(droplet_id))
 
     def delete(self, droplet_id: int) -> None:
         """Unmount the disk and remove it with all that it holds."""
@@ -64,14 +87,14 @@ class Disks:
         The copy of a running droplet is what a power failure would leave. A layer that is there already stays.
         """
         layer, draft = self.layer(layer_id), self._layers / f"{DRAFT}{layer_id}"
-        upper = self._disks / str(droplet_id) / "upper"
-        if not upper.is_dir():
-            raise HostError(f"Droplet {droplet_id} has no disk to take a snapshot of.")
         if not layer.is_dir():
             self._layers.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._discard(draft)
             try:
-                run(copy_command(upper, draft), timeout=600)
+                with self._data(droplet_id) as data:
+                    if not (data / "upper").is_dir():
+                        raise HostError(f"Droplet {droplet_id} has no disk to take a snapshot of.")
+                    run(copy_command(data / "upper", draft), timeout=600)
             except HostError as error:
                 self._discard(draft)
                 if TOO_LONG in error.message:
@@ -99,7 +122,8 @@ class Disks:
 
     def size(self, droplet_id: int) -> int:
         """The bytes on disk of what a droplet wrote."""
-        return _bytes(self._disks / str(droplet_id) / "upper")
+        disk = self._disks / str(droplet_id)
+        return self.volumes.bytes(disk) if self.volumes.has(disk) else _bytes(disk / "upper")
 
     def layer_size(self, layer_id: str) -> int:
         """The bytes on disk of a layer."""
@@ -117,26 +141,47 @@ class Disks:
 
     def mounted(self) -> set[int]:
         """The droplets whose disks are mounted."""
-        return {droplet_id for droplet_id in self.known() if os.path.ismount(self.root(droplet_id))}
+        return {droplet_id for droplet_id in self.known() if self._is_mounted(droplet_id)}
+
+    def _is_mounted(self, droplet_id: int) -> bool:
+        return os.path.ismount(self.root(droplet_id)) or os.path.ismount(self._disks / str(droplet_id) / "fs")
+
+    @contextmanager
+    def _data(self, droplet_id: int) -> Iterator[Path]:
+        """Where upper and work of a disk are, also while the droplet is off."""
+        disk = self._disks / str(droplet_id)
+        if not self.volumes.has(disk):
+            yield disk
+            return
+        was_mounted = os.path.ismount(disk / "fs")
+        yield self.volumes.open(disk)
+        if not was_mounted:
+            self.volumes.close(disk)
 
     def _discard(self, draft: Path) -> None:
         run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)
 
-    def _make(self, disk: Path) -> None:
+    def _make(self, disk: Path, size: int) -> Path:
+        """Have the directories of a disk; where upper and work are."""
         self._disks.mkdir(mode=0o700, parents=True, exist_ok=True)
         disk.mkdir(mode=0o700, exist_ok=True)
-        for name in ("upper", "work", "root"):
-            (disk / name).mkdir(mode=0o755, exist_ok=True)
-        os.chown(disk / "upper", SHIFT, SHIFT)
+        limited = not (disk / "upper").is_dir() and not self.volumes.reason
+        data = self.volumes.ensure(disk, size) if limited else disk
+        for folder in (disk / "root", data / "upper", data / "work"):
+            if not folder.is_dir():
+                folder.mkdir()
+                folder.chmod(0o755)
+        os.chown(data / "upper", SHIFT, SHIFT)
+        return data
 
 
-def mount_command(disk: Path, layers: Sequence[Path]) -> list[str]:
-    """The command that mounts ``disk``; features that would tie a layer to its neighbours are off."""
+def mount_command(data: Path, root: Path, layers: Sequence[Path]) -> list[str]:
+    """The command that mounts a disk; features that would tie a layer to its neighbours are off."""
     lower = ":".join(str(layer) for layer in layers)
-    options = f"lowerdir={lower},upperdir={disk / 'upper'},workdir={disk / 'work'}"
+    options = f"lowerdir={lower},upperdir={data / 'upper'},workdir={data / 'work'}"
     return [
         "mount", "-t", "overlay", "localcloud",
-        "-o", f"nodev,{options},redirect_dir=off,metacopy=off,index=off", str(disk / "root"),
+        "-o", f"nodev,{options},redirect_dir=off,metacopy=off,index=off", str(root),
     ]  # fmt: skip
 
 
@@ -144,12 +189,12 @@ def copy_command(upper: Path, draft: Path) -> list[str]:
     """The command that copies what a droplet wrote, which may run: what it removes meanwhile is not there.
 
     It may also put a link to elsewhere where a directory was. So the copy is made of a mount that follows no links, in
-    a namespace that ends with it.
+    a namespace that ends with it. Room that a file has reserved, as a swap file has, is not copied.
     """
     script = """
     mount --bind "$1" "$1" || exit 1
     mount -o remount,bind,nosymfollow "$1" || exit 1
-    cp -a --reflink=auto "$1" "$2" 2>&1 | grep -v ": No such file or directory$" | tail --lines=1 >&2
+    cp -a --reflink=auto --sparse=always "$1" "$2" 2>&1 | grep -v ": No such file or directory$" | tail --lines=1 >&2
     ended=("${PIPESTATUS[@]}")
     # cp has said nothing but what is left out; it may have said as much as it liked, of which one line is kept
     [ "${ended[0]}" = 0 ] || [ "${ended[0]} ${ended[1]}" = "1 1" ]

@@ -127,6 +127,25 @@ def test_a_replica_follows_and_only_reads(daemon: Daemon, api: Api) -> None:
     until(lambda: read(database, "SELECT count(*) FROM pg_replication_slots") == [0])
 
 
+def test_a_replica_is_resized_by_its_own_id(api: Api) -> None:
+    database = api.database()
+    path = f"/v2/databases/{database['id']}"
+    order = {"name": "reader", "size": "db-s-1vcpu-1gb", "storage_size_mib": 20480}
+    api.call("POST", f"{path}/replicas", order, status=201)
+    replica = api.online(database["id"], "reader")
+    assert replica["storage_size_mib"] == 20480
+    write(database, "CREATE TABLE news AS SELECT 1 AS id")
+    own = f"/v2/databases/{replica['id']}/resize"
+    assert "size" in api.call("PUT", own, {"size": "none", "num_nodes": 1}, status=422)["message"]
+    assert "storage" in api.call("PUT", own, {"storage_size_mib": 10240}, status=422)["message"]
+    api.call("PUT", own, {"size": "db-s-1vcpu-2gb", "num_nodes": 1}, status=202)
+    assert api.get(f"{path}/replicas/reader")["replica"]["status"] == "resizing"
+    resized = api.online(database["id"], "reader")
+    assert (resized["size"], resized["storage_size_mib"]) == ("db-s-1vcpu-2gb", 30720)
+    until(lambda: read(replica, "SHOW effective_cache_size") == ["1228MB"], 30)
+    until(lambda: read(replica, "SELECT id FROM news") == [1], 30)
+
+
 def test_a_promoted_replica_is_a_cluster_of_its_own(api: Api) -> None:
     database = api.database()
     path = f"/v2/databases/{database['id']}"

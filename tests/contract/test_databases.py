@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pydo
 import pytest
+import requests
 
 from localcloud.config import Config
 from localcloud.engine.databases.numbers import number
@@ -182,8 +183,74 @@ def test_options_are_the_servers(api: Api) -> None:
     api.call("PATCH", f"/v2/databases/{database['id']}/config", {"config": {"work_mem": 16, "jit": False}}, status=200)
     with connect(database) as session:
         assert (rows(session, "SHOW work_mem"), rows(session, "SHOW jit")) == (["16MB"], ["off"])
-    wrong = api.call("PATCH", f"/v2/databases/{database['id']}/config", {"config": {"fsync": "off"}}, status=422)
-    assert "fsync" in wrong["message"]
+    path = f"/v2/databases/{database['id']}/config"
+    assert "fsync" in api.call("PATCH", path, {"config": {"fsync": "off"}}, status=422)["message"]
+    assert "Mars/Olympus" in api.call("PATCH", path, {"config": {"timezone": "Mars/Olympus"}}, status=422)["message"]
+    assert api.get(path)["config"]["timezone"] == "UTC"
+
+
+def test_options_that_need_a_restart_are_the_servers_too(api: Api) -> None:
+    database = api.database()
+    path = f"/v2/databases/{database['id']}"
+    api.call("POST", f"{path}/replicas", {"name": "reader"}, status=201)
+    replica = api.online(database["id"], "reader")
+    wanted = {"timezone": "Europe/Berlin", "shared_buffers_percentage": 40.5, "max_connections": 40, "backup_hour": 4}
+    api.call("PATCH", f"{path}/config", {"config": wanted}, status=200)
+    assert wanted.items() <= api.get(f"{path}/config")["config"].items()
+    assert api.get(f"{path}/backups")["scheduled_backup_time"]["backup_hour"] == 4
+    for server in (database, replica):
+        with connect(server) as session:
+            told = [rows(session, f"SHOW {name}") for name in ("timezone", "shared_buffers", "max_connections")]
+        assert told == [["Europe/Berlin"], ["414MB"], ["40"]]
+    api.call("PUT", f"{path}/resize", {"size": "db-s-1vcpu-2gb", "num_nodes": 1}, status=202)
+    with connect(api.online(database["id"])) as session:
+        assert rows(session, "SHOW shared_buffers") == ["829MB"], "a share of the larger memory"
+    api.call("PATCH", f"{path}/config", {"config": {"max_connections": 30}}, status=200)
+    with connect(database) as session:
+        session.execute("CREATE TABLE news AS SELECT 1 AS id")
+        assert rows(session, "SHOW max_connections") == ["30"]
+
+    def follows() -> bool:
+        with connect(replica) as session:
+            return rows(session, "SELECT to_regclass('news') IS NOT NULL") == [True]
+
+    until(follows, 30)
+
+
+def test_a_cluster_tells_its_metrics_to_whom_the_account_names(api: Api, tmp_path: Path) -> None:
+    database = api.database()
+    certificate = tmp_path / "ca.pem"
+    path = f"/v2/databases/{database['id']}"
+    certificate.write_bytes(base64.b64decode(api.get(f"{path}/ca")["ca"]["certificate"]))
+    (endpoint,) = database["metrics_endpoints"]
+    url = f"https://{endpoint['host']}:{endpoint['port']}/metrics"
+
+    def read(credentials: dict[str, str]) -> requests.Response:
+        user = (credentials["basic_auth_username"], credentials["basic_auth_password"])
+        return requests.get(url, auth=user, verify=str(certificate), timeout=10)
+
+    first = api.get("/v2/databases/metrics/credentials")["credentials"]
+    until(lambda: reachable(endpoint["host"], endpoint["port"], 1))
+    answer = until(lambda: read(first) if "pg_up 1" in read(first).text else None, 20)
+    assert "pg_database_size_bytes" in answer.text
+    second = {"basic_auth_username": "prometheus", "basic_auth_password": "a-new-one"}
+    api.call("PUT", "/v2/databases/metrics/credentials", {"credentials": second}, status=204)
+    assert api.get("/v2/databases/metrics/credentials")["credentials"] == second
+    assert (read(first).status_code, read(second).status_code) == (401, 200)
+    for wrong in ({}, {"basic_auth_username": "a:b", "basic_auth_password": "x"}, {"basic_auth_username": "a"}):
+        api.call("PUT", "/v2/databases/metrics/credentials", {"credentials": wrong}, status=422)
+    api.call("PUT", f"{path}/firewall", {"rules": [{"type": "ip_addr", "value": "203.0.113.9"}]}, status=204)
+    assert not reachable(endpoint["host"], endpoint["port"])
+
+
+def test_how_storage_would_grow_is_kept_and_shown(api: Api) -> None:
+    wanted = {"storage": {"enabled": True, "threshold_percent": 80, "increment_gib": 10}}
+    database = api.database(autoscale=wanted)
+    path = f"/v2/databases/{database['id']}"
+    assert (database["autoscale"], api.get(f"{path}/autoscale")["autoscale"]) == (wanted, wanted)
+    changed = {"storage": {"enabled": False}}
+    api.call("PUT", f"{path}/autoscale", changed, status=204)
+    assert api.get(path)["database"]["autoscale"] == api.get(f"{path}/autoscale")["autoscale"] == changed
 
 
 def test_trusted_sources_are_let_in_and_nobody_else(daemon: Daemon, api: Api) -> None:

@@ -45,7 +45,7 @@ class Cloud:
         number = next(self.numbers)
         public = next(a for i, a in enumerate(self.config.public_addresses(), 1) if i == number)
         private = next(a for i, a in enumerate(self.config.private_addresses(), 1) if i == number)
-        root = self.disks.mount(number, layers)
+        root = self.disks.mount(number, layers, 10)
         seed = Seed(
             instance_id=f"test-{number}",
             hostname=f"droplet-{number}",

@@ -82,7 +82,7 @@ class Servers:
         config = self.cloud.config
         public = config.public_network[number + 1]
         private = config.vpc_range[number + 1]
-        root = self.cloud.disks.mount(number, [self.base])
+        root = self.cloud.disks.mount(number, [self.base], 10)
         identity = self.authority.issue(f"database-{number}", [public, private])
         write_server(
             root,
@@ -291,7 +291,7 @@ def test_a_standby_follows_reads_alone_and_can_be_promoted(servers: Servers, ser
 
 def test_what_a_killed_making_of_the_image_left_is_ended(cloud: Cloud, servers: Servers) -> None:
     number = next(cloud.numbers)
-    root = cloud.disks.mount(number, [servers.base])
+    root = cloud.disks.mount(number, [servers.base], 10)
     making = subprocess.Popen(command(root, "sleep 600"), stdin=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30

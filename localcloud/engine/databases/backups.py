@@ -22,7 +22,7 @@ from localcloud.config import Config
 from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.apart import attempt
 from localcloud.engine.databases.nodes import Nodes
-from localcloud.engine.databases.settings import password
+from localcloud.engine.databases.settings import BACKUP_HOUR, BACKUP_MINUTE, backup_time, password
 from localcloud.engine.errors import Unprocessable
 from localcloud.engine.records import (
     DATABASE,
@@ -196,15 +196,14 @@ class Backups:
 
 def next_time(cluster: DatabaseCluster, after: datetime) -> datetime:
     """When the first scheduled backup after a moment is due."""
-    made = _time(cluster.created_at)
-    found = after.replace(hour=made.hour, minute=made.minute, second=0, microsecond=0)
+    chosen = backup_time(cluster)
+    found = after.replace(hour=chosen[BACKUP_HOUR], minute=chosen[BACKUP_MINUTE], second=0, microsecond=0)
     return found if found > after else found + timedelta(days=1)
 
 
 def schedule(cluster: DatabaseCluster) -> dict[str, int]:
     """The hour and minute of a cluster's backups, in UTC, as they are shown."""
-    made = _time(cluster.created_at)
-    return {"backup_hour": made.hour, "backup_minute": made.minute, "backup_interval_hours": INTERVAL_HOURS}
+    return {**backup_time(cluster), "backup_interval_hours": INTERVAL_HOURS}
 
 
 def _time(value: str) -> datetime:

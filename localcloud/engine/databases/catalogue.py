@@ -8,7 +8,7 @@ from localcloud.host.postgres import layout
 
 ENGINE, VERSION = "pg", layout.VERSION
 ADMIN, DEFAULT_DATABASE = layout.ADMIN, layout.DEFAULT_DATABASE
-PORT, POOL_PORT = layout.PORT, layout.POOL_PORT
+PORT, POOL_PORT, METRICS_PORT = layout.PORT, layout.POOL_PORT, layout.METRICS_PORT
 OTHER_ENGINES = ("mysql", "redis", "valkey", "mongodb", "kafka", "opensearch", "advanced_pg")
 END_OF_LIFE = "2027-11-11T00:00:00Z"
 """When PostgreSQL's makers stop to care for the version that there is."""

@@ -46,6 +46,7 @@ from localcloud.engine.records import (
 from localcloud.engine.store import Store
 from localcloud.engine.tags import Tags
 from localcloud.engine.vpcs import Vpcs
+from localcloud.host.postgres.server import text
 from localcloud.storage.bases import POSTGRES
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,61}[a-z0-9]")
@@ -82,6 +83,8 @@ class ClusterOrder:
     rules: Sequence[tuple[str, str]] = ()
     restore: tuple[str, str | None] | None = None
     """The name of a cluster, and the time of a backup of it; without one, as it is."""
+
+    autoscale: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class Clusters:
                     storage_mib=order.storage or SIZES[order.size].storage,
                     maintenance_day=settings.DAY,
                     maintenance_hour=settings.HOUR,
+                    autoscale=dict(order.autoscale),
                 )
             )
             self.nodes.add(cluster, order.size, order.region, vpc)
@@ -225,7 +229,7 @@ class Clusters:
         with self.store.transaction():
             cluster = self.online(identifier)
             wanted = size or cluster.size
-            _check_size(wanted, nodes or 1, storage)
+            check_size(wanted, nodes or 1, storage)
             least = max(cluster.storage_mib, SIZES[wanted].storage)
             if storage and storage < cluster.storage_mib:
                 raise Unprocessable("storage_size_mib cannot be less than it is")
@@ -248,9 +252,16 @@ class Clusters:
     def configure(self, identifier: str, values: object) -> None:
         """Have the server follow options, now. Raises Unprocessable, Precondition, HostError."""
         checked = settings.config(values)
+        self._check_zone(self.online(identifier), checked.get("timezone"))
         with self.store.transaction():
             action = self.begin("database_configure", self.online(identifier), config=checked)
         self.actions.run(action)
+
+    def _check_zone(self, cluster: DatabaseCluster, zone: str | None) -> None:
+        """Raises Unprocessable for a time zone that the server does not know."""
+        known = f"SELECT 1 FROM pg_timezone_names WHERE name = {text(zone or '')}"
+        if zone and not self.nodes.server(self.nodes.primary(cluster.id)).sql(known):
+            raise Unprocessable(f"invalid timezone: {zone!r}")
 
     def upgrade(self, identifier: str, version: str) -> None:
         """Another version by name; what runs is the one that there is. Raises Unprocessable, Precondition."""
@@ -293,7 +304,7 @@ class Clusters:
         if not NAME.fullmatch(order.name):
             raise Unprocessable("invalid name: 2 to 63 lower-case letters, digits and dashes, no dash at either end")
         _check_region(order.region)
-        _check_size(order.size, order.nodes, order.storage)
+        check_size(order.size, order.nodes, order.storage)
 
     def vpc(self, region: str, identifier: str | None) -> Vpc:
         """The private network that is asked for, or the region's own. Raises Unprocessable."""
@@ -322,7 +333,8 @@ def _check_region(region: str) -> None:
         raise Unprocessable("invalid region")
 
 
-def _check_size(slug: str, nodes: int, storage: int) -> DatabaseSize:
+def check_size(slug: str, nodes: int, storage: int) -> DatabaseSize:
+    """The size of that name. Raises Unprocessable, and Unsupported for more than one node."""
     size = SIZES.get(slug)
     if size is None:
         raise Unprocessable("invalid size")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.apart import attempt
 from localcloud.engine.databases import settings
 from localcloud.engine.databases.backups import Backups
+from localcloud.engine.databases.catalogue import SIZES
 from localcloud.engine.databases.nodes import Nodes
-from localcloud.engine.records import DATABASE, ERRORED, ONLINE, Action, DatabaseCluster, DatabaseNode
+from localcloud.engine.records import DATABASE, ERRORED, ONLINE, REPLICA, Action, DatabaseCluster, DatabaseNode
 from localcloud.engine.store import Store
 
 AGAIN_SECONDS = 10.0
@@ -118,13 +121,14 @@ class Jobs:
         return lambda: self._tried.pop(node.id, None)
 
     def _resize(self, action: Action) -> Settle:
-        """The memory of PostgreSQL follows from that of the machine, so both start anew."""
+        """PostgreSQL's memory follows from the machine's, and a disk grows while it is off: both start anew."""
         cluster = self.cluster(action)
-        node = self.nodes.primary(cluster.id)
-        if node.size != action.args["size"]:
+        node, storage = self.nodes.primary(cluster.id), action.args["storage_mib"]
+        if node.size != action.args["size"] or cluster.storage_mib != storage:
             self.store.database_nodes.update(node.id, size=action.args["size"])
             self.nodes.halt(node, clean=True)
-        self.nodes.boot(self.nodes.record(node.id))
+        self.nodes.boot(self.nodes.record(node.id), storage)
+        self.share_memory(cluster, self.nodes.record(node.id))
         return lambda: self.store.database_clusters.update(cluster.id, status=ONLINE, **action.args)
 
     def _migrate(self, action: Action) -> Settle:
@@ -139,9 +143,23 @@ class Jobs:
 
     def _configure(self, action: Action) -> Settle:
         cluster = self.cluster(action)
-        wanted = {**cluster.config, **action.args["config"]}
-        self.nodes.server(self.nodes.primary(cluster.id)).sql(settings.statements(action.args["config"]))
-        return lambda: self.store.database_clusters.update(cluster.id, config=wanted)
+        changes, before = action.args["config"], settings.effective(cluster)
+        for node in self.nodes.of(cluster.id):  # standbys first, which must have as much as their primary
+            if node.role == REPLICA and node.status == ONLINE:
+                self.follow(node, settings.for_standby(changes, before))
+        self.follow(self.nodes.primary(cluster.id), changes)
+        return lambda: self.store.database_clusters.update(cluster.id, config={**cluster.config, **changes})
+
+    def share_memory(self, cluster: DatabaseCluster, node: DatabaseNode) -> None:
+        """Have PostgreSQL take the share of a resized machine's memory that somebody chose."""
+        if settings.SHARE in cluster.config:
+            self.follow(node, {settings.SHARE: cluster.config[settings.SHARE]})
+
+    def follow(self, node: DatabaseNode, options: Mapping[str, Any]) -> None:
+        """Have the server in a machine follow options; those that need it restart it, which ends its connections."""
+        server = self.nodes.server(node)
+        server.sql(settings.statements(options, SIZES[node.size].memory))
+        server.restart_if_pending()
 
     def _as_before(self, action: Action) -> None:
         """A change that failed has not happened; a machine that was stopped for it is started again by the watcher."""

@@ -12,6 +12,7 @@ from localcloud.engine.addresses import choose, holders
 from localcloud.engine.bases import Bases
 from localcloud.engine.databases.catalogue import SIZES
 from localcloud.engine.databases.numbers import number
+from localcloud.engine.databases.readers import reader
 from localcloud.engine.databases.trusted import Trusted
 from localcloud.engine.faults import NETWORK, Faults
 from localcloud.engine.machinery import Machinery
@@ -19,11 +20,14 @@ from localcloud.engine.records import PRIMARY, REPLICA, DatabaseCluster, Databas
 from localcloud.engine.store import Store
 from localcloud.engine.vpcs import Vpcs
 from localcloud.host.machines import MachineSpec
+from localcloud.host.postgres import metrics
 from localcloud.host.postgres.seed import ServerSpec, write_server
 from localcloud.host.postgres.server import Postgres
 from localcloud.storage.bases import POSTGRES
 
 HOSTNAME_LENGTH = 63
+SYSTEM_MIB = 1024
+"""Beside the storage that is ordered: what the machine itself writes."""
 
 
 class Nodes:
@@ -52,7 +56,15 @@ class Nodes:
         self.faults = faults
 
     def add(
-        self, cluster: DatabaseCluster, size: str, region: str, vpc: Vpc, *, role: str = PRIMARY, name: str = ""
+        self,
+        cluster: DatabaseCluster,
+        size: str,
+        region: str,
+        vpc: Vpc,
+        *,
+        role: str = PRIMARY,
+        name: str = "",
+        storage: int = 0,
     ) -> DatabaseNode:
         """Record a machine with addresses of its own; to be called in a transaction. Raises Unprocessable."""
         node = self.store.database_nodes.add(
@@ -64,6 +76,7 @@ class Nodes:
                 size=size,
                 region=region,
                 vpc=vpc.uuid,
+                storage_mib=storage,
             )
         )
         others = holders(self.store)
@@ -98,10 +111,13 @@ class Nodes:
             raise Abandoned("The database cluster no longer exists.")
         return node
 
-    def boot(self, node: DatabaseNode) -> Postgres:
-        """Start the machine on its disk, which is made when it is not there; its server, as soon as it answers."""
+    def boot(self, node: DatabaseNode, storage_mib: int = 0) -> Postgres:
+        """Start the machine on its disk, which is made when it is not there; its server, as soon as it answers.
+
+        With a storage the disk becomes as large, if the machine is off.
+        """
         self.trusted.refresh()
-        root = self.mount(node)
+        root = self.mount(node, storage_mib)
         if not self.is_running(node):
             write_server(root, self._server_spec(node))
         self._mute(node)
@@ -111,20 +127,23 @@ class Nodes:
         server.wait_ready()
         return server
 
-    def mount(self, node: DatabaseNode) -> Path:
+    def mount(self, node: DatabaseNode, storage_mib: int = 0) -> Path:
         """Have the machine's disk mounted, made if need be; its root."""
         if not node.base_path:
             node = self._with_base(node)
-        return self.disks.mount(number(node.id), [Path(node.base_path)])
+        wanted = max(storage_mib, self._storage_mib(node)) + SYSTEM_MIB
+        return self.disks.mount(number(node.id), [Path(node.base_path)], wanted / 1024)
 
     def halt(self, node: DatabaseNode, *, clean: bool) -> None:
         """Stop the machine, by force when it does not go by itself, and let go of its disk."""
+        self.disks.release(number(node.id))
         if not (clean and self.machines.shutdown(number(node.id))):
             self.machines.kill(number(node.id))
         self.disks.unmount(number(node.id))
 
     def dismantle(self, node_id: int) -> None:
         """Leave nothing of the machine; its record stays."""
+        self.disks.release(number(node_id))
         self.machines.kill(number(node_id))
         self.disks.delete(number(node_id))
         self.machines.forget(number(node_id))
@@ -133,6 +152,12 @@ class Nodes:
         """The machine is gone, and its addresses are free."""
         self.store.database_nodes.delete("id = ?", node_id)
         self.trusted.refresh()
+
+    def _storage_mib(self, node: DatabaseNode) -> int:
+        """The storage of a machine, which is its cluster's or its own as a replica."""
+        cluster = self.store.database_clusters.get(node.cluster) if node.role == PRIMARY else None
+        kept = cluster.storage_mib if cluster else node.storage_mib
+        return max(kept, SIZES[node.size].storage)
 
     def is_running(self, node: DatabaseNode) -> bool:
         return self.machines.is_running(number(node.id))
@@ -176,6 +201,7 @@ class Nodes:
 
     def _server_spec(self, node: DatabaseNode) -> ServerSpec:
         public, private = IPv4Address(node.public_address), IPv4Address(node.private_address)
+        allowed = reader(self.store)
         return ServerSpec(
             public_address=public,
             public_network=self.config.public_network,
@@ -184,6 +210,7 @@ class Nodes:
             private_network=IPv4Network(self.vpcs.of(node).ip_range),
             memory_mb=SIZES[node.size].memory,
             identity=self.authority.issue(_hostname(node), [public, private]),
+            metrics=metrics.settings(allowed.username, allowed.password),
             standby=node.role == REPLICA,
         )
 

@@ -12,16 +12,17 @@ from ipaddress import IPv4Address
 from localcloud.engine.actions import Abandoned, Actions, Settle
 from localcloud.engine.catalogue import REGIONS
 from localcloud.engine.databases.catalogue import SIZES
-from localcloud.engine.databases.clusters import NAME, SHOWN, Clusters
+from localcloud.engine.databases.clusters import NAME, SHOWN, Clusters, check_size
 from localcloud.engine.databases.jobs import Jobs
 from localcloud.engine.databases.nodes import Nodes
-from localcloud.engine.errors import NotFound, Unprocessable
+from localcloud.engine.errors import NotFound, Precondition, Unprocessable
 from localcloud.engine.records import (
     DATABASE,
     ERRORED,
     ONLINE,
     PRIMARY,
     REPLICA,
+    RESIZING,
     Action,
     DatabaseCluster,
     DatabaseNode,
@@ -56,8 +57,12 @@ class Replicas:
             "database_replica_create": self._create,
             "database_replica_destroy": self._destroy,
             "database_replica_promote": self._promote,
+            "database_replica_resize": self._resize,
         }
-        actions.undo |= {"database_replica_create": self._undo_create}
+        actions.undo |= {
+            "database_replica_create": self._undo_create,
+            "database_replica_resize": self._as_before,
+        }
 
     def get(self, identifier: str, name: str) -> DatabaseNode:
         """Raises NotFound, and Unprocessable with the reason for one that could not be made."""
@@ -79,6 +84,7 @@ class Replicas:
         region: str = "",
         vpc: str | None = None,
         tags: Sequence[str] = (),
+        storage: int = 0,
     ) -> DatabaseNode:
         """Begin a replica. Raises Unprocessable, and Precondition while its cluster is not online."""
         with self.store.transaction():
@@ -86,21 +92,62 @@ class Replicas:
             size, region = size or cluster.size, region or cluster.region
             if not NAME.fullmatch(name):
                 raise Unprocessable("invalid name: 2 to 63 lower-case letters, digits and dashes")
-            if size not in SIZES or SIZES[size].memory < SIZES[cluster.size].memory:
-                raise Unprocessable("invalid size: a replica is at least as large as its cluster")
+            _check_replica(cluster, size, storage)
             if region not in REGIONS:
                 raise Unprocessable("invalid region")
             if self._taken(cluster, name):
                 raise Unprocessable("replica name is not available")
             self._forget_failed(cluster, name)
             network = self.clusters.vpc(region, vpc or (cluster.vpc if region == cluster.region else None))
-            node = self.nodes.add(cluster, size, region, network, role=REPLICA, name=name)
+            storage = storage or max(cluster.storage_mib, SIZES[size].storage)
+            node = self.nodes.add(cluster, size, region, network, role=REPLICA, name=name, storage=storage)
             self.store.database_nodes.update(node.id, status=FORKING)
             begun = self.nodes.record(node.id)
             self.tags.label(tags, DATABASE, node.uuid)
             action = self.clusters.begin("database_replica_create", cluster, node=node.id)
         self.actions.submit(action)
         return begun
+
+    def find(self, identifier: str) -> DatabaseNode | None:
+        """The replica with an id of its own."""
+        where = f"uuid = ? AND role = '{REPLICA}' AND status NOT IN ('{DOOMED}', '{ERRORED}')"
+        return self.store.database_nodes.first(where, identifier)
+
+    def resize(self, node: DatabaseNode, size: str, nodes: int, storage: int) -> None:
+        """Begin another size of a replica; an empty one, and 0 of the others, mean what there is.
+
+        Raises NotFound, Unprocessable, Precondition, Unsupported.
+        """
+        with self.store.transaction():
+            primary = self.store.database_clusters.get(node.cluster)
+            cluster, node = self.clusters.online(primary.uuid if primary else ""), self.nodes.record(node.id)
+            if node.status != ONLINE:
+                raise Precondition(f"The replica is not ready: it is {node.status}.")
+            wanted = size or node.size
+            check_size(wanted, nodes or 1, storage)
+            _check_replica(cluster, wanted, storage)
+            if storage and storage < node.storage_mib:
+                raise Unprocessable("storage_size_mib cannot be less than it is")
+            self.store.database_nodes.update(node.id, status=RESIZING)
+            storage = max(storage, node.storage_mib, SIZES[wanted].storage)
+            args = {"node": node.id, "before": node.size, "size": wanted, "storage_mib": storage}
+            action = self.clusters.begin("database_replica_resize", cluster, **args)
+        self.actions.submit(action)
+
+    def _resize(self, action: Action) -> Settle:
+        """PostgreSQL's memory follows from the machine's, and a disk grows while it is off: both start anew."""
+        cluster, node, storage = self.jobs.cluster(action), self._node(action), action.args["storage_mib"]
+        if node.size != action.args["size"] or node.storage_mib != storage:
+            self.store.database_nodes.update(node.id, size=action.args["size"])
+            self.nodes.halt(node, clean=True)
+        self.nodes.boot(self.nodes.record(node.id), storage)
+        self.jobs.share_memory(cluster, self.nodes.record(node.id))
+        changes = {"status": ONLINE, "storage_mib": action.args["storage_mib"]}
+        return lambda: self.store.database_nodes.update(node.id, **changes)
+
+    def _as_before(self, action: Action) -> None:
+        """A change that failed has not happened; the watcher starts the machine again."""
+        self.store.database_nodes.update(action.args["node"], status=ONLINE, size=action.args["before"])
 
     def delete(self, identifier: str, name: str) -> None:
         """Begin a replica's end; nobody sees it any more. Raises NotFound."""
@@ -182,7 +229,7 @@ class Replicas:
                 size=node.size,
                 region=node.region,
                 vpc=node.vpc,
-                storage_mib=max(cluster.storage_mib, SIZES[node.size].storage),
+                storage_mib=node.storage_mib or max(cluster.storage_mib, SIZES[node.size].storage),
                 maintenance_day=cluster.maintenance_day,
                 maintenance_hour=cluster.maintenance_hour,
                 config=cluster.config,
@@ -214,3 +261,11 @@ class Replicas:
             )
             reason = next((each.reason for each in found if each.args["node"] == failed.id), "it is not known why.")
             raise Unprocessable(f"The replica could not be created: {reason}")
+
+
+def _check_replica(cluster: DatabaseCluster, size: str, storage: int) -> None:
+    """Raises Unprocessable for a replica that could not hold what its cluster can."""
+    if size not in SIZES or SIZES[size].memory < SIZES[cluster.size].memory:
+        raise Unprocessable("invalid size: a replica is at least as large as its cluster")
+    if storage and not cluster.storage_mib <= storage <= SIZES[size].most_storage:
+        raise Unprocessable(f"invalid storage_size_mib: {cluster.storage_mib} to {SIZES[size].most_storage}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 VERSION = "15"
 """PostgreSQL's, as Debian 12 has it."""
 
-PORT, POOL_PORT = 25060, 25061
+PORT, POOL_PORT, METRICS_PORT = 25060, 25061, 9273
 STANDBYS = "replicators"
 """The group of those who may follow the server, and do nothing else with it."""
 
@@ -20,5 +20,9 @@ SETTINGS = f"/etc/postgresql/{VERSION}/main"
 SOCKETS = "/run/postgresql"
 TLS = "/etc/postgresql/tls"
 POOLER = "/etc/pgbouncer"
+METRICS = "/etc/postgresql/metrics.json"
+"""Who may read the metrics, and the certificate with which they are served."""
+
 
 SERVER_UNIT, POOLER_UNIT = "localcloud-postgres.service", "pgbouncer.service"
+METRICS_UNIT = "localcloud-metrics.service"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from localcloud.host import inside
 from localcloud.host.postgres.authority import Identity
-from localcloud.host.postgres.layout import OWNER, PORT, SETTINGS, SOCKETS, STANDBYS, TLS
+from localcloud.host.postgres.layout import METRICS, OWNER, PORT, SETTINGS, SOCKETS, STANDBYS, TLS
 
 CONNECTIONS_PER_GIB, MOST_CONNECTIONS = 25, 1000
 """DigitalOcean's: 25 connections for each GiB of memory, 1000 at most, 3 of them kept for the operator."""
@@ -41,6 +41,8 @@ class ServerSpec:
     memory_mb: int
     identity: Identity
     standby: bool = False
+    metrics: str = "{}"
+    """The settings of who may read its metrics."""
 
 
 def connections(memory_mb: int) -> int:
@@ -54,6 +56,7 @@ def write_server(root: Path, spec: ServerSpec) -> None:
     inside.write(root, f"{TLS}/server.pem", spec.identity.certificate)
     inside.write(root, f"{TLS}/server.key", spec.identity.key, 0o640, OWNER)
     inside.write(root, f"{TLS}/authority.pem", spec.identity.authority)
+    inside.write(root, METRICS, spec.metrics, 0o640, OWNER)
     inside.write(root, f"{SETTINGS}/conf.d/localcloud.conf", settings(spec), 0o640, OWNER)
     inside.write(root, f"{SETTINGS}/pg_hba.conf", ACCESS, 0o640, OWNER)
 
@@ -98,6 +101,7 @@ def settings(spec: ServerSpec) -> str:
         "max_slot_wal_keep_size": "'2GB'",
         "wal_keep_size": "'64MB'",
         "hot_standby": "on",
+        "log_line_prefix": "'%m [%p] %q[user=%u,db=%d,app=%a]'",
         # To the journal; not the statement that failed, which can hold somebody's password.
         "log_destination": "'stderr'",
         "log_min_error_statement": "'panic'",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from localcloud.host import cgroups, enter
 from localcloud.host.errors import HostError
-from localcloud.host.postgres.layout import ADMIN, PORT, PROGRAMS, SOCKETS
+from localcloud.host.postgres.layout import ADMIN, PORT, PROGRAMS, SERVER_UNIT, SOCKETS
 from localcloud.host.postgres.scram import verifier
 from localcloud.host.run import pour, run
 
@@ -58,6 +58,12 @@ class Postgres:
             _, found, reason = error.message.partition("ERROR:  ")
             raise HostError(f"PostgreSQL refuses: {reason}." if found else error.message, error.hint) from None
         return list(csv.reader(StringIO(said)))
+
+    def restart_if_pending(self) -> None:
+        """Start the server anew if its files say what it cannot take up while it runs; connections end."""
+        if self.sql("SELECT 1 FROM pg_file_settings WHERE error = 'setting could not be applied'"):
+            self.shell(f"systemctl restart {SERVER_UNIT}")
+            self.wait_ready()
 
     def user_names(self) -> list[str]:
         """Whoever can log in, save the superuser and standbys."""

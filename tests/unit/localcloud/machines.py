@@ -52,7 +52,7 @@ class Rooms:
         check()
         return 1_500_000_000
 
-    def mount(self, droplet_id: int, layers: Sequence[Path]) -> Path:
+    def mount(self, droplet_id: int, layers: Sequence[Path], gigabytes: float) -> Path:
         self._step("mount")
         self.disks.add(droplet_id)
         root = self.root(droplet_id)
@@ -78,6 +78,18 @@ class Rooms:
         return set(self.on)
 
     def unmount(self, droplet_id: int) -> None:
+        pass
+
+    def release(self, droplet_id: int) -> None:
+        pass
+
+    def guard(self) -> None:
+        pass
+
+    def limits(self) -> dict[str, object]:
+        return {"disk": True, "reason": "", "waiting": []}
+
+    def tell_memory(self, droplet_id: int) -> None:
         pass
 
     def delete(self, droplet_id: int) -> None:
@@ -195,6 +207,9 @@ class Server:
 
     def wait_ready(self, timeout: float = 60) -> None:
         self.rooms._step("wait_ready")
+
+    def restart_if_pending(self) -> None:
+        self.rooms._step("restart_if_pending")
 
     def create_user(self, name: str, password: str) -> None:
         self.rooms._step("create_user")

@@ -165,6 +165,9 @@ def test_the_end_of_a_cloud_is_the_end_of_the_others(tmp_path: Path, monkeypatch
         def mounted(self) -> set[int]:
             return {1, 2}
 
+        def release(self, droplet_id: int) -> None:
+            pass
+
         def unmount(self, droplet_id: int) -> None:
             done.append(f"unmount {droplet_id}")
 

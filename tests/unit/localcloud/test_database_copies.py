@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,14 @@ def test_a_replica_waits_for_its_cluster_and_may_not_be_smaller(cloud: Cloud, ro
         cloud.database_replicas.create(begun.cluster.uuid, "copy")
     rooms.gate.set()
     settle(cloud)
-    for wrong in ({"size": "db-s-1vcpu-1gb"}, {"size": "none"}, {"region": "mars1"}, {"vpc": "none"}):
+    wrongs: list[dict[str, Any]] = [
+        {"size": "db-s-1vcpu-1gb"},
+        {"size": "none"},
+        {"region": "mars1"},
+        {"vpc": "none"},
+        {"storage": 1},
+    ]
+    for wrong in wrongs:
         with pytest.raises(Unprocessable):
             cloud.database_replicas.create(begun.cluster.uuid, "copy", **wrong)
     with pytest.raises(Unprocessable):

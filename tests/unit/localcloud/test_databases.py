@@ -102,7 +102,8 @@ def test_a_deleted_cluster_is_gone_at_once_and_frees_everything(cloud: Cloud, ro
     settle(cloud)
     assert (rooms.on, rooms.disks, rooms.entrances) == (set(), set(), [])
     for table in cloud.store.tables():
-        assert not table.name.startswith("database") or table.count() == (table.name == "database_backups")
+        stays = table.name in ("database_backups", "database_readers")
+        assert not table.name.startswith("database") or table.count() == stays
     assert cloud.tags.get("fuzz").taggings == []
 
 
@@ -333,11 +334,30 @@ def test_options_are_kept_and_told_to_the_server(cloud: Cloud, rooms: Rooms) -> 
     assert cloud.databases.get(view.cluster.uuid).cluster.config["work_mem"] == 16
 
 
+def test_a_share_of_the_memory_follows_from_the_size() -> None:
+    said = settings.statements({"shared_buffers_percentage": 40.5, "backup_hour": 3, "timezone": "UTC"}, 1024)
+    assert "shared_buffers = '414MB'" in said and "timezone = 'UTC'" in said
+    assert "percentage" not in said and "backup_hour" not in said
+
+
+def test_no_option_that_a_standby_needs_is_lowered_there() -> None:
+    before = {"max_connections": 50, "work_mem": 4}
+    assert settings.for_standby({"max_connections": 30, "work_mem": 2}, before) == {
+        "max_connections": 50,
+        "work_mem": 2,
+    }
+    assert settings.for_standby({"max_connections": 60}, before) == {"max_connections": 60}
+
+
 @pytest.mark.parametrize(
     "values",
     [
         None,
         [],
+        {"timezone": "'; DROP"},
+        {"log_line_prefix": "%m"},
+        {"max_connections": 5},
+        {"shared_buffers_percentage": 61},
         {"fsync": "off"},
         {"work_mem": "1; DROP"},
         {"work_mem": 0},
