@@ -18,8 +18,9 @@ BASE = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR"),
     *("TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR"),
     *("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "CI"),
+    *("SLIPWAY_RUN", "SLIPWAY_CHAOS"),
 )
-"""For every program."""
+"""For every program. By the last two its processes are found: by a later run, if this one dies, and by tests."""
 DOWNLOADS = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE", "GOVCS", "GOAUTH", "NETRC"),

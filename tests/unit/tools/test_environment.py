@@ -152,6 +152,16 @@ def test_what_is_given_for_a_while_reaches_every_program(tmp_path: Path) -> None
     assert "A" not in compose() and "A" not in os.environ
 
 
+def test_whatever_a_run_starts_can_be_found_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Also what a verb starts that OpenTofu's graph calls, which only inherits the name of its run.
+    marks = {"SLIPWAY_RUN": "/runs/1.jsonl", "SLIPWAY_CHAOS": "a mark"}
+    for name, value in marks.items():
+        monkeypatch.setenv(name, value)
+    for lists in ([], [GIT], [PIPELINE, STATE]):
+        assert marks.items() <= compose(*lists).items()
+    assert call(["printenv", *marks], cwd=tmp_path).stdout.splitlines() == list(marks.values())
+
+
 def test_a_line_names_what_is_ignored_and_stays_short() -> None:
     assert environment.notice([]) == environment.notice(["PYTHONUNBUFFERED"]) == ""
     said = environment.notice(["PYTHONHOME", "PYTHONPATH", "TF_VAR_a", "TF_VAR_b", "TF_WORKSPACE"])
