@@ -61,7 +61,11 @@ def pending(session: Session) -> Pending:
     region, changed = session.settings.project.region, changes(session, wanted, cluster) if cluster else []
     if cluster is not None:
         _refuse(harm(wanted, region, cluster))
-        if not changed and _stamp(session).exists() and _stamp(session).read_text() == _digest(session, wanted):
+        if (
+            not changed
+            and _stamp(session).exists()
+            and _stamp(session).read_text(errors="replace") == _digest(session, wanted)
+        ):
             return Pending()
     _refuse(offered.refusals(session.api.database_options(), wanted, region, cluster))
     if cluster is None:

@@ -50,11 +50,11 @@ class DeployKey:
         if secret:
             # A form of a CI system may have made the ends of its lines Windows' own, which OpenSSH does not read.
             text, origin = secret.replace("\r\n", "\n").strip() + "\n", "DEPLOY_SSH_KEY"
-            if not identity.exists() or identity.read_text() != text:
+            if not identity.exists() or identity.read_text(errors="replace") != text:
                 _parse(text, origin)
                 write_private(identity, text)
         elif identity.exists():
-            text, origin = identity.read_text(), str(identity)
+            text, origin = identity.read_text(errors="replace"), str(identity)
         else:
             text, origin = _private_text(Ed25519PrivateKey.generate()), str(identity)
             write_private(identity, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline import shape
 from pipeline.config import DatabaseSettings
 from pipeline.database import DATABASE
 from pipeline.droplet import App, Refused
@@ -13,6 +14,14 @@ from pipeline.session import Session
 from pipeline.tools.digitalocean import Cluster
 
 UNTOUCHED = "Nothing was changed: the schema is as it was."
+
+
+_STEP = shape.table({"version": shape.whole(0), "name": shape.text(), "ms": shape.number(0)}, more=True)
+_MIGRATED = shape.table({"from": shape.whole(0), "to": shape.whole(0), "applied": shape.list_of(_STEP)}, more=True)
+_ANSWERS = {
+    "--status": shape.table({"current": shape.whole(0), "pending": shape.list_of(shape.whole(0))}, more=True),
+    "--drop-rehearsal": shape.table({}, more=True),
+}
 
 
 class Migrator:
@@ -30,7 +39,14 @@ class Migrator:
         limits = (f"--timeout={patience.migration_timeout:g}s", f"--lock-timeout={patience.lock_timeout:g}s")
         seconds = steps * (patience.migration_timeout + patience.lock_timeout) + 10
         try:
-            return self._app.ask("migrate", *arguments, *limits, stdin=self._administrator, seconds=seconds)
+            answer = self._app.ask("migrate", *arguments, *limits, stdin=self._administrator, seconds=seconds)
+            found: dict[str, Any] = _ANSWERS.get(arguments[0], _MIGRATED)(answer)
+            return found
+        except shape.Malformed as error:
+            raise PipelineError(
+                f"`app migrate` of {self.release} gives an answer that cannot be used: {error}.",
+                "docs/app.md says what it has to tell.",
+            ) from error
         except Refused as refused:
             raise self._explain(refused, rehearsing="--rehearsal" in arguments) from refused
 

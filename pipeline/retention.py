@@ -35,7 +35,7 @@ def named(git: Git, root: Path, keep: int) -> frozenset[str]:
             "This clone is shallow, so that git cannot say which images were released.", "git fetch --unshallow --tags"
         )
     files = sorted((root / ENVIRONMENTS).glob(f"*{REFERENCE}"))
-    return images_in([git.said(ENVIRONMENTS, REFERENCE, keep), *(file.read_text() for file in files)])
+    return images_in([git.said(ENVIRONMENTS, REFERENCE, keep), *(file.read_text(errors="replace") for file in files)])
 
 
 def images_in(texts: Sequence[str]) -> frozenset[str]:

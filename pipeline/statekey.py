@@ -65,7 +65,7 @@ class StateKey:
         """The key in the file, if there is one; raises PipelineError when others could have read it."""
         path = path or self.path
         try:
-            mode, text = path.stat().st_mode & 0o777, path.read_text()
+            mode, text = path.stat().st_mode & 0o777, path.read_text(errors="replace")
         except FileNotFoundError:
             return None
         if mode & 0o077:

@@ -72,6 +72,6 @@ def is_encrypted(state: Path) -> bool | None:
     """Whether a state file is encrypted; None when there is none, or nothing in it."""
     try:
         data = json.loads(state.read_text() or "null")
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return "encrypted_data" in data if isinstance(data, dict) else None

@@ -124,7 +124,7 @@ class Terraform:
             shutil.copytree(modules, self.folder / "modules", dirs_exist_ok=True)
         stamp = self.folder / ".terraform" / "slipway-stamp"
         key = self._key(wanted.values())
-        if not stamp.exists() or stamp.read_text() != key:
+        if not stamp.exists() or stamp.read_text(errors="replace") != key:
             self._checked("init", **self._locked())
             stamp.write_text(key)
 
@@ -169,7 +169,7 @@ class Terraform:
 
     def resources(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Type and attributes of everything in the state."""
-        shown = json.loads(self._checked("show", json=True) or "{}")
+        shown = shape.read_json(self._checked("show", json=True) or "{}", _anything)
         found = ((shown.get("values") or {}).get("root_module") or {}).get("resources") or []
         return [(each["type"], each["values"]) for each in found if each["mode"] == "managed"]
 
@@ -351,7 +351,7 @@ def _options(flags: Mapping[str, object]) -> dict[str, object]:
 def _event(line: str) -> Event:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     return event if isinstance(event, dict) else {"type": "log", "@message": line.rstrip()}
 

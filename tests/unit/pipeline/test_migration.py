@@ -187,3 +187,28 @@ def test_a_rehearsal_that_the_live_release_cannot_drop_is_dropped_by_the_candida
     assert migration.migrate(found.session, RELEASE, CANDIDATE).after == 3
     dropping = [asked for asked in found.asked if "--drop-rehearsal" in asked]
     assert [asked.split(":")[0] for asked in dropping] == ["v2", "v1", "v2"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"from": 1, "to": 3},
+        {"from": "1", "to": 3, "applied": []},
+        {"from": 1, "to": 3, "applied": None},
+        {"from": 1, "to": 3, "applied": [{"version": 2}]},
+        {"from": 1, "to": 3, "applied": [{"version": 2, "name": "x", "ms": "fast"}]},
+    ],
+)
+def test_an_answer_of_the_app_that_cannot_be_used_is_one_sentence(
+    world: Callable[..., World], odd: dict[str, Any]
+) -> None:
+    def status(release: str, words: tuple[str, ...]) -> Answer | None:
+        return odd or {"pending": "none"}
+
+    def migrated(release: str, words: tuple[str, ...]) -> Answer | None:
+        return {"current": 3, "pending": []} if "--status" in words else odd or {"from": None}
+
+    for answers in (status, migrated):
+        with pytest.raises(PipelineError, match="gives an answer that cannot be used"):
+            migration.migrate(world(answers).session, RELEASE, CANDIDATE)
