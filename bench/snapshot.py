@@ -55,18 +55,19 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Snapshots:
         found = []
         for megabytes in SIZES:
             say(f"{megabytes} MB changed")
-            upper = Disks(config).root(droplet).with_name("upper")
-            _write(upper / "srv", megabytes)
-            ours, yardstick = in_turn(
-                rounds, partial(_snapshot, cloud, droplet), partial(_copy, upper, config.state / "copy"), say
-            )
+            with Disks(config).opened(droplet) as data:
+                upper = data / "upper"
+                _write(upper / "srv", megabytes)
+                ours, yardstick = in_turn(
+                    rounds, partial(_snapshot, cloud, droplet), partial(_copy, upper, config.state / "copy"), say
+                )
             sides = Side("snapshot action", ours), Side("cp -a", yardstick)
             found.append(Comparison(f"A snapshot of {megabytes} MB that a droplet changed", *sides, TARGET))
     return Snapshots(found)
 
 
 def _write(folder: Path, megabytes: int) -> None:
-    """As many files as are missing; directly, because the droplet is off and its disk is not mounted."""
+    """As many files as are missing; directly, because the droplet is off."""
     folder.mkdir(exist_ok=True)
     for number in range(megabytes):
         file = folder / f"file-{number}"

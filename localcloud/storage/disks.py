@@ -91,7 +91,7 @@ class Disks:
             self._layers.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._discard(draft)
             try:
-                with self._data(droplet_id) as data:
+                with self.opened(droplet_id) as data:
                     if not (data / "upper").is_dir():
                         raise HostError(f"Droplet {droplet_id} has no disk to take a snapshot of.")
                     run(copy_command(data / "upper", draft), timeout=600)
@@ -147,7 +147,7 @@ class Disks:
         return os.path.ismount(self.root(droplet_id)) or os.path.ismount(self._disks / str(droplet_id) / "fs")
 
     @contextmanager
-    def _data(self, droplet_id: int) -> Iterator[Path]:
+    def opened(self, droplet_id: int) -> Iterator[Path]:
         """Where upper and work of a disk are, also while the droplet is off."""
         disk = self._disks / str(droplet_id)
         if not self.volumes.has(disk):
