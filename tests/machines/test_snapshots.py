@@ -119,7 +119,7 @@ def test_a_copy_for_which_there_is_no_room_is_none(cloud: Cloud, tmp_path: Path)
     full, upper = tmp_path / "full", tmp_path / "upper"
     for folder in (full, upper):
         folder.mkdir()
-    (upper / "large").write_bytes(bytes(4096) * 1000)
+    (upper / "large").write_bytes(os.urandom(4096) * 1000)
     run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(full)])
     try:
         with pytest.raises(HostError, match="No space left on device"):
