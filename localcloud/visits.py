@@ -14,7 +14,7 @@ from localcloud.config import Config
 from localcloud.host import enter
 from localcloud.host.errors import HostError
 from localcloud.host.machines import Machines
-from localcloud.host.run import attached, printed, secluded
+from localcloud.host.run import attached, printed
 from localcloud.terminal import harmless, show
 
 LINES = 200
@@ -52,7 +52,7 @@ def ssh(config: Config, droplet: str, identity: str | None, words: Sequence[str]
 
 def shell(config: Config, droplet: str, words: Sequence[str]) -> int:
     """Run words, or a shell, as root in the droplet; the exit code is theirs. Needs root. Raises HostError."""
-    return secluded(enter.command(f"{config.unit_prefix}{client.machine(config, droplet)}", words))
+    return enter.attach(f"{config.unit_prefix}{client.machine(config, droplet)}", words)
 
 
 def ssh_command(login: dict[str, object], identity: str | None, words: Sequence[str]) -> list[str]:

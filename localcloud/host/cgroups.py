@@ -25,7 +25,10 @@ older one's. With less an app waits long beside busy processes."""
 
 
 DEPTH = 64
-"""How many control groups a machine may nest. systemd and containers in containers take about a dozen."""
+"""How deep a machine may nest control groups. systemd and containers in containers take about a dozen."""
+
+MOST = 4096
+"""How many groups a machine may have, be it as large as it likes: removing them takes more than a millisecond each."""
 
 
 def systemd_is_init() -> bool:
@@ -127,8 +130,8 @@ def limits(hierarchy: Hierarchy, memory_mb: int, vcpus: int, tasks: int) -> dict
 
 
 def nesting(tasks: int) -> dict[str, str]:
-    """How many groups there may be in a machine's, and how deep; nobody but the unified hierarchy can limit that."""
-    return {"cgroup.max.descendants": str(tasks), "cgroup.max.depth": str(DEPTH)}
+    """How many groups there may be in a machine's, and how deep; the unified hierarchy alone can limit that."""
+    return {"cgroup.max.descendants": str(min(tasks, MOST)), "cgroup.max.depth": str(DEPTH)}
 
 
 def delegate() -> None:

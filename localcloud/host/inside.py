@@ -46,7 +46,7 @@ def read(root: Path, path: str) -> bytes | None:
     """
     *parents, name = PurePosixPath(path).parts[1:]
     try:
-        with _opened(root, parents) as folder:
+        with opened(root, parents) as folder:
             file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 os.close(file)
@@ -59,14 +59,14 @@ def read(root: Path, path: str) -> bytes | None:
 
 def empty(root: Path, path: str) -> None:
     """Remove the files in the directory at the absolute ``path`` under ``root``, if it is there; directories stay."""
-    with suppress(FileNotFoundError, NotADirectoryError), _opened(root, PurePosixPath(path).parts[1:]) as folder:
+    with suppress(FileNotFoundError, NotADirectoryError), opened(root, PurePosixPath(path).parts[1:]) as folder:
         for name in os.listdir(folder):
             with suppress(IsADirectoryError):
                 _unlink(name, folder)
 
 
 @contextmanager
-def _opened(root: Path, parts: Iterable[str]) -> Iterator[int]:
+def opened(root: Path, parts: Iterable[str]) -> Iterator[int]:
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in parts:

@@ -31,7 +31,7 @@ TASKS_PER_MB = 8
 """As many as Linux itself allows by default on a machine of that memory (kernel/fork.c: set_max_threads)."""
 
 START_TIMEOUT = 30.0
-KILL_TIMEOUT = 15.0
+KILL_TIMEOUT = 30.0
 REBOOT = 133
 CONSOLE_BYTES, CONSOLE_KEPT = 8 << 20, 1 << 20
 POWER_OFF = signal.SIGRTMIN + 4

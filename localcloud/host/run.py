@@ -6,7 +6,6 @@ Other rooms build argument lists; this one executes them, and turns every failur
 from __future__ import annotations
 
 import os
-import pty
 import select
 import subprocess
 import threading
@@ -49,27 +48,10 @@ def run(argv: Sequence[str], *, input: str | None = None, check: bool = True, ti
     except FileNotFoundError:
         raise _missing(argv) from None
     except subprocess.TimeoutExpired as error:
-        raise _overdue(argv, error.timeout) from None
+        raise overdue(argv, error.timeout) from None
     if check and done.returncode:
-        raise _failed(argv, done.returncode, done.stderr.strip() or done.stdout)
+        raise failed(argv, done.returncode, done.stderr.strip() or done.stdout)
     return done.stdout
-
-
-def pour(argv: Sequence[str], *, source: Path | None, target: Path | None, timeout: float) -> None:
-    """Run ``argv`` with its input from one file and its output into another, which only root may read.
-
-    Raises ``HostError`` as :func:`run` does; ``timeout`` is in seconds.
-    """
-    env = environment() | {orphans.OWNER: orphans.mark()}
-    with open(source or os.devnull, "rb") as read, open(os.open(target or os.devnull, WRITE, 0o600), "wb") as write:
-        try:
-            done = subprocess.run(argv, stdin=read, stdout=write, stderr=subprocess.PIPE, timeout=timeout, env=env)
-        except FileNotFoundError:
-            raise _missing(argv) from None
-        except subprocess.TimeoutExpired:
-            raise _overdue(argv, timeout) from None
-    if done.returncode:
-        raise _failed(argv, done.returncode, done.stderr.decode(errors="replace"))
 
 
 def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
@@ -91,7 +73,7 @@ def watched(argv: Sequence[str], watch: Callable[[], None]) -> None:
             process.kill()
             raise
     if process.returncode:
-        raise _failed(argv, process.returncode, said)
+        raise failed(argv, process.returncode, said)
 
 
 def _last_words(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> str:
@@ -123,16 +105,6 @@ def attached(argv: Sequence[str]) -> int:
         raise _missing(argv) from None
 
 
-def secluded(argv: Sequence[str]) -> int:
-    """Run ``argv`` on a terminal of its own, shown in the user's, and return its exit code.
-
-    So nothing that it starts can put words into the user's terminal, as a shared one would let it.
-    """
-    if not os.isatty(0):
-        return attached(["setsid", "--wait", *argv])
-    return _as_a_shell(os.waitstatus_to_exitcode(pty.spawn(list(argv))))
-
-
 def _as_a_shell(code: int) -> int:
     return code if code >= 0 else 128 - code
 
@@ -159,11 +131,13 @@ def _missing(argv: Sequence[str]) -> HostError:
     return HostError(f"The command {argv[0]} is missing.", f"Install the package that has {argv[0]}.")
 
 
-def _overdue(argv: Sequence[str], timeout: float) -> HostError:
+def overdue(argv: Sequence[str], timeout: float) -> HostError:
+    """That a command did not end in time."""
     return HostError(f"{argv[0]} did not end within {timeout:g} seconds: {' '.join(argv)}")
 
 
-def _failed(argv: Sequence[str], code: int, said: str) -> HostError:
+def failed(argv: Sequence[str], code: int, said: str) -> HostError:
+    """That a command failed, with the last line of what it said that tells why."""
     lines = [line for line in said.strip().splitlines() if not line.endswith(NO_REASON)]
     return HostError(f"{argv[0]} failed ({code}): {_short(lines[-1] if lines else ' '.join(argv))}")
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,8 +228,7 @@ class Scene:
         droplet = self.address()[1]
         if droplet is None or droplet in self.before:
             raise Nothing("no new release is live")
-        command = enter.command(f"{self.config.unit_prefix}{droplet}", ["systemctl", "stop", "app.service"])
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        enter.run(f"{self.config.unit_prefix}{droplet}", ["systemctl", "stop", "app.service"])
 
     def kill_database(self) -> None:
         """The same for the database's machine."""
@@ -275,19 +275,18 @@ class Scene:
 
     def use_table(self) -> Callable[[], None]:
         """Somebody reads the notes in a transaction that does not end; gives what ends it."""
-        session = subprocess.Popen(
-            enter.command(self._database_unit(), [*AS_POSTGRES, *PSQL, "--dbname=app"]),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert session.stdin and session.stdout
-        session.stdin.write(b"BEGIN; LOCK TABLE public.notes IN ACCESS SHARE MODE; SELECT 1;\n")
-        session.stdin.flush()
-        assert session.stdout.readline() == b"1\n"
+        using = ExitStack()
+        words = [*AS_POSTGRES, *PSQL, "--dbname=app"]
+        session, (into, out, complaints) = using.enter_context(enter.piped(self._database_unit(), words, alone=False))
+        for pipe in (out, complaints):
+            using.callback(os.close, pipe)
+        os.write(into, b"BEGIN; LOCK TABLE public.notes IN ACCESS SHARE MODE; SELECT 1;\n")
+        assert os.read(out, 100) == b"1\n"
 
         def end() -> None:
-            session.communicate()
+            os.close(into)
+            session.wait(60)
+            using.close()
 
         return end
 

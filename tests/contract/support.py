@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
 
+from localcloud.host import cgroups
 from tests.contract import shapes
 
 ROOT = Path(__file__).parents[2]
@@ -146,8 +145,9 @@ class Api:
 
 
 def control_groups(pattern: str) -> list[Path]:
-    """The kernel's groups whose names are like this, while those of other clouds come and go."""
-    return [Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup") if fnmatch(Path(folder).name, pattern)]
+    """The machines' control groups whose names are like this; what a machine nests in its own does not count."""
+    places = [place for each in cgroups.mounted() for place in (each.root, each.root / "system.slice")]
+    return [group for place in places for group in place.glob(pattern)]
 
 
 def public_address(droplet: dict[str, Any]) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 from tests.contract.support import Api, Daemon, until
@@ -29,6 +34,43 @@ def test_a_droplet_is_seen_and_entered(daemon: Daemon, api: Api, clean: None, tm
     [seen] = json.loads(daemon.run("status", "--json").stdout)["droplets"]
     assert seen["id"] == droplet["id"] and seen["bytes"] > 0
     assert f"{droplet['id']}  web   active" in daemon.run("status").stdout
+
+
+def test_an_open_shell_is_on_a_terminal_and_does_not_keep_a_droplet_from_shutting_down(
+    daemon: Daemon, api: Api, clean: None
+) -> None:
+    droplet = api.droplet(name="web")
+    daemon.run("shell", "web", "--", "cloud-init", "status", "--wait")
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
+    command = [sys.executable, "-m", "localcloud", "shell", "web"]
+    with subprocess.Popen(command, env=daemon.env, stdin=theirs, stdout=theirs, stderr=theirs) as shell:
+        os.close(theirs)
+        try:
+            use_and_shut_down(ours, api, droplet["id"])
+            assert shell.wait(20) != 0
+        finally:
+            shell.kill()
+    os.close(ours)
+
+
+def use_and_shut_down(ours: int, api: Api, droplet: int) -> None:
+    expect(ours, b"root@web")
+    os.write(ours, b"stty size; echo $((20 + 3)) >/dev/tty; sleep 4711\n")
+    assert b"33 111" in expect(ours, b"23\r\n")
+    os.write(ours, b"\3echo $((20 + 4))\n")
+    expect(ours, b"24\r\n")
+    api.act(droplet, "shutdown")
+    assert api.get(f"/v2/droplets/{droplet}")["droplet"]["status"] == "off"
+
+
+def expect(terminal: int, wanted: bytes) -> bytes:
+    """What a terminal shows, until it shows that."""
+    said, deadline = b"", time.monotonic() + 60
+    while wanted not in said:
+        assert select.select([terminal], [], [], deadline - time.monotonic())[0], said
+        said += os.read(terminal, 4096)
+    return said
 
 
 def test_a_request_is_one_line_without_secrets(daemon: Daemon, api: Api) -> None:

@@ -16,9 +16,9 @@ from localcloud.host import cgroups, enter
 from localcloud.host.errors import HostError
 from localcloud.host.postgres.layout import ADMIN, PORT, PROGRAMS, SERVER_UNIT, SOCKETS
 from localcloud.host.postgres.scram import verifier
-from localcloud.host.run import pour, run
 
 PAUSE = 0.05
+UNTIL = f'until "$@" >/dev/null 2>&1; do sleep {PAUSE}; done'
 SYSTEM = ("postgres", "template0", "template1")
 PSQL = (
     *(f"{PROGRAMS}/psql", "--no-psqlrc", "--quiet", "--csv", "--tuples-only"),
@@ -38,11 +38,12 @@ class Postgres:
     def wait_ready(self, timeout: float = 60) -> None:
         """Return as soon as it answers; ``timeout`` is in seconds."""
         deadline = time.monotonic() + timeout
+        words = ["sh", "-c", UNTIL, "sh", *AS_POSTGRES, *PSQL, "--dbname=postgres", "--command=SELECT 1"]
         while True:
             try:
-                self.sql("SELECT 1")
+                enter.run(self.unit, words, timeout=max(deadline - time.monotonic(), PAUSE))
                 return
-            except HostError as error:
+            except HostError as error:  # one that begins to boot has no manager yet that could be asked
                 if cgroups.init(self.unit) is None:
                     raise HostError("The machine of the database has ended.", "See its console.") from None
                 if time.monotonic() > deadline:
@@ -53,7 +54,7 @@ class Postgres:
         """Run statements, each by itself, in their turn, and return the rows of all; NULL is an empty text."""
         words = [*AS_POSTGRES, *PSQL, f"--dbname={database}"]
         try:
-            said = run(enter.command(self.unit, words), input=f"{TURN}{statement};\n", timeout=timeout)
+            said = enter.run(self.unit, words, input=f"{TURN}{statement};\n", timeout=timeout)
         except HostError as error:
             _, found, reason = error.message.partition("ERROR:  ")
             raise HostError(f"PostgreSQL refuses: {reason}." if found else error.message, error.hint) from None
@@ -109,13 +110,13 @@ class Postgres:
 
     def shell(self, script: str, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
         """Run a script of the shell in the machine as its root."""
-        return run(enter.command(self.unit, ["sh", "-euc", script, "sh", *arguments]), input=input, timeout=timeout)
+        return enter.run(self.unit, ["sh", "-euc", script, "sh", *arguments], input=input, timeout=timeout)
 
     def pour(
         self, words: Sequence[str], *, source: Path | None = None, target: Path | None = None, timeout: float
     ) -> None:
         """Run a command in the machine as PostgreSQL's user, from or into a file of the host."""
-        pour(enter.command(self.unit, [*AS_POSTGRES, *words]), source=source, target=target, timeout=timeout)
+        enter.pour(self.unit, [*AS_POSTGRES, *words], source=source, target=target, timeout=timeout)
 
 
 def quoted(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import shlex
 import subprocess
 import sys
 import time
@@ -22,7 +21,6 @@ from localcloud.engine.droplet_actions import Wish
 from localcloud.engine.droplets import DropletOrder
 from localcloud.engine.errors import NotFound, Unprocessable
 from localcloud.host import requirements
-from localcloud.host.enter import login
 from localcloud.host.errors import HostError
 from localcloud.host.machines import CONSOLE_BYTES, CONSOLE_KEPT, Machines
 from localcloud.terminal import harmless, plain, size, table
@@ -53,10 +51,6 @@ def test_ssh_knows_the_droplet_and_nothing_else() -> None:
     assert f"KnownHostsCommand=/bin/echo 198.18.0.2 {KEY}" in command
     assert "StrictHostKeyChecking=yes" in command and "UserKnownHostsFile=/dev/null" in command
     assert command[command.index("-i") + 1] == "/key"
-
-
-def test_a_shell_without_terminal_has_no_size() -> None:
-    assert shlex.split(login(terminal=False)) == ["exec", "bash", "--login"]
 
 
 def test_status_shows_what_there_is(cloud: Cloud) -> None:
