@@ -26,7 +26,7 @@ _HARD = 5.0
 def end_processes(runs: Path, say: Callable[[str], None]) -> None:
     """End the tools of runs that were cut short, known by their environment; a Terraform is let write its state.
 
-    What a run that came to its end left running goes on: somebody wanted that.
+    Programs of a run that came to its end go on: somebody wanted them.
     """
     engines = dict(_left(runs, engine=True))
     for pid, name in engines.items():

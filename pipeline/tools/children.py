@@ -2,7 +2,7 @@
 
 Each is the leader of a process group, so that its compilers, plugins and shells end with it. Programs that may ask for
 something at the terminal stay in this process's group, or the kernel would stop them; their descendants are looked up.
-What a program leaves running after it ended well is left alone: somebody wanted that.
+A program that ended well may leave a daemon behind: it goes on, because somebody wanted it.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _heed() -> None:
-    """Raise what a signal asked for that came while a program was being started, or to another thread."""
+    """Obey a signal that came while a program was being started, or to another thread."""
     if threading.current_thread() is not threading.main_thread():
         if _state.told:
             raise PipelineError("Interrupted.")

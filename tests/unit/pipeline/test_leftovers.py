@@ -65,7 +65,7 @@ def test_tools_of_the_dead_end_and_those_of_the_living_stay(
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed", "interrupted"])
-def test_what_a_run_that_came_to_its_end_left_running_goes_on(
+def test_programs_of_a_finished_run_go_on(
     tmp_path: Path, children: list[subprocess.Popen[bytes]], outcome: str
 ) -> None:
     run = run_of(tmp_path, NOBODY)

@@ -118,7 +118,7 @@ def test_a_second_signal_does_not_cut_the_first_one_short(folder: Path) -> None:
     assert "interrupted cleaning up" in said and not any(map(is_there, numbers(folder)))
 
 
-def test_what_a_program_that_ended_well_left_running_goes_on(tmp_path: Path) -> None:
+def test_a_daemon_of_a_program_that_ended_well_goes_on(tmp_path: Path) -> None:
     code = "import subprocess; print(subprocess.Popen(['sleep', '300']).pid)"
     script = f"import sys; from pathlib import Path; from pipeline.tools.process import call; \
 print(call([sys.executable, '-c', {code!r}], cwd=Path('.')).stdout)"
