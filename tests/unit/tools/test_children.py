@@ -73,7 +73,7 @@ def is_there(pid: int) -> bool:
         return False
 
 
-def until(found: object, seconds: float = 30) -> None:
+def until(found: object, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not found():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not happen"
