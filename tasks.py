@@ -222,10 +222,12 @@ def rollback(
     json="as JSON",
     force="why a droplet that is merely silent from here may be removed",
 )
-def heal(c: Context, environment: str | None = None, commit: bool = False, json: bool = False, force: str = "") -> None:
+def heal(
+    c: Context, environment: str | None = None, commit: bool = False, json: bool = False, force: str | None = None
+) -> None:
     """Make the address answer again: start the live droplet, or go to the standby, or make another one."""
     session = Session(ROOT, os.environ, environment)
-    healed = healing.heal(session, How(commit=commit, force=force))
+    healed = healing.heal(session, How(commit=commit, force=force or ""))
     _show(_json(asdict(healed)) if json else healing.render(healed))
 
 

@@ -28,6 +28,12 @@ def test_tasks_on_one_line_share_the_version() -> None:
     assert found["deploy"]["no_standby"]
 
 
+@pytest.mark.parametrize("verb", sorted(set(tasks.namespace.task_names) - {"diff", "rotate"}))
+def test_a_verb_without_a_flag_is_refused_for_none(verb: str) -> None:
+    """Empty texts are refused, and the default of a flag is none."""
+    assert verb.startswith("cloud.") or calls(verb)
+
+
 def test_they_share_environment_and_dirtiness_as_well() -> None:
     found = calls("build", "--dirty", "--environment", "staging", "deploy")
     assert found["deploy"]["dirty"] and found["deploy"]["environment"] == "staging"
