@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from pipeline import witness
+from pipeline import reference, witness
+from pipeline.app_client import AppClient
 from pipeline.cutover import Latency
 from pipeline.errors import PipelineError
 from pipeline.reference import Release
@@ -25,15 +27,22 @@ BEFORE = Latency(100, 5.0, 10.0)
 
 @contextmanager
 def loopback(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    """A droplet whose loopback is the server of such answers."""
+    """A droplet whose loopback is the server of such answers, and whose shell is one of this machine."""
     session: Any = None
+
+    @contextmanager
+    def connected(self: Witness) -> Iterator[Any]:
+        yield None
+
+    def execute(client: Any, command: str, *, timeout: float) -> ssh.Result:
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=timeout)
+        return ssh.Result(done.returncode, done.stdout, done.stderr)
+
+    monkeypatch.setattr(Witness, "_connected", connected)
+    monkeypatch.setattr(ssh, "execute", execute)
     with wire(answer) as served:
-
-        @contextmanager
-        def at_the_droplet(self: Witness) -> Iterator[int]:
-            yield served.port
-
-        monkeypatch.setattr(Witness, "_loopback", at_the_droplet)
+        port = served.port
+        monkeypatch.setattr(reference, "port", lambda config: port)
         yield Witness(session, RELEASE, "127.0.0.1", Instant())
 
 
@@ -77,12 +86,16 @@ def test_what_was_seen_from_here_is_compared_with_what_the_droplet_sees(monkeypa
         assert droplet.against(BEFORE) == ""
     with loopback(hangs_up, monkeypatch) as droplet:
         assert droplet.against(BEFORE) == Word.UNWELL.value
+        monkeypatch.setattr(Witness, "word", lambda self: Word.FINE)
+        assert droplet.against(BEFORE) == "60 of 60 requests were lost"
 
 
 def test_the_path_is_suspect_only_when_nothing_answers_here_and_the_droplet_is_fine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with loopback(MINE, monkeypatch) as droplet:
+        monkeypatch.setattr(AppClient, "is_silent", lambda client: True)
+        monkeypatch.setattr(Witness, "is_met_from_here", lambda self: False)
         assert witness.suspects_path(droplet, "127.0.0.1")
         monkeypatch.setattr(Witness, "is_met_from_here", lambda self: True)
         assert not witness.suspects_path(droplet, "127.0.0.1")
