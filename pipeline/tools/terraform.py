@@ -125,6 +125,7 @@ class Terraform:
         stamp = self.folder / ".terraform" / "slipway-stamp"
         key = self._key(wanted.values())
         if not stamp.exists() or stamp.read_text(errors="replace") != key:
+            stamp.unlink(missing_ok=True)  # an `init` that fails leaves the folder half way to something else
             self._checked("init", **self._locked())
             stamp.write_text(key)
 

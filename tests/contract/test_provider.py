@@ -156,6 +156,16 @@ def test_a_lock_that_does_not_fit_the_range_is_refused(
     with pytest.raises(PipelineError, match=r"provider.lock.hcl") as error:
         engine(asking, project, tmp_path / "work").init()
     assert "./invoke lock" in error.value.hint
+    lock.write_text(lock.read_text().replace("2.16.0", NEWER))
+    work = engine(asking, project, tmp_path / "same")
+    work.init()
+    kept = lock.read_text()
+    lock.write_text(kept.replace("h1:", "h1:AAAA"))
+    with pytest.raises(PipelineError, match="its checksum differs"):
+        work.init()
+    lock.write_text(kept)
+    work.init()
+    assert (work.folder / provider.WORKING_LOCK).read_text() == kept, "a refused lock leaves nothing behind"
     lock.write_text("")
     with pytest.raises(PipelineError, match="names no provider in the range"):
         engine(asking, project, tmp_path / "work").init()
