@@ -73,7 +73,8 @@ def fine(answer: requests.Response) -> requests.Response:
     assert answer.status_code < 500 or answer.status_code == 501, answer.text
     assert "Traceback" not in answer.text and 'File "' not in answer.text
     if answer.status_code >= 400:
-        assert set(answer.json()) == {"id", "message", "request_id"}
+        more = {"error", "root_causes"} if answer.status_code == 400 else set()
+        assert set(answer.json()) == {"id", "message", "request_id"} | more
     return answer
 
 
