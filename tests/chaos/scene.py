@@ -316,7 +316,7 @@ class Scene:
         mounted = [
             line.split()[1]
             for line in Path("/proc/self/mounts").read_text().splitlines()
-            if line.split()[1].startswith(f"{self.config.state}/")
+            if line.split()[1].startswith(f"{self.config.state}/") and line.split()[1].endswith("/root")
         ]
         found = []
         if running != active or len(databases) != nodes:

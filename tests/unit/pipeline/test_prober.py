@@ -80,7 +80,7 @@ def test_a_status_that_is_no_answer_is_a_loss() -> None:
     with serving() as server, probing(server) as prober:
         time.sleep(0.2)
         server.status = 503
-        time.sleep(0.2)
+        time.sleep(0.4)
         server.status = 200
         time.sleep(0.2)
     found = cutover.figures(prober.samples)
@@ -95,12 +95,12 @@ def test_an_outage_is_seen_as_long_as_it_is() -> None:
             time.sleep(0.2)
             server.shutdown()
             server.server_close()
-            time.sleep(0.4)
+            time.sleep(1.0)
             with serving(port):
                 time.sleep(0.3)
     found = cutover.figures(prober.samples)
     assert found.lost > 10 and "connection refused" in found.errors
-    assert 350 < found.longest_gap < 1500
+    assert 800 < found.longest_gap < 3000  # a busy machine answers the last requests late
 
 
 def test_a_kept_connection_that_is_ended_and_opened_anew_at_once_is_no_loss() -> None:
@@ -127,7 +127,7 @@ def test_new_connections_do_not_wait_for_those_before() -> None:
         server.delay = 0.3
         with probing(server) as prober:
             time.sleep(0.6)
-    assert cutover.figures(prober.samples).sent > 20
+    assert cutover.figures(prober.samples).sent > 6  # one after the other they would be two or three
 
 
 NONSENSE: dict[str, Answer] = {
