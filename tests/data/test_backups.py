@@ -127,6 +127,6 @@ def test_a_backup_that_fails_leaves_what_there_was(
     folder = backup.folder_of(session, None)
     before = sorted(path.name for path in folder.iterdir())
     with monkeypatch.context() as patch, pytest.raises(PipelineError, match="cannot be used"):
-        patch.setattr(type(session.api), "cluster", lambda api, name: replace(cluster, password="wrong"))
+        patch.setattr(type(session.api), "cluster", lambda api, name, tag: replace(cluster, password="wrong"))
         backup.backup(session)
     assert sorted(path.name for path in folder.iterdir()) == before
