@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets as random
 import subprocess
 from collections.abc import Iterator
@@ -85,6 +86,11 @@ def state(checkout: Checkout) -> Path:
     return Path(checkout.cloud["LOCALCLOUD_STATE"])
 
 
+def upper(disk: Path) -> Path:
+    """What a droplet has written: on its disk's own file system, where the machine can mount one."""
+    return disk / ("fs/upper" if os.path.ismount(disk / "fs") else "upper")
+
+
 def elsewhere(traces: list[Trace], places: dict[str, set[str]], root: Path) -> list[str]:
     """The traces that are in none of the places where they belong, or there for more readers than their owner."""
     wrong = []
@@ -132,9 +138,13 @@ def test_the_reference_file_tells_whether_a_secret_changed_and_not_what_it_is(
 
 def test_the_cloud_holds_secrets_in_its_records_and_each_droplet_its_own(checkout: Checkout, secrets: Secrets) -> None:
     traces = [*secrets.search(state(checkout))]
+    for disk in (state(checkout) / "disks").iterdir():
+        traces += secrets.search(upper(disk)) if upper(disk).parent.name == "fs" else []
     places = {
         "cloud.db*": {"all"},  # user data and passwords are what the API gives back
         "credentials.json": {"API token"},
+        "disks/*/disk.img": {"all"},
+        "disks/*/fs/upper/opt/app/conf.env": {"all"},
         "disks/*/upper/opt/app/conf.env": {"all"},
     }
     assert elsewhere(traces, places, state(checkout)) == []
@@ -143,14 +153,14 @@ def test_the_cloud_holds_secrets_in_its_records_and_each_droplet_its_own(checkou
 
 def test_a_live_droplet_s_disk_has_its_credentials_in_one_file(checkout: Checkout, secrets: Secrets) -> None:
     live = checkout.status()["live"]["droplet_id"]
-    disk = state(checkout) / "disks" / str(live)
+    disk = upper(state(checkout) / "disks" / str(live))
     conf = subprocess.run(
-        [*AS_ROOT, "cat", str(disk / "upper/opt/app/conf.env")], capture_output=True, text=True, check=True
+        [*AS_ROOT, "cat", str(disk / "opt/app/conf.env")], capture_output=True, text=True, check=True
     ).stdout
     url = next(line for line in conf.splitlines() if line.startswith("APP_DATABASE_URL=")).partition("=")[2].strip('"')
     password = unquote(urlsplit(url).password or "")
-    found = {trace.path for trace in Secrets({"password": password, "token": TOKEN}).search(disk / "upper")}
-    assert found == {str(disk / "upper/opt/app/conf.env")}
+    found = {trace.path for trace in Secrets({"password": password, "token": TOKEN}).search(disk)}
+    assert found == {str(disk / "opt/app/conf.env")}
 
 
 def test_no_image_holds_any(checkout: Checkout, secrets: Secrets) -> None:
