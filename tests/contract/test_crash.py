@@ -152,7 +152,7 @@ def compare(api: Api, config: Config) -> None:
     assert ours == {interface for each in active for interface in config.interfaces(each)}
     assert disks.mounted() == active
     assert disks.known() == all_ids
-    assert mounts(config) == {str(disks.root(each)) for each in active}
+    assert mounts(config) == {place for each in active for place in places(disks.root(each))}
     assigned = {
         IPv4Address(ip["ip"]): IPv4Address(public_address(ip["droplet"]))
         for ip in api.get("/v2/floating_ips")["floating_ips"]
@@ -174,6 +174,11 @@ def command_line(pid: int) -> str:
 def mounts(config: Config) -> set[str]:
     points = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
     return {point for point in points if point.startswith(f"{config.state}/")}
+
+
+def places(root: Path) -> set[str]:
+    """Where a droplet's disk is mounted, and what it consists of, where that is a file system of its own."""
+    return {str(root)} | ({str(root.with_name("fs"))} if root.with_name("disk.img").exists() else set())
 
 
 def routed(config: Config) -> set[str]:
