@@ -306,7 +306,7 @@ class Harness:
         answers = self.watcher.since(0)
         if strangers := {answer.release for answer in answers if answer.release} - self._verified:
             self._broke(f"the address answered from {', '.join(sorted(strangers))}, which was never verified")
-        lost = [answer for answer in answers if answer.error and (hurt_at is None or answer.at < hurt_at)]
+        lost = [answer for answer in answers if answer.error and (hurt_at is None or answer.until < hurt_at)]
         if lost:
             self._broke(f"{len(lost)} of {len(answers)} requests were lost: {lost[0].error}")
         time.sleep(0.3)

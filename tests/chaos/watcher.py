@@ -11,9 +11,10 @@ from tests.support import UNANSWERED, Repeating
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: when it began (monotonic), and which release answered; else what went wrong."""
+    """One request: when it began and ended (monotonic), and which release answered; else what went wrong."""
 
     at: float
+    until: float
     release: str
     error: str = ""
 
@@ -39,7 +40,8 @@ class Watcher(Repeating):
         """One request."""
         at = time.monotonic()
         try:
-            answer = Answer(at, ask(self._address)["release"])
-        except UNANSWERED as error:
-            answer = Answer(at, "", repr(error))
+            release, error = ask(self._address)["release"], ""
+        except UNANSWERED as failure:
+            release, error = "", repr(failure)
+        answer = Answer(at, time.monotonic(), release, error)
         self._answers.append(answer)
