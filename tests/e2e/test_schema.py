@@ -214,7 +214,7 @@ def test_another_major_version_is_not_a_matter_of_a_release(checkout: Checkout, 
     settings.write_text(before.replace('version = "15"', 'version = "16"'))
     message = checkout.refused("deploy")
     settings.write_text(before)
-    assert "The database runs PostgreSQL 15, and slipway.toml says 16" in message
+    assert "runs PostgreSQL 15 and slipway.toml says 16" in message
 
 
 def test_no_request_was_lost_so_far(watched: Prober) -> None:
