@@ -58,7 +58,8 @@ class Volumes:
         trial = self._folder / ".trial"
         shutil.rmtree(trial, ignore_errors=True)
         try:
-            trial.mkdir(mode=0o700, parents=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            trial.mkdir(mode=0o700)
             self.open(self._make(trial, 32 << 20))
             self.close(trial)
         except (HostError, OSError) as error:
