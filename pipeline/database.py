@@ -84,12 +84,12 @@ def carry_out(session: Session, pending: Pending) -> None:
         session.progress.say(f"  · plan: {pending.sentence}")
         with session.progress.step(f"the database {session.settings.cluster}"):
             cluster = session.api.cluster(session.settings.cluster, session.settings.tag)
-            with adoption.ordering(session.roots[1], [cluster.id] if cluster and not pending.first else []):
+            if cluster is not None:
+                _adopt(session)  # by the note of the run that died, before this one writes its own
+            with adoption.ordering(session.roots[1], [cluster.id] if cluster else []):
                 if cluster is None:
                     _order(session, wanted)
                     adoption.adopt_database(session, online(session), ordered_now=True)
-                else:
-                    _adopt(session)
                 session.database.apply(None, Narrator(session.progress))
         _stamp(session).write_text(_digest(session, wanted))
     online(session)

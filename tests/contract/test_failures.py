@@ -48,9 +48,8 @@ def test_a_full_disk(small: Daemon) -> None:
     with api.session:
         droplet = api.droplet(name="sound")
         until(lambda: answers(public_address(droplet)))
+        small.run("shell", str(droplet["id"]), "--", "sh", "-c", "head -c 1M /dev/urandom >/payload; sync")
         api.act(droplet["id"], "shutdown")
-        upper = small.state / "disks" / str(droplet["id"]) / "upper"
-        (upper / "payload").write_bytes(os.urandom(1 << 20))
         before = disks(small, "layers"), disks(small, "disks")
         filler = small.state / "filler"
         fill(filler)
