@@ -16,8 +16,6 @@ RESOLVERS = (
     Path("/run/systemd/resolve/resolv.conf"),
     Path("/run/NetworkManager/no-stub-resolv.conf"),
 )
-DEBIAN = ("http://deb.debian.org", "https://deb.debian.org")
-"""Where a base image comes from on a host that is no Debian."""
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
@@ -49,8 +47,8 @@ def proxy_urls() -> list[str]:
 
 
 def archive_urls() -> list[str]:
-    """The addresses of the package archives that this host knows, and of Debian's own."""
-    return [*run(["apt-get", "indextargets", "--format", "$(SITE)"], check=False).splitlines(), *DEBIAN]
+    """The addresses of the package archives that this host knows."""
+    return run(["apt-get", "indextargets", "--format", "$(SITE)"], check=False).splitlines()
 
 
 def files(servers: Sequence[str]) -> dict[str, bytes]:

@@ -264,8 +264,8 @@ def test_the_uplinks_are_the_interfaces_of_default_routes() -> None:
 
 
 def test_what_apt_asks_is_known_by_host_and_port() -> None:
-    urls = ["http://deb.debian.org/debian", "https://a.b", "http://c:3142/", "file:/x", "copy:/y", "http://[::1", "h:p"]
-    assert outside.endpoints(urls) == {("deb.debian.org", 80), ("a.b", 443), ("c", 3142)}
+    urls = ["http://mirror.example/debian", "https://a.b", "http://c:3142/", "file:/x", "copy:/y", "http://[::1", "h:p"]
+    assert outside.endpoints(urls) == {("mirror.example", 80), ("a.b", 443), ("c", 3142)}
 
 
 @pytest.mark.parametrize("value", ["10.0.0.0/33", "10.0.0.1/8", "host", "10.0.0.0/8;192.0.2.1"])
