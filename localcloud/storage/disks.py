@@ -153,10 +153,11 @@ class Disks:
         if not self.volumes.has(disk):
             yield disk
             return
-        was_mounted = os.path.ismount(disk / "fs")
-        yield self.volumes.open(disk)
-        if not was_mounted:
-            self.volumes.close(disk)
+        try:
+            yield self.volumes.open(disk)
+        finally:
+            if not os.path.ismount(disk / "root"):  # also what a server that was killed in the midst of this left open
+                self.volumes.close(disk)
 
     def _discard(self, draft: Path) -> None:
         run(["rm", "-rf", "--one-file-system", str(draft)], timeout=600)

@@ -85,6 +85,21 @@ def test_a_running_droplet_may_remove_what_is_being_copied(cloud: Cloud) -> None
             assert len(list((cloud.disks.layer(layer) / "kept").iterdir())) == 300
 
 
+def test_a_snapshot_that_was_cut_off_leaves_no_disk_open(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.disks.mount(996, [cloud.base], 1)
+    cloud.disks.unmount(996)
+    if not cloud.disks.limits()["disk"]:
+        pytest.skip("this machine mounts no files")
+    cloud.disks.volumes.open(cloud.disks.root(996).parent)  # as a server that was killed leaves it
+    with droplet(cloud, 996, 2) as (first, second):
+        cloud.disks.snapshot(996, first)
+        assert 996 not in cloud.disks.mounted()
+        monkeypatch.setattr("localcloud.storage.disks.copy_command", lambda *_: ["false"])
+        with pytest.raises(HostError):
+            cloud.disks.snapshot(996, second)
+        assert 996 not in cloud.disks.mounted()
+
+
 @contextmanager
 def droplet(cloud: Cloud, number: int, copies: int) -> Iterator[list[str]]:
     """The names of layers to be made of a droplet's disk; all of it is gone afterwards."""
