@@ -6,11 +6,11 @@ the apply that follows finds the droplet gone; where the cloud refused, that app
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pipeline.clock import SYSTEM, Clock
 from pipeline.errors import PipelineError
 from pipeline.reference import Reference
 from pipeline.session import Session
@@ -40,23 +40,20 @@ def remove(session: Session, trial: Reference, outputs: Mapping[str, Any]) -> No
 
     Raises LockLost when the environment is somebody else's by now.
     """
-    addressed = session.api.floating_ip_targets()
-    for key in trial.retiring:
-        number = outputs["droplets"][key]["id"]
-        if number in addressed:
-            continue
-        with session.progress.step(f"remove the droplet of {key}"):
-            _remove(session, number)
+    _remove_of(session, outputs, trial.retiring)
 
 
 def remove_failed(session: Session, confirmed: Reference, outputs: Mapping[str, Any]) -> None:
     """Remove the droplets of the state that a way back has no use for; one that an address points at stays."""
+    _remove_of(session, outputs, sorted(standing(session, outputs) - {*confirmed.running}))
+
+
+def _remove_of(session: Session, outputs: Mapping[str, Any], keys: Iterable[str]) -> None:
     addressed = session.api.floating_ip_targets()
-    there = {each.id for each in session.api.droplets(session.settings.tag)}
-    for key, each in (outputs.get("droplets") or {}).items():
-        if key not in confirmed.running and each["id"] in there - addressed:
+    for key in keys:
+        if (number := outputs["droplets"][key]["id"]) not in addressed:
             with session.progress.step(f"remove the droplet of {key}"):
-                _remove(session, each["id"])
+                _remove(session, number)
 
 
 def remove_all(session: Session) -> None:
@@ -76,9 +73,9 @@ def _remove(session: Session, number: int) -> None:
         session.progress.warn(f"{error.message} Terraform removes it instead.")
 
 
-def _wait_until_gone(session: Session, number: int) -> None:
-    deadline = time.monotonic() + _GONE
+def _wait_until_gone(session: Session, number: int, clock: Clock = SYSTEM) -> None:
+    deadline = clock.now() + _GONE
     while any(each.id == number for each in session.api.droplets(session.settings.tag)):
-        if time.monotonic() > deadline:
+        if clock.now() > deadline:
             raise PipelineError(f"Droplet {number} is still there after {_GONE:.0f} s.")
-        time.sleep(0.25)
+        clock.sleep(0.25)

@@ -40,12 +40,12 @@ def api(checkout: Checkout) -> Iterator[Api]:
     found.clear()
 
 
-def deploy_and_stop_its_app(checkout: Checkout, message: str, stopped: Callable[[], None]) -> tuple[int, str]:
-    """Deploy with a soak; the app of the new release is stopped in it. Gives exit status and all that was printed."""
+def deploy(checkout: Checkout, message: str, soak: str, meanwhile: Callable[[], None]) -> tuple[int, str]:
+    """Deploy with a soak, in which something happens. Gives exit status and all that was printed."""
     environ = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     said: list[str] = []
     with subprocess.Popen(
-        ["./invoke", "deploy", "--set", f"APP_MESSAGE={message}", "--soak", "90s", "--commit"],
+        ["./invoke", "deploy", "--set", f"APP_MESSAGE={message}", "--soak", soak, "--commit"],
         cwd=checkout.folder,
         env={**environ, **checkout.cloud},
         stdin=subprocess.DEVNULL,
@@ -57,7 +57,7 @@ def deploy_and_stop_its_app(checkout: Checkout, message: str, stopped: Callable[
         for line in process.stderr:
             said.append(line)
             if line.startswith("  ▸ look after "):
-                threading.Thread(target=stopped).start()
+                threading.Thread(target=meanwhile).start()
     return process.returncode, "".join(said)
 
 
@@ -92,7 +92,7 @@ def test_no_failing_call_ends_the_way_back(checkout: Checkout, first: str, api: 
         for fault in FAILURES[failure]:
             api.fault(kind="response", **fault)
 
-    status, said = deploy_and_stop_its_app(checkout, failure, strike)
+    status, said = deploy(checkout, failure, "90s", strike)
     assert status == 1, said
     assert "on the droplet itself it does not answer well" in said
     assert "going back failed too" not in said and "Traceback" not in said
@@ -103,7 +103,7 @@ def test_no_failing_call_ends_the_way_back(checkout: Checkout, first: str, api: 
 
 
 def test_users_are_served_before_the_evidence_is_collected(checkout: Checkout, first: str, api: Api) -> None:
-    status, said = deploy_and_stop_its_app(checkout, "quick", lambda: stop_the_live_app(checkout, api))
+    status, said = deploy(checkout, "quick", "90s", lambda: stop_the_live_app(checkout, api))
     assert status == 1
     folder = checkout.folder / said.split("The evidence is in ")[1].split()[0]
     assert "Stopped" in (folder / "journal.txt").read_text()
@@ -163,24 +163,9 @@ def test_a_soak_keeps_a_release_that_only_this_machine_finds_unfit(checkout: Che
         with closed_from_here(*addresses(api, checkout.status())):
             blocked.wait(12)
 
-    environ = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    said: list[str] = []
-    with subprocess.Popen(
-        ["./invoke", "deploy", "--set", "APP_MESSAGE=blocked", "--soak", "25s", "--commit"],
-        cwd=checkout.folder,
-        env={**environ, **checkout.cloud},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        for line in process.stderr:
-            said.append(line)
-            if line.startswith("  ▸ look after "):
-                threading.Thread(target=block).start()
-    assert process.returncode == 0, "".join(said)
-    assert any("the path from this machine is suspect, and no traffic is moved" in line for line in said)
+    status, said = deploy(checkout, "blocked", "25s", block)
+    assert status == 0, said
+    assert "the path from this machine is suspect, and no traffic is moved" in said
     assert ask(checkout.status()["floating_ip"])["release"] != first
 
 

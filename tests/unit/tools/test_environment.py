@@ -315,6 +315,12 @@ def test_it_says_once_what_it_ignores() -> None:
     assert len(said) == 1 and said[0].endswith(": GIT_DIR, TF_WORKSPACE")
 
 
+def test_a_project_is_compiled_once_and_not_by_every_command(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").touch()
+    subprocess.run([sys.executable, "-ESs", str(ROOT / "start.py"), "--list"], cwd=tmp_path, capture_output=True)
+    assert list(tmp_path.glob("__pycache__/tasks.*.pyc"))
+
+
 def test_a_variable_of_invokes_own_changes_no_verb() -> None:
     assert invoke("--list", INVOKE_TASKS_COLLECTION_NAME="other").stdout == invoke("--list").stdout
 
