@@ -82,8 +82,8 @@ def until(found: object, seconds: float = 120) -> None:
 
 def a_pipeline(folder: Path, way: str) -> subprocess.Popen[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": str(folder / "config")}
-    # Who starts the tests in the background of a shell has them ignore SIGINT, and so would everything below them.
-    argv = ["env", "--default-signal=INT", sys.executable, "-P", "pipeline.py", way]
+    # Who starts the tests in the background, or with nohup, has them and all below them ignore SIGINT or SIGHUP.
+    argv = ["env", "--default-signal", sys.executable, "-P", "pipeline.py", way]
     return subprocess.Popen(argv, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
