@@ -1,7 +1,7 @@
 """Every test there is, from the quick ones to whole releases, in one run.
 
-The quick suites come first, one after the other, and end the run when one fails. Those with machines mostly wait, for
-boots and for the provider's polls, so they run side by side: each has a cloud of its own.
+They run in stages, of which one that fails is the last. Suites with machines mostly wait, for boots and for servers,
+so several of them run side by side: each has a cloud of its own.
 """
 
 from __future__ import annotations
@@ -62,14 +62,18 @@ SUITES: dict[str, Suite] = {
     "chaos": _pytest("chaos", as_root=True, tools=RELEASE_TOOLS),
 }
 
-SIDE_BY_SIDE = (
-    ("machines", "contract"),
-    ("data", "secrets", "refusals", "providers"),
-    ("releases",),
-    ("schema", "way-back"),
-    ("chaos",),
+STAGES = (
+    (("check",),),
+    (("app", "fuzz"), ("unit",)),
+    (
+        ("machines", "contract"),
+        ("data", "secrets", "refusals", "providers"),
+        ("releases",),
+        ("schema", "way-back"),
+        ("chaos",),
+    ),
 )
-"""The suites with machines: lanes that run at once, each from left to right."""
+"""The suites of each stage, in lanes that run at once, each from left to right."""
 
 
 def run(root: Path, toolchain: Toolchain, progress: Progress, only: str | None) -> None:
@@ -90,12 +94,12 @@ def run(root: Path, toolchain: Toolchain, progress: Progress, only: str | None) 
                 failed.append(name)
         return failed
 
-    slow = {name for names in SIDE_BY_SIDE for name in names}
-    for name in [only] if only else [name for name in SUITES if name not in slow]:
-        one(name, progress)
-    if not only:
-        with ThreadPoolExecutor(len(SIDE_BY_SIDE)) as pool:
-            failed = [name for names in pool.map(lane, SIDE_BY_SIDE) for name in names]
+    if only:
+        one(only, progress)
+        return
+    for lanes in STAGES:
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            failed = [name for names in pool.map(lane, lanes) for name in names]
         if failed:
             raise PipelineError(f"These suites failed: {', '.join(failed)}.", f"./invoke test --only {failed[0]}")
 
