@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pipeline import adoption, order, reference
@@ -28,7 +27,6 @@ from pipeline.session import Session
 from pipeline.tools.terraform import Terraform
 
 _LIVE = f'{ASSIGNMENT}.live["address"]'
-_NONE: Mapping[str, str] = MappingProxyType({})
 _MOVES_WITHIN = 60.0
 """Seconds that the address may take to move."""
 
@@ -54,43 +52,57 @@ class Wish:
         return {f"TF_VAR_{name}": json.dumps(value) for name, value in given.items() if value}
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the droplets of some releases boot with, as Terraform's variables; no other droplet can be made."""
+
+    keys: Collection[str] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 class Graph:
-    """The release graph as one run applies it; ``variables`` are the secrets of droplets that are to be made.
+    """The release graph as one run applies it; ``given`` is for the droplets that are to be made.
 
     ``evidence`` is where the gate keeps what it finds when it fails.
     """
 
     def __init__(
-        self,
-        session: Session,
-        run: Run | None,
-        evidence: Path,
-        variables: Mapping[str, str] = _NONE,
-        clock: Clock = SYSTEM,
+        self, session: Session, run: Run | None, evidence: Path, given: Given = Given(), clock: Clock = SYSTEM
     ) -> None:
         self._session = session
         self._run = run
         self._clock = clock
-        self._variables = {**variables, "SLIPWAY_EVIDENCE": str(evidence)}
+        self._given = given
+        self._variables = {**given.variables, "SLIPWAY_EVIDENCE": str(evidence)}
 
     def apply(self, target: Reference, now: Now) -> None:
         """Plan, say it, and do just that in one apply. Raises Refused before anything is done that must not be."""
-        self._apply(target, now, Wish())
+        with self._planned(target, now) as planned:
+            self._do(*planned)
 
     def restore(self, target: Reference, now: Now) -> None:
-        """The same on the way back, when the address may have moved to the live release without the state's knowing."""
+        """The same on the way back, when the address may have moved to the live release without the state's knowing.
+
+        A standby that would have to be made or verified anew is let go: it is not what users wait for, and may fail.
+        """
         at = self._session.outputs().get("droplets", {}).get(target.live or "", {}).get("id")
         known = dict(self._session.terraform.resources()).get(ASSIGNMENT, {}).get("droplet_id")
         astray = at is not None and now.carrying == target.live and known not in (None, at)
-        self._apply(target, now, self._adopted(now.address, at) if astray else Wish())
+        wish = self._adopted(now.address, at) if astray else Wish()
+        with self._planned(target, now, wish) as planned:
+            if not (target.standby and any(each.creates and each.key == target.standby for each in planned[0].changes)):
+                self._do(*planned)
+                return
+        self._session.progress.warn(f"{target.standby} is no standby any more: ./invoke deploy makes it one again")
+        with self._planned(replace(target, standby=None), now, wish) as planned:
+            self._do(*planned)
 
-    def _apply(self, target: Reference, now: Now, wish: Wish) -> None:
-        with self._planned(target, now, wish) as (plan, file, engine):
-            plan.refuse()
-            if plan.needed:
-                self.say(plan)
-                with adoption.ordering_of(self._session, plan):
-                    engine.apply_plan(file, Narrator(self._session.progress))
+    def _do(self, plan: Plan, file: Path, engine: Terraform) -> None:
+        plan.refuse()
+        if plan.needed:
+            self.say(plan)
+            with adoption.ordering_of(self._session, plan):
+                engine.apply_plan(file, Narrator(self._session.progress))
 
     def judge(self, target: Reference, before: Mapping[str, Any], standing: Collection[str], done: str = "") -> Judged:
         """All that leads to a reference, planned as a whole before any of it is done.
@@ -159,7 +171,8 @@ class Graph:
         variables = {**self._session.host_keys(target), **self._variables, **wish.variables}
         engine = self._session.terraform.using(variables)
         try:
-            yield planning.read(engine.plan(var_file(self._session, target), file), target, now), file, engine
+            planned = engine.plan(var_file(self._session, target), file)
+            yield planning.read(planned, target, now, self._given.keys), file, engine
         finally:
             file.unlink(missing_ok=True)
 

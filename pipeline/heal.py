@@ -152,15 +152,19 @@ class _Healing:
         return word in (Word.FINE, Word.UNWELL)
 
     def _standby(self, standby: Release) -> None:
-        """One that is off is started; one that cannot be, or does not pass, is made anew."""
+        """One that does not answer is started; one that cannot be, or does not pass, is made anew."""
         droplet = self._droplet(standby)
-        if droplet and droplet.status == "active":
+        if droplet and droplet.status == "active" and self._is_well(droplet, standby):
             return
-        if droplet and self._start_again(droplet, standby, "power_on", public=False):
+        action = "power_cycle" if droplet and droplet.status == "active" else "power_on"
+        if droplet and self._start_again(droplet, standby, action, public=False):
             return
         if droplet:
             self._remove(droplet, standby)
         self._did(f"the droplet of the standby {standby.key} is gone, and another one is made of its image")
+
+    def _is_well(self, droplet: Droplet, of: Release) -> bool:
+        return verify.answers(of, droplet.address, _ASKED) or self._word(droplet, of) is Word.FINE
 
     def _start_again(self, droplet: Droplet, of: Release, action: str, *, public: bool = True) -> bool:
         """Whether a droplet comes up again and passes."""

@@ -5,7 +5,7 @@ The data are the changes of `tofu plan -json`: https://opentofu.org/docs/interna
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,12 +116,16 @@ class Plan:
         }
 
 
-def read(planned: Sequence[Mapping[str, Any]] | None, target: Reference, now: Now) -> Plan:
-    """Judge a plan that leads to ``target``, by its changes; None is one without any."""
+def read(planned: Sequence[Mapping[str, Any]] | None, target: Reference, now: Now, given: Collection[str] = ()) -> Plan:
+    """Judge a plan that leads to ``target``, by its changes; None is one without any.
+
+    ``given`` are the releases for whose droplets it is known what they boot with.
+    """
     if planned is None:
         return Plan("change nothing", refused=list(_stays([], target, now)), needed=False)
     changes = list(_changes(planned))
-    return Plan(_sentence(changes, target, now), changes, list(_refusals(changes, target, now)))
+    refused = [*_refusals(changes, target, now), *_vanished(changes, given)]
+    return Plan(_sentence(changes, target, now), changes, refused)
 
 
 def losses(planned: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
@@ -165,6 +169,13 @@ def _refusals(changes: Sequence[Change], target: Reference, now: Now) -> Iterato
     for key in target.retiring:
         if now.carries(key) and not moves:
             yield f"it would destroy the droplet of {key} while the floating IP points at it"
+
+
+def _vanished(changes: Sequence[Change], given: Collection[str]) -> Iterator[str]:
+    """Why a plan must not make a droplet that was there when the run began: it would boot without its settings."""
+    for each in changes:
+        if each.kind == DROPLET and each.actions == ("create",) and each.key not in given:
+            yield f"the droplet of {each.key} is gone since this run began"
 
 
 def _stays(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:

@@ -33,7 +33,7 @@ from pipeline import (
 from pipeline.config import OURS, CutoverSettings
 from pipeline.database import Pending
 from pipeline.errors import PipelineError, Unrecorded
-from pipeline.graph import Graph, now_of, var_file
+from pipeline.graph import Given, Graph, now_of, var_file
 from pipeline.ledger import Run
 from pipeline.lock import only_one
 from pipeline.names import database_user
@@ -116,7 +116,7 @@ def plan(
             return Plan(f"{pending.sentence}; the rest can be planned when it is there")
         target, before = _check_images(session, target), session.outputs()
         standing = retirement.standing(session, before)
-        graph = Graph(session, None, settings.work / "evidence", _variables(session, standing, target, {}))
+        graph = Graph(session, None, settings.work / "evidence", _given(session, standing, target))
         return graph.judge(target, before, standing).plan.after(pending.sentence if pending else "")
 
 
@@ -337,13 +337,13 @@ def _make_it_so(
     a_stray_carries = leftovers.remove_strays(session, before)
     _refuse_the_dead(session, before, target)
     standing = retirement.standing(session, before)
-    variables = _variables(session, standing, target, passwords or {})
+    given = _given(session, standing, target, passwords)
     confirmed = Reference.from_state(before.get("reference"))
     trial = retirement.beside(session, target, before, standing)
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run.write("target", release=target.live)
     with watch.over(session, run, before, target) as watched:
-        graph = Graph(session, run, folder, variables)
+        graph = Graph(session, run, folder, given)
         judged = graph.judge(trial, before, standing, pending.done if pending else "")
         try:
             if pending:
@@ -378,23 +378,24 @@ def _make_it_so(
     return target
 
 
-def _variables(
-    session: Session, standing: Collection[str], target: Reference, passwords: Mapping[str, secrets.Secret]
-) -> dict[str, str]:
-    """The settings and secrets of the droplets that are to be made, as Terraform's variables.
+def _given(
+    session: Session,
+    standing: Collection[str],
+    target: Reference,
+    passwords: Mapping[str, secrets.Secret] | None = None,
+) -> Given:
+    """What the droplets boot with that are to be made: their settings and secrets.
 
     Raises PipelineError for a droplet that would not be what its release says.
     """
+    passwords = passwords or {}
     made = {key: target.releases[key] for key in target.running if key not in standing}
     for release in made.values():
         check_template(session.settings.project.root, release)
     lease.refuse_lost(made, passwords)
     values = _values(session, made)
     in_urls = {user: quote(each.reveal(), safe="") for user, each in passwords.items()}
-    return {
-        **boot.variable(made, values),
-        "TF_VAR_database_passwords": expression(in_urls),
-    }
+    return Given(made.keys(), {**boot.variable(made, values), "TF_VAR_database_passwords": expression(in_urls)})
 
 
 def _refuse_the_dead(session: Session, outputs: Mapping[str, Any], target: Reference) -> None:
@@ -529,7 +530,9 @@ def _go_back(
     def attempt() -> None:
         adoption.adopt(session, before)
         retirement.remove_failed(session, confirmed, session.outputs())
-        Graph(session, run, evidence).restore(confirmed, now_of(session, before))
+        standing = retirement.standing(session, session.outputs())
+        given = _given(session, standing, replace(confirmed, standby=None))
+        Graph(session, run, evidence, given).restore(confirmed, now_of(session, before))
         leftovers.remove_strays(session, session.outputs())
 
     try:

@@ -6,13 +6,17 @@ import json
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeline import adoption, graph, plan
-from pipeline.graph import Judged, Wish
+from pipeline import adoption, graph, plan, reference
+from pipeline.errors import PipelineError
+from pipeline.graph import Graph, Judged, Wish
 from pipeline.order import Order
+from pipeline.progress import Progress
 from pipeline.reference import Reference, Release
 
 V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", "feed", database_user="app_1")
@@ -134,3 +138,48 @@ def test_what_is_wished_for_is_said_in_variables_and_the_rest_is_left_to_their_d
         "TF_VAR_users": ["app_1", "app_2"],
         "TF_VAR_wanted": ["v1-a"],
     }
+
+
+class Engine:
+    """An engine with one droplet to make, of the release of a key, as soon as a plan has it."""
+
+    def __init__(self, folder: Path, missing: str) -> None:
+        self.folder, self.missing, self.applied = folder, missing, list[Reference]()
+        self.target = Reference()
+        self.session: Any = SimpleNamespace(
+            settings=SimpleNamespace(work=folder),
+            terraform=self,
+            progress=Progress(),
+            host_keys=lambda target: {},
+            outputs=lambda: {"droplets": {}},
+        )
+
+    def using(self, variables: object) -> Engine:
+        return self
+
+    def resources(self) -> list[Any]:
+        return []
+
+    def plan(self, var_file: Path, file: Path) -> list[dict[str, Any]]:
+        self.target = reference.read(var_file)
+        names = {"addr": "x", "resource_type": plan.DROPLET, "resource_name": "app", "resource_key": self.missing}
+        return [{"resource": names, "action": "create"}] if self.missing in self.target.running else []
+
+    def apply_plan(self, file: Path, on_event: object) -> None:
+        self.applied.append(self.target)
+
+
+def test_the_way_back_lets_go_of_a_standby_that_it_would_have_to_make_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Engine(tmp_path, missing=V1.key)
+    Graph(engine.session, None, tmp_path).restore(TWO, plan.Now(TWO, ADDRESS, V2.key))
+    assert [(each.live, each.standby) for each in engine.applied] == [(V2.key, None)]
+    assert f"{V1.key} is no standby any more" in capsys.readouterr().err
+
+
+def test_no_step_makes_a_droplet_that_went_while_the_run_was_under_way(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, missing=V1.key)
+    with pytest.raises(PipelineError, match=f"the droplet of {V1.key} is gone since this run began"):
+        Graph(engine.session, None, tmp_path).step(TWO, plan.Now(TWO, ADDRESS, V2.key))
+    assert engine.applied == []

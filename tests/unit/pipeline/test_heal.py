@@ -45,7 +45,7 @@ class World:
             (runs, "alone", lambda session, what, force: _Context()),
             (takeover, "refuse", lambda session: None),
             (verify, "verify", self.verify),
-            (verify, "answers", lambda of, address, times: self.path and self.target == IDS[of.key] in self.sound),
+            (verify, "answers", lambda of, address, times: self.path and self.at(address) == IDS[of.key] in self.sound),
             (release, "carry_out", self.carry_out),
             (Witness, "word", lambda witness: self.word(int(witness.address.rpartition(".")[2]))),
             (Witness, "is_met_from_here", lambda witness: self.path),
@@ -58,6 +58,10 @@ class World:
         said = {"releases": {k: vars(r) for k, r in self.current.releases.items()}}
         reference = {**said, "live": self.current.live, "standby": self.current.standby}
         return {"droplets": known, "floating_ip": "192.0.2.9", "reference": reference}
+
+    def at(self, address: str) -> int:
+        number = int(address.rpartition(".")[2])
+        return self.target if number == 9 else number
 
     def word(self, droplet: int) -> Word:
         if droplet in self.silent:
@@ -159,6 +163,18 @@ def test_one_that_vanished_is_made_again(world: World) -> None:
 def test_a_standby_that_is_off_is_started_too(world: World) -> None:
     world.status[1], world.sound, world.curable = "off", {2}, {1}
     assert world.heal().done == [f"the droplet of {V1.key} was started"]
+
+
+def test_a_standby_that_runs_and_answers_nothing_is_started_anew(world: World) -> None:
+    world.sound, world.curable = {2}, {1}
+    assert world.heal().done == [f"the droplet of {V1.key} was started anew"]
+    assert world.did[0] == "power_cycle 1"
+
+
+def test_a_standby_that_is_not_what_it_should_be_is_made_anew(world: World) -> None:
+    world.sound = {2}
+    assert world.heal().done == [f"the droplet of the standby {V1.key} is gone, and another one is made of its image"]
+    assert world.did == ["power_cycle 1", "remove droplets/1", f"make {V2.key} live beside {V1.key}"]
 
 
 def test_one_that_is_fine_by_its_own_word_loses_no_traffic_to_a_path_that_is_broken_here(world: World) -> None:

@@ -32,7 +32,13 @@ def move(action: str = "replace") -> dict[str, Any]:
 
 
 def read(*changes: dict[str, Any], target: Reference = AFTER, now: plan.Now = NOW) -> plan.Plan:
-    return plan.read(changes, target, now)
+    return plan.read(changes, target, now, target.running)
+
+
+def test_a_droplet_of_which_nobody_knows_what_it_boots_with_is_not_made() -> None:
+    """It was there when the run began, or it would be known."""
+    gone = plan.read([droplet("create", V2.key), move()], AFTER, NOW, [V1.key])
+    assert gone.refused == [f"the droplet of {V2.key} is gone since this run began"]
 
 
 def test_a_release_is_one_sentence() -> None:
@@ -177,9 +183,9 @@ def test_a_refusal_says_what_was_done_before_it() -> None:
 
 @pytest.mark.parametrize("changes", [None, [], [droplet("create", V2.key)]])
 def test_a_plan_that_leaves_the_address_where_it_is_makes_nothing_live(changes: list[dict[str, Any]] | None) -> None:
-    assert plan.read(changes, AFTER, NOW).refused == [f"it would not move {ADDRESS} to {V2.key}"]
-    assert plan.read(changes, BEFORE, NOW).refused == []
-    assert plan.read(changes, Reference(), plan.Now()).refused == []
+    assert plan.read(changes, AFTER, NOW, AFTER.running).refused == [f"it would not move {ADDRESS} to {V2.key}"]
+    assert plan.read(changes, BEFORE, NOW, AFTER.running).refused == []
+    assert plan.read(changes, Reference(), plan.Now(), AFTER.running).refused == []
 
 
 def test_a_plan_after_something_else_is_told_after_it() -> None:
