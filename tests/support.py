@@ -17,6 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Self
 
+import pytest
+
+from localcloud.storage.volumes import Volumes
+
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 """What a command that needs root begins with."""
 
@@ -69,6 +73,12 @@ def _slot() -> Iterator[int]:
             yield slot
             return
     raise RuntimeError("31 test sessions run here already")
+
+
+def needs_limited_disks(folder: Path) -> None:
+    """Skip where this machine can mount no file as a file system, as in a container without loop devices."""
+    if reason := Volumes(folder / "trial").reason:
+        pytest.skip(f"this machine mounts no files: {reason}")
 
 
 def free_port() -> int:

@@ -195,11 +195,11 @@ class Cloud:
         self._each(found - known.keys() - self._database_machines(), self.lifecycle.dismantle)
         self.layers.sweep()
         attempt("the backups of databases", self.database_backups.sweep)
-        mounted = self.machinery.disks.mounted() | self.machinery.machines.running()
-        idle = {
-            id for id in mounted & known.keys() if known[id].status == OFF and not self.actions.pending(DROPLET, id)
-        }
-        self._each(idle, lambda id: self.lifecycle.halt(id, clean=False))
+        running = self.machinery.machines.running()
+        off = {id for id in (self.machinery.disks.mounted() | running) & known.keys() if known[id].status == OFF}
+        # One that runs may have been started by what goes on in a moment.
+        started = {id for id in off & running if self.actions.pending(DROPLET, id)}
+        self._each(off - started, lambda id: self.lifecycle.halt(id, clean=False))
 
     def _resume(self) -> None:
         pending = self.store.actions.find("status = ?", IN_PROGRESS)

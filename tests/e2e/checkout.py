@@ -150,7 +150,29 @@ def clone(folder: Path) -> None:
         subprocess.run(["git", "config", key, value], cwd=folder, check=True)
     reference.write(folder / REFERENCE, Reference())
     renew(folder)
+    furnish(folder, ROOT)
     assert os.access(folder / "invoke", os.X_OK)
+
+
+def furnish(folder: Path, other: Path) -> None:
+    """Give a clone links to the packages that another one has installed, as `./invoke` would install them in a minute.
+
+    Where there can be no links it is left to do so.
+    """
+    packages, theirs = folder / ".venv", other / ".venv"
+    if subprocess.run(["cp", "-al", str(theirs), str(packages)], stderr=subprocess.DEVNULL).returncode:
+        shutil.rmtree(packages, ignore_errors=True)
+        return
+    for finder in packages.glob("lib/*/site-packages/__editable___slipway_*_finder.py"):
+        replace(finder, finder.read_text().replace(str(other), str(folder)).encode())
+    wanted = f"{folder}\n".encode() + (folder / "requirements.lock").read_bytes()
+    replace(packages / ".stamp", subprocess.run(["cksum"], input=wanted, capture_output=True, check=True).stdout)
+
+
+def replace(link: Path, content: bytes) -> None:
+    """Write a file in place of a link, and not to what it is a link of."""
+    link.unlink()
+    link.write_bytes(content)
 
 
 def renew(folder: Path, but: Sequence[str] = ()) -> None:

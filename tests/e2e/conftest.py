@@ -13,7 +13,7 @@ from tests.support import own_cloud
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """What a new user has: a clone, and nothing made yet but the tools in the user's cache."""
+    """What a new user has: a clone, and nothing made yet but packages, and the tools in the user's cache."""
     folder = tmp_path_factory.mktemp("clone") / "project"
     clone(folder)
     with own_cloud("e2e") as cloud:

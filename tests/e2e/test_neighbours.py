@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from pipeline.names import Names
 from tests.contract.support import Api
-from tests.e2e.checkout import NAMES, REFERENCE, Checkout, Prober, ask
+from tests.e2e.checkout import NAMES, REFERENCE, Checkout, Prober, ask, furnish
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 
@@ -28,11 +27,7 @@ def another(checkout: Checkout, folder: Path) -> Checkout:
     found = Checkout(folder, checkout.cloud)
     for key, value in (("user.name", "tester"), ("user.email", "t@example.com"), ("commit.gpgsign", "false")):
         found.git("config", key, value)
-    packages = folder / ".venv"
-    subprocess.run(["cp", "-al", str(checkout.folder / ".venv"), str(packages)], check=True)
-    (packages / ".stamp").unlink()
-    wanted = f"{folder}\n".encode() + (folder / "requirements.lock").read_bytes()
-    (packages / ".stamp").write_bytes(subprocess.run(["cksum"], input=wanted, capture_output=True, check=True).stdout)
+    furnish(folder, checkout.folder)
     return found
 
 

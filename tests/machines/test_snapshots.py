@@ -14,6 +14,7 @@ import pytest
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
 from localcloud.storage.disks import copy_command
+from tests.support import needs_limited_disks
 
 from .conftest import Cloud
 
@@ -85,11 +86,12 @@ def test_a_running_droplet_may_remove_what_is_being_copied(cloud: Cloud) -> None
             assert len(list((cloud.disks.layer(layer) / "kept").iterdir())) == 300
 
 
-def test_a_snapshot_that_was_cut_off_leaves_no_disk_open(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_that_was_cut_off_leaves_no_disk_open(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_limited_disks(tmp_path)
     cloud.disks.mount(996, [cloud.base], 1)
     cloud.disks.unmount(996)
-    if not cloud.disks.limits()["disk"]:
-        pytest.skip("this machine mounts no files")
     cloud.disks.volumes.open(cloud.disks.root(996).parent)  # as a server that was killed leaves it
     with droplet(cloud, 996, 2) as (first, second):
         cloud.disks.snapshot(996, first)

@@ -26,6 +26,7 @@ class Rooms:
         self.going_down = False
         self.on: set[int] = set()
         self.disks: set[int] = set()
+        self.open: set[int] = set()
         self.layers: set[str] = set()
         self.floating: dict[IPv4Address, IPv4Address] = {}
         self.entrances: list[Entrance] = []
@@ -55,6 +56,7 @@ class Rooms:
     def mount(self, droplet_id: int, layers: Sequence[Path], gigabytes: float) -> Path:
         self._step("mount")
         self.disks.add(droplet_id)
+        self.open.add(droplet_id)
         root = self.root(droplet_id)
         root.mkdir(exist_ok=True)
         return root
@@ -72,13 +74,13 @@ class Rooms:
         return set(self.disks)
 
     def mounted(self) -> set[int]:
-        return set(self.disks)
+        return set(self.open)
 
     def traces(self) -> set[int]:
         return set(self.on)
 
     def unmount(self, droplet_id: int) -> None:
-        pass
+        self.open.discard(droplet_id)
 
     def release(self, droplet_id: int) -> None:
         pass

@@ -203,6 +203,21 @@ def test_what_a_crash_interrupted_is_finished(start: Callable[[], Cloud], rooms:
     assert rooms.on == {made, new}
 
 
+def test_the_disk_of_one_that_is_off_does_not_stay_mounted_for_what_is_still_to_be_done(
+    start: Callable[[], Cloud], rooms: Rooms
+) -> None:
+    crashed = start()
+    off = ready(crashed)
+    crashed.droplet_actions.act(off, Wish("power_off"))
+    settle(crashed)
+    crashed.actions.stop()
+    with crashed.store.transaction():
+        crashed.droplet_actions.begin(crashed.droplets.record(off), Wish("snapshot", "snap"))
+    rooms.open.add(off)
+    settle(start())
+    assert rooms.open == set()
+
+
 def test_a_machine_that_ends_with_its_host_was_not_powered_off(cloud: Cloud, rooms: Rooms) -> None:
     droplet_id = ready(cloud)
     rooms.going_down = True
