@@ -53,27 +53,30 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the droplets of some releases boot with, as Terraform's variables; no other droplet can be made."""
+class BootData:
+    """Terraform's variables with settings and secrets for the new droplets of ``releases``, by key.
 
-    keys: Collection[str] = ()
+    A plan that creates any other droplet is refused.
+    """
+
+    releases: Collection[str] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Graph:
-    """The release graph as one run applies it; ``given`` is for the droplets that are to be made.
+    """The release graph as one run applies it; ``boot_data`` is for the droplets that the run creates.
 
     ``evidence`` is where the gate keeps what it finds when it fails.
     """
 
     def __init__(
-        self, session: Session, run: Run | None, evidence: Path, given: Given = Given(), clock: Clock = SYSTEM
+        self, session: Session, run: Run | None, evidence: Path, boot_data: BootData = BootData(), clock: Clock = SYSTEM
     ) -> None:
         self._session = session
         self._run = run
         self._clock = clock
-        self._given = given
-        self._variables = {**given.variables, "SLIPWAY_EVIDENCE": str(evidence)}
+        self._boot_data = boot_data
+        self._variables = {**boot_data.variables, "SLIPWAY_EVIDENCE": str(evidence)}
 
     def apply(self, target: Reference, now: Now) -> None:
         """Plan, say it, and do just that in one apply. Raises Refused before anything is done that must not be."""
@@ -83,7 +86,7 @@ class Graph:
     def restore(self, target: Reference, now: Now) -> None:
         """The same on the way back, when the address may have moved to the live release without the state's knowing.
 
-        A standby that would have to be made or verified anew is let go: it is not what users wait for, and may fail.
+        A standby that the plan would create or verify is dropped with a warning: no user waits for it, and it may fail.
         """
         at = self._session.outputs().get("droplets", {}).get(target.live or "", {}).get("id")
         known = dict(self._session.terraform.resources()).get(ASSIGNMENT, {}).get("droplet_id")
@@ -93,7 +96,9 @@ class Graph:
             if not (target.standby and any(each.creates and each.key == target.standby for each in planned[0].changes)):
                 self._do(*planned)
                 return
-        self._session.progress.warn(f"{target.standby} is no standby any more: ./invoke deploy makes it one again")
+        self._session.progress.warn(
+            f"dropping the standby {target.standby}: ./invoke deploy creates and verifies it again"
+        )
         with self._planned(replace(target, standby=None), now, wish) as planned:
             self._do(*planned)
 
@@ -172,7 +177,7 @@ class Graph:
         engine = self._session.terraform.using(variables)
         try:
             planned = engine.plan(var_file(self._session, target), file)
-            yield planning.read(planned, target, now, self._given.keys), file, engine
+            yield planning.read(planned, target, now, self._boot_data.releases), file, engine
         finally:
             file.unlink(missing_ok=True)
 

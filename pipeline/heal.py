@@ -152,7 +152,7 @@ class _Healing:
         return word in (Word.FINE, Word.UNWELL)
 
     def _standby(self, standby: Release) -> None:
-        """One that does not answer is started; one that cannot be, or does not pass, is made anew."""
+        """Start a standby that does not answer; create another one when it cannot start or fails its verification."""
         droplet = self._droplet(standby)
         if droplet and droplet.status == "active" and self._is_well(droplet, standby):
             return

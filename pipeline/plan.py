@@ -116,15 +116,17 @@ class Plan:
         }
 
 
-def read(planned: Sequence[Mapping[str, Any]] | None, target: Reference, now: Now, given: Collection[str] = ()) -> Plan:
+def read(
+    planned: Sequence[Mapping[str, Any]] | None, target: Reference, now: Now, with_boot_data: Collection[str] = ()
+) -> Plan:
     """Judge a plan that leads to ``target``, by its changes; None is one without any.
 
-    ``given`` are the releases for whose droplets it is known what they boot with.
+    ``with_boot_data`` are the releases whose droplets the run can create, because it has their settings.
     """
     if planned is None:
         return Plan("change nothing", refused=list(_stays([], target, now)), needed=False)
     changes = list(_changes(planned))
-    refused = [*_refusals(changes, target, now), *_vanished(changes, given)]
+    refused = [*_refusals(changes, target, now), *_vanished(changes, with_boot_data)]
     return Plan(_sentence(changes, target, now), changes, refused)
 
 
@@ -171,11 +173,11 @@ def _refusals(changes: Sequence[Change], target: Reference, now: Now) -> Iterato
             yield f"it would destroy the droplet of {key} while the floating IP points at it"
 
 
-def _vanished(changes: Sequence[Change], given: Collection[str]) -> Iterator[str]:
-    """Why a plan must not make a droplet that was there when the run began: it would boot without its settings."""
+def _vanished(changes: Sequence[Change], with_boot_data: Collection[str]) -> Iterator[str]:
+    """Why a plan must not create a droplet that existed when the run began: it would boot without its settings."""
     for each in changes:
-        if each.kind == DROPLET and each.actions == ("create",) and each.key not in given:
-            yield f"the droplet of {each.key} is gone since this run began"
+        if each.kind == DROPLET and each.actions == ("create",) and each.key not in with_boot_data:
+            yield f"the droplet of {each.key} vanished during this run"
 
 
 def _stays(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:

@@ -33,7 +33,7 @@ from pipeline import (
 from pipeline.config import OURS, CutoverSettings
 from pipeline.database import Pending
 from pipeline.errors import PipelineError, Unrecorded
-from pipeline.graph import Given, Graph, now_of, var_file
+from pipeline.graph import BootData, Graph, now_of, var_file
 from pipeline.ledger import Run
 from pipeline.lock import only_one
 from pipeline.names import database_user
@@ -116,7 +116,7 @@ def plan(
             return Plan(f"{pending.sentence}; the rest can be planned when it is there")
         target, before = _check_images(session, target), session.outputs()
         standing = retirement.standing(session, before)
-        graph = Graph(session, None, settings.work / "evidence", _given(session, standing, target))
+        graph = Graph(session, None, settings.work / "evidence", _boot_data(session, standing, target))
         return graph.judge(target, before, standing).plan.after(pending.sentence if pending else "")
 
 
@@ -337,13 +337,13 @@ def _make_it_so(
     a_stray_carries = leftovers.remove_strays(session, before)
     _refuse_the_dead(session, before, target)
     standing = retirement.standing(session, before)
-    given = _given(session, standing, target, passwords)
+    boot_data = _boot_data(session, standing, target, passwords)
     confirmed = Reference.from_state(before.get("reference"))
     trial = retirement.beside(session, target, before, standing)
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run.write("target", release=target.live)
     with watch.over(session, run, before, target) as watched:
-        graph = Graph(session, run, folder, given)
+        graph = Graph(session, run, folder, boot_data)
         judged = graph.judge(trial, before, standing, pending.done if pending else "")
         try:
             if pending:
@@ -378,15 +378,15 @@ def _make_it_so(
     return target
 
 
-def _given(
+def _boot_data(
     session: Session,
     standing: Collection[str],
     target: Reference,
     passwords: Mapping[str, secrets.Secret] | None = None,
-) -> Given:
-    """What the droplets boot with that are to be made: their settings and secrets.
+) -> BootData:
+    """Settings and secrets for the droplets that have to be created.
 
-    Raises PipelineError for a droplet that would not be what its release says.
+    Raises PipelineError for a droplet that would differ from its release.
     """
     passwords = passwords or {}
     made = {key: target.releases[key] for key in target.running if key not in standing}
@@ -395,7 +395,7 @@ def _given(
     lease.refuse_lost(made, passwords)
     values = _values(session, made)
     in_urls = {user: quote(each.reveal(), safe="") for user, each in passwords.items()}
-    return Given(made.keys(), {**boot.variable(made, values), "TF_VAR_database_passwords": expression(in_urls)})
+    return BootData(made.keys(), {**boot.variable(made, values), "TF_VAR_database_passwords": expression(in_urls)})
 
 
 def _refuse_the_dead(session: Session, outputs: Mapping[str, Any], target: Reference) -> None:
@@ -531,8 +531,8 @@ def _go_back(
         adoption.adopt(session, before)
         retirement.remove_failed(session, confirmed, session.outputs())
         standing = retirement.standing(session, session.outputs())
-        given = _given(session, standing, replace(confirmed, standby=None))
-        Graph(session, run, evidence, given).restore(confirmed, now_of(session, before))
+        boot_data = _boot_data(session, standing, replace(confirmed, standby=None))
+        Graph(session, run, evidence, boot_data).restore(confirmed, now_of(session, before))
         leftovers.remove_strays(session, session.outputs())
 
     try:

@@ -76,7 +76,7 @@ def _slot() -> Iterator[int]:
 
 
 def needs_limited_disks(folder: Path) -> None:
-    """Skip where this machine can mount no file as a file system, as in a container without loop devices."""
+    """Skip the test on a machine without loop devices, where the disks of droplets have no limit."""
     if reason := Volumes(folder / "trial").reason:
         pytest.skip(f"this machine mounts no files: {reason}")
 

@@ -155,9 +155,9 @@ def clone(folder: Path) -> None:
 
 
 def furnish(folder: Path, other: Path) -> None:
-    """Give a clone links to the packages that another one has installed, as `./invoke` would install them in a minute.
+    """Link the packages that another clone has installed; `./invoke` would take a minute to install them.
 
-    Where there can be no links it is left to do so.
+    Does nothing where the file systems differ.
     """
     packages, theirs = folder / ".venv", other / ".venv"
     if subprocess.run(["cp", "-al", str(theirs), str(packages)], stderr=subprocess.DEVNULL).returncode:

@@ -169,17 +169,17 @@ class Engine:
         self.applied.append(self.target)
 
 
-def test_the_way_back_lets_go_of_a_standby_that_it_would_have_to_make_anew(
+def test_the_way_back_drops_a_standby_that_it_would_have_to_create(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = Engine(tmp_path, missing=V1.key)
     Graph(engine.session, None, tmp_path).restore(TWO, plan.Now(TWO, ADDRESS, V2.key))
     assert [(each.live, each.standby) for each in engine.applied] == [(V2.key, None)]
-    assert f"{V1.key} is no standby any more" in capsys.readouterr().err
+    assert f"dropping the standby {V1.key}" in capsys.readouterr().err
 
 
-def test_no_step_makes_a_droplet_that_went_while_the_run_was_under_way(tmp_path: Path) -> None:
+def test_no_step_creates_a_droplet_that_vanished_during_the_run(tmp_path: Path) -> None:
     engine = Engine(tmp_path, missing=V1.key)
-    with pytest.raises(PipelineError, match=f"the droplet of {V1.key} is gone since this run began"):
+    with pytest.raises(PipelineError, match=f"the droplet of {V1.key} vanished during this run"):
         Graph(engine.session, None, tmp_path).step(TWO, plan.Now(TWO, ADDRESS, V2.key))
     assert engine.applied == []

@@ -35,10 +35,9 @@ def read(*changes: dict[str, Any], target: Reference = AFTER, now: plan.Now = NO
     return plan.read(changes, target, now, target.running)
 
 
-def test_a_droplet_of_which_nobody_knows_what_it_boots_with_is_not_made() -> None:
-    """It was there when the run began, or it would be known."""
+def test_a_plan_creates_no_droplet_without_its_settings() -> None:
     gone = plan.read([droplet("create", V2.key), move()], AFTER, NOW, [V1.key])
-    assert gone.refused == [f"the droplet of {V2.key} is gone since this run began"]
+    assert gone.refused == [f"the droplet of {V2.key} vanished during this run"]
 
 
 def test_a_release_is_one_sentence() -> None:

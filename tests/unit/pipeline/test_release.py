@@ -14,7 +14,7 @@ import pytest
 from pipeline import database, evidence, leftovers, record, reference, release, verify, way_back
 from pipeline.config import CutoverSettings
 from pipeline.errors import PipelineError, Unrecorded
-from pipeline.graph import Given
+from pipeline.graph import BootData
 from pipeline.ledger import Run
 from pipeline.plan import Refused
 from pipeline.reference import Reference, Release
@@ -69,7 +69,7 @@ class World:
             outputs=lambda: {"reference": None, "droplets": {V2.key: {"id": 9, "address": "192.0.2.1"}}},
         )
         monkeypatch.setattr(release, "_check_images", lambda session, target: target)
-        monkeypatch.setattr(release, "_given", lambda *_: Given())
+        monkeypatch.setattr(release, "_boot_data", lambda *_: BootData())
         monkeypatch.setattr(leftovers, "remove_strays", lambda *_: False)
         monkeypatch.setattr(release, "Graph", lambda *_: self)
         monkeypatch.setattr(release, "_go_back", lambda *_: self.applied.append(CURRENT))
