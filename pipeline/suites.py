@@ -1,7 +1,7 @@
 """Every test there is, from the quick ones to whole releases, in one run.
 
-The suites run in stages, and a stage that fails ends the run. Suites with machines mostly wait for boots and servers, so
-several of them run side by side, each with a cloud of its own.
+The suites run in stages, and a stage that fails ends the run. Suites with machines mostly wait for boots and servers,
+so several of them run side by side, each with a cloud of its own.
 """
 
 from __future__ import annotations
