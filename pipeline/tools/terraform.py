@@ -22,6 +22,8 @@ from pipeline.tools.process import call, stream
 Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
 
+_NONE_THERE = "No matching objects found"
+"""OpenTofu's words when the state has none of the resources that `state rm` names."""
 _UNLOCK = "force-unlock -force"
 _CHANGES = 2
 """The exit status of `plan -detailed-exitcode` when there is something to do."""
@@ -219,11 +221,13 @@ class Terraform:
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True, destroy=True)
 
     def forget(self, resources: Iterable[str]) -> None:
-        """Take resources out of the state, if they are there, which the world has no more or has otherwise."""
+        """Remove resources from the state, and from nowhere else; the state need not have them."""
         state_file.keep(self.folder)
-        known = self._plain("state list").split()
-        if gone := [name for name in resources if name in known]:
-            self._plain("state rm", *gone)
+        try:
+            self._plain("state rm", "-no-color", *resources)
+        except PipelineError as error:
+            if _NONE_THERE not in error.hint:
+                raise
 
     def adopt(self, resource: str, id: str) -> None:
         """Take something that is there into the state, as a resource of the root module."""

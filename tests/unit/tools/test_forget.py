@@ -1,24 +1,47 @@
-"""What the provider cannot see is gone is taken out of the state, and nothing that the state does not have is named."""
+"""OpenTofu removes from the state what the provider cannot see is gone."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
-from pipeline.tools.encryption import Encryption
-from pipeline.tools.terraform import Root, Terraform
+import pytest
 
-ENGINE = """#!/bin/sh
-echo "$@" >>calls
-[ "$1 $2" != "state list" ] || printf 'digitalocean_database_db.app\\ndigitalocean_tag.environment\\n'
+from pipeline.tools.encryption import Encryption
+from pipeline.tools.terraform import Root, Terraform, UnreadableState
+from pipeline.tools.toolchain import Toolchain
+
+ROOT = Path(__file__).parents[3]
+MAIN = """
+resource "terraform_data" "kept" {}
+resource "terraform_data" "gone" { for_each = toset(["a"]) }
 """
 
 
-def test_only_what_the_state_has_is_forgotten(tmp_path: Path) -> None:
-    binary = tmp_path / "tofu"
-    binary.write_text(ENGINE)
-    binary.chmod(0o755)
-    engine = Terraform(binary, Root(tmp_path, tmp_path, tmp_path / "backend.tf"), {}, Encryption("0" * 64))
-    engine.forget(["digitalocean_database_firewall.app"])
-    assert (tmp_path / "calls").read_text() == "state list\n"
-    engine.forget(["digitalocean_database_firewall.app", "digitalocean_database_db.app"])
-    assert (tmp_path / "calls").read_text().splitlines()[-1] == "state rm digitalocean_database_db.app"
+@pytest.fixture
+def engine(tmp_path: Path) -> Terraform:
+    """OpenTofu in a root module with two resources, both in the state."""
+    (tmp_path / "main.tf").write_text(MAIN)
+    (tmp_path / "rc").touch()
+    binary = Toolchain.from_environment(ROOT, os.environ).tofu()
+    root = Root(tmp_path, tmp_path, tmp_path / "backend.tf")
+    found = Terraform(binary, root, {"TF_CLI_CONFIG_FILE": str(tmp_path / "rc")}, Encryption("0" * 64))
+    for words in (["init"], ["apply", "-auto-approve"]):
+        subprocess.run([binary, *words], cwd=tmp_path, env=found.environment, capture_output=True, check=True)
+    return found
+
+
+def test_only_what_the_state_has_is_forgotten(engine: Terraform) -> None:
+    engine.forget(["terraform_data.never"])
+    assert len(engine.resources()) == 2
+    engine.forget(["terraform_data.never", 'terraform_data.gone["a"]'])
+    assert len(engine.resources()) == 1
+    engine.forget(['terraform_data.gone["a"]'])
+    assert len(engine.resources()) == 1
+
+
+def test_another_failure_is_told(engine: Terraform) -> None:
+    stranger = Terraform(engine._binary, engine._root, engine._env, Encryption("1" * 64))
+    with pytest.raises(UnreadableState):
+        stranger.forget(["terraform_data.kept"])
