@@ -87,8 +87,8 @@ def live(session: Session, api: Api, cluster: Cluster) -> int:
     address = api.call("POST", "/v2/floating_ips", {"region": "fra1"}, status=202)["floating_ip"]["ip"]
     action = {"type": "assign", "droplet_id": droplet["id"]}
     api.finish(api.call("POST", f"/v2/floating_ips/{address}/actions", action, status=201)["action"])
-    with ssh.connect(address, session.key.identity, key.public, patience=60) as client:
-        ssh.execute(client, "cloud-init status --wait", timeout=60)
+    with ssh.connect(address, session.key.identity, key.public, patience=300) as client:
+        ssh.execute(client, "cloud-init status --wait", timeout=300)
     return int(droplet["id"])
 
 

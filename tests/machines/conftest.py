@@ -24,7 +24,7 @@ from localcloud.storage.bases import BaseImages
 from localcloud.storage.disks import Disks
 from tests.support import own_settings
 
-BOOT = 60.0
+BOOT = 180.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Cloud:
     def sh(self, address: IPv4Address, command: str) -> tuple[int, str]:
         """Run ``command`` in the droplet at ``address``: exit status and what it printed."""
         with self.login(address) as client:
-            _, out, err = client.exec_command(command, timeout=60)
+            _, out, err = client.exec_command(command, timeout=180)
             text = (out.read() + err.read()).decode()
             return out.channel.recv_exit_status(), text.strip()
 

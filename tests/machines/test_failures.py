@@ -112,6 +112,6 @@ def test_a_disk_that_waits_for_room_is_let_go_when_its_droplet_ends(
             writer.wait(1)
         monkeypatch.undo()
         cloud.disks.guard()
-        assert (volumes.frozen(), writer.wait(10)) == ([], 0)
+        assert (volumes.frozen(), writer.wait(60)) == ([], 0)
     cloud.disks.release(9998)
     cloud.disks.delete(9998)
