@@ -14,12 +14,13 @@ from pathlib import Path
 from pipeline import artifact, bake_run, image, manifest, version
 from pipeline.bake_run import BakeRun
 from pipeline.errors import PipelineError
-from pipeline.keys import KeyPair, new_key, write_private
+from pipeline.keys import KeyPair, new_key
 from pipeline.progress import Progress
 from pipeline.redaction import hide
 from pipeline.session import Session
 from pipeline.tools.children import ended_by_signals
 from pipeline.tools.digitalocean import Image
+from pipeline.tools.files import write_private
 from pipeline.tools.packer import Packer
 from pipeline.tools.toolchain import RELEASE_TOOLS
 from pipeline.verify import PYTEST

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pipeline.errors import PipelineError
+from pipeline.tools.files import write_private
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,12 +107,3 @@ def _private_text(key: Ed25519PrivateKey) -> str:
 
 def _public_text(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
-
-
-def write_private(path: Path, text: str) -> Path:
-    """Put a file that is its owner's alone in its place, in one step; gives the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    return temporary.replace(path)

@@ -6,10 +6,10 @@ import os
 
 from pipeline import runs, statekey
 from pipeline.errors import PipelineError
-from pipeline.keys import write_private
 from pipeline.session import Session
 from pipeline.statekey import StateKey
 from pipeline.tools.encryption import Encryption
+from pipeline.tools.files import write_private
 from pipeline.tools.terraform import UnreadableState
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.keys import write_private
 from pipeline.redaction import learn
 from pipeline.tools.encryption import is_encrypted
+from pipeline.tools.files import write_private
 
 GIVEN = "SLIPWAY_STATE_KEY"
 BEFORE = "SLIPWAY_STATE_KEY_PREVIOUS"
