@@ -115,9 +115,13 @@ def test_nothing_secret_is_printed(secrets: Secrets, said: list[str]) -> None:
 
 def test_the_checkout_holds_the_keys_for_their_owner_alone(checkout: Checkout, secrets: Secrets) -> None:
     traces = [*secrets.search(checkout.folder, beside=[".venv"])]
-    keys = {".slipway/local/id_ed25519": {"deploy key"}, ".slipway/local/state.key": {"state key"}}
+    keys = {
+        ".slipway/local/id_ed25519": {"deploy key"},
+        ".slipway/local/state.key": {"state key"},
+        ".slipway/localcloud.json": {"API token"},
+    }
     assert elsewhere(traces, keys, checkout.folder) == []
-    assert {trace.secret for trace in traces} == {"deploy key", "state key"}, "the search finds nothing"
+    assert {trace.secret for trace in traces} == {"deploy key", "state key", "API token"}, "the search finds nothing"
 
 
 def test_nothing_secret_is_in_git_the_ledger_included(checkout: Checkout, secrets: Secrets) -> None:
