@@ -75,6 +75,9 @@ class SharingExecutor(Executor):
         What cannot be meant is refused here, before the first task begins.
         """
         calls: list[Call] = super().normalize(tasks)
+        if _words_after_dashes() and not any(call.task.body in (cloud_ssh.body, cloud_shell.body) for call in calls):
+            hint = "cloud.ssh and cloud.shell take a command there."
+            raise _exit("No verb of this line takes the words after --.", hint)
         for call in calls:
             try:
                 given.check(call.kwargs, _spelt(call))
@@ -86,6 +89,11 @@ class SharingExecutor(Executor):
                 if shared and name in call.kwargs and not call.kwargs[name]:
                     call.kwargs[name] = shared[0]
         return calls
+
+
+def _words_after_dashes() -> list[str]:
+    """The words of the command line after `--`, as they were given; Invoke joins them into one text."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
 def _spelt(call: Call) -> dict[str, str]:
@@ -618,7 +626,7 @@ def cloud_console(c: Context, droplet: str, follow: bool = False) -> None:
     name="ssh",
     help={
         "droplet": "its id or name",
-        "command": "run this instead of a shell",
+        "command": "run this instead of a shell; the same as -- COMMAND",
         "key": "the private key; by default the deploy key of the environment local, where there is one",
     },
 )
@@ -626,13 +634,18 @@ def cloud_ssh(c: Context, droplet: str, command: str | None = None, key: str | N
     """Log in to a droplet of the local cloud as root."""
     deploy_key = ROOT / ".slipway" / "local" / "id_ed25519"
     identity = key or (str(deploy_key) if deploy_key.exists() else None)
-    _localcloud("ssh", *(["-i", identity] if identity else []), droplet, *(["--", command] if command else []))
+    words = [command] if command else _words_after_dashes()
+    _localcloud("ssh", *(["-i", identity] if identity else []), droplet, *(["--", *words] if words else []))
 
 
-@task(name="shell", help={"droplet": "its id or name", "command": "run this instead of a shell"})
+@task(
+    name="shell",
+    help={"droplet": "its id or name", "command": "run these words instead of a shell; the same as -- COMMAND"},
+)
 def cloud_shell(c: Context, droplet: str, command: str | None = None) -> None:
     """Be root in a droplet of the local cloud, without key or network."""
-    _localcloud("shell", droplet, *(["--", *shlex.split(command)] if command else []))
+    words = shlex.split(command) if command else _words_after_dashes()
+    _localcloud("shell", droplet, *(["--", *words] if words else []))
 
 
 @task(name="reset", help={"yes": "do not ask"})

@@ -269,6 +269,7 @@ def _duration(value: Any) -> Any:
 
 
 _SLUG = shape.text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", "it is not a slug such as s-1vcpu-1gb")
+_REGION = shape.text(r"[a-z]{3}[0-9]", "it is not a region such as fra1")
 _PLACE = shape.text(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", "it is not a path such as secret")
 _VAULT_PATH = shape.text(
     r"(?:[A-Za-z0-9._-]|\{project\}|\{environment\}|(?<=.)/(?=.))+",
@@ -279,7 +280,7 @@ _SECONDS = shape.number(0.001, 3600)
 _FILE = shape.table(
     {
         "image": shape.table({"base": _SLUG}, {"deadline": shape.number(10, 86_400)}),
-        "droplet": shape.table({"region": _SLUG, "size": _SLUG}),
+        "droplet": shape.table({"region": _REGION, "size": _SLUG}),
         "verification": shape.table({"deadline": shape.number(1, 3600)}),
     },
     {

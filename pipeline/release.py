@@ -115,6 +115,7 @@ def plan(
         if pending and pending.first:
             return Plan(f"{pending.sentence}; the rest can be planned when it is there")
         target, before = _check_images(session, target), session.outputs()
+        _refuse_another_region(session, before)
         standing = retirement.standing(session, before)
         graph = Graph(session, None, settings.work / "evidence", _boot_data(session, standing, target))
         return graph.judge(target, before, standing).plan.after(pending.sentence if pending else "")
@@ -334,6 +335,7 @@ def _make_it_so(
 ) -> Reference:
     target = _check_images(session, target)
     before = session.outputs()
+    _refuse_another_region(session, before)
     a_stray_carries = leftovers.remove_strays(session, before)
     _refuse_the_dead(session, before, target)
     standing = retirement.standing(session, before)
@@ -396,6 +398,18 @@ def _boot_data(
     values = _values(session, made)
     in_urls = {user: quote(each.reveal(), safe="") for user, each in passwords.items()}
     return BootData(made.keys(), {**boot.variable(made, values), "TF_VAR_database_passwords": expression(in_urls)})
+
+
+def _refuse_another_region(session: Session, outputs: Mapping[str, Any]) -> None:
+    """Raise Refused when slipway.toml names another region than that of the floating IP, which cannot leave it."""
+    wanted, address = session.settings.project.region, outputs.get("floating_ip")
+    found = next((each for each in session.api.floating_ips() if each.address == address), None)
+    if found and found.region != wanted:
+        raise Refused(
+            f"The plan is refused: slipway.toml says region {wanted}, and the floating IP {address} of"
+            f" {session.settings.environment} is in {found.region}, which it cannot leave.",
+            f'Nothing was changed. Write region = "{found.region}" again; in {wanted}, make another environment.',
+        )
 
 
 def _refuse_the_dead(session: Session, outputs: Mapping[str, Any], target: Reference) -> None:

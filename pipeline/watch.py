@@ -153,7 +153,9 @@ def over(session: Session, run: Run, outputs: Mapping[str, Any], target: Referen
     finally:
         run.write("cutover", **cutover.told(prober.samples, prober.began_at))
         if len(cutover.figures(prober.samples).answers) > 1:
-            session.progress.say(f"  ✓ {cutover.sentence(cutover.figures(prober.samples))}")
+            figures = cutover.figures(prober.samples)
+            mark = "!" if figures.lost + figures.kept_lost else "✓"
+            session.progress.say(f"  {mark} {cutover.sentence(figures)}")
 
 
 @contextmanager

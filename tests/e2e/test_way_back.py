@@ -64,7 +64,7 @@ def deploy(checkout: Checkout, message: str, soak: str, meanwhile: Callable[[], 
 def stop_the_live_app(checkout: Checkout, api: Api) -> None:
     """End the app of the droplet that the address points at, as a crash that systemd does not mend."""
     droplet = api.get("/v2/floating_ips")["floating_ips"][0]["droplet"]
-    checkout.invoke("cloud.shell", droplet["name"], "--command", "systemctl stop app.service")
+    checkout.invoke("cloud.shell", droplet["name"], "--", "systemctl", "stop", "app.service")
 
 
 FAILURES: dict[str, list[dict[str, Any]]] = {

@@ -20,6 +20,7 @@ from pipeline.plan import Refused
 from pipeline.reference import Reference, Release
 from pipeline.release import How
 from pipeline.remote_lock import LockLost
+from pipeline.tools.digitalocean import FloatingIP
 from pipeline.tools.git import Git
 from pipeline.watch import Unfit
 from pipeline.witness import Witness, Word
@@ -52,7 +53,7 @@ class World:
         self.run = Run.begin(folder / "runs", {})
         self.session: Any = SimpleNamespace(
             settings=SimpleNamespace(
-                project=SimpleNamespace(root=folder, cutover=CutoverSettings()),
+                project=SimpleNamespace(root=folder, cutover=CutoverSettings(), region="fra1"),
                 work=folder / "work",
                 reference_path=self.path,
                 environment="local",
@@ -63,6 +64,7 @@ class World:
                 images=lambda: [SimpleNamespace(name=name) for name in self.images],
                 droplets=lambda tag: [SimpleNamespace(id=each) for each in self.droplets],
                 floating_ip_targets=lambda: {self.addressed},
+                floating_ips=lambda: [FloatingIP("203.0.113.5", "fra1", self.addressed)],
                 remove=self._remove,
             ),
             git=SimpleNamespace(changed=lambda names: []),
@@ -327,3 +329,13 @@ def test_a_run_that_only_goes_back_leaves_the_database_alone(
 
 def test_an_environment_in_which_nothing_is_live_gets_no_database(world: World) -> None:
     assert release._pending(world.session, Reference(), None) is None
+
+
+def test_another_region_is_refused_by_its_name_before_anything_is_planned(world: World) -> None:
+    world.session.settings.project.region = "ams3"
+    world.session.outputs = lambda: {"reference": None, "droplets": {}, "floating_ip": "203.0.113.5"}
+    with pytest.raises(
+        Refused, match="slipway.toml says region ams3, .* 203.0.113.5 of local is in fra1"
+    ):
+        world.release()
+    assert world.applied == []

@@ -321,6 +321,11 @@ def test_a_project_is_compiled_once_and_not_by_every_command(tmp_path: Path) -> 
     assert list(tmp_path.glob("__pycache__/tasks.*.pyc"))
 
 
+def test_words_after_dashes_are_refused_where_nothing_takes_them() -> None:
+    done = invoke("test", "--only", "none", "--", "systemctl", "stop", "app")
+    assert done.returncode == 1 and "No verb of this line takes the words after --" in done.stderr
+
+
 def test_a_variable_of_invokes_own_changes_no_verb() -> None:
     assert invoke("--list", INVOKE_TASKS_COLLECTION_NAME="other").stdout == invoke("--list").stdout
 
