@@ -25,7 +25,7 @@ from pipeline.witness import Witness
 
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--disable-plugin-autoload")
 """Without the plugins for the project's own tests, whose loading takes longer than looking at a droplet."""
-FROM_OUTSIDE = ("test_http.py",)
+FROM_OUTSIDE = ("test_http.py", "test_app.py")
 FROM_INSIDE = ("test_release.py",)
 LOOK_S = 60.0
 """Seconds to look at a droplet that is what it should be."""

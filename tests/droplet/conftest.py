@@ -1,9 +1,9 @@
 """One SSH connection to one droplet, for a pytest session of its own.
 
 The tests of this room look at a droplet as an auditor (over SSH, as root) and as a user (over HTTP). The bake
-runs `test_image.py` and `test_clean.py` before the snapshot is taken; verification runs `test_release.py` and
-`test_http.py` before traffic moves. Without `--address` (or `BUILD_HOST`, which the bake sets) there is nothing
-to look at, and nothing is collected.
+runs `test_image.py` and `test_clean.py` before the snapshot is taken; verification runs `test_release.py`,
+`test_http.py` and `test_app.py` before traffic moves. Without `--address` (or `BUILD_HOST`, which the bake sets) there
+is nothing to look at, and nothing is collected.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import testinfra.host
 
+from tests.droplet.site import Site
 from tests.droplet.target import Expected, StrictBackend, Target, TargetError
 
 
@@ -63,6 +64,12 @@ def expected(pytestconfig: pytest.Config) -> Expected:
     if path is None:
         pytest.fail("--expect is not set: name the JSON file with what the droplet should be", pytrace=False)
     return Expected(**json.loads(path.read_text()))
+
+
+@pytest.fixture(scope="session")
+def site(pytestconfig: pytest.Config, expected: Expected) -> Site:
+    """The app, as its users reach it."""
+    return Site(pytestconfig.getoption("--address"), expected.port)
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,8 @@ def test_the_app_says_of_itself_what_was_released(host: Any, expected: Expected)
 
 def test_the_app_is_ready(host: Any, expected: Expected) -> None:
     url = f"http://127.0.0.1:{expected.port}/health/ready"
-    assert host.check_output(f"curl -sS --max-time 5 -w ' %{{http_code}}' {url}") == '{"status":"ready"} 200'
+    body, _, status = host.check_output(f"curl -sS --max-time 5 -w ' %{{http_code}}' {url}").rpartition(" ")
+    assert (status, json.loads(body)) == ("200", {"status": "ready"})
 
 
 def test_the_configuration_is_the_released_one(conf_env: Settings, expected: Expected) -> None:

@@ -334,8 +334,6 @@ def test_an_environment_in_which_nothing_is_live_gets_no_database(world: World) 
 def test_another_region_is_refused_by_its_name_before_anything_is_planned(world: World) -> None:
     world.session.settings.project.region = "ams3"
     world.session.outputs = lambda: {"reference": None, "droplets": {}, "floating_ip": "203.0.113.5"}
-    with pytest.raises(
-        Refused, match="slipway.toml says region ams3, .* 203.0.113.5 of local is in fra1"
-    ):
+    with pytest.raises(Refused, match="slipway.toml says region ams3, .* 203.0.113.5 of local is in fra1"):
         world.release()
     assert world.applied == []
