@@ -18,7 +18,12 @@ ASSIGNMENT = "digitalocean_floating_ip_assignment"
 USER = "digitalocean_database_user"
 KEY = "digitalocean_ssh_key"
 _DATABASE = ("digitalocean_database_cluster", "digitalocean_database_db", "digitalocean_database_replica")
-_ACTIONS: Mapping[str, tuple[str, ...]] = {"replace": ("delete", "create"), "noop": (), "read": ()}
+_ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "replace": ("delete", "create"),
+    "noop": (),
+    "read": (),
+    "import": (),  # the state alone learns of it
+}
 """What an action does, where it is not one thing that has its name."""
 _PLAIN = {
     KEY: "deploy key",

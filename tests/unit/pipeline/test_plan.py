@@ -172,6 +172,12 @@ def test_a_refusal_is_a_sentence() -> None:
     }
 
 
+def test_what_the_state_adopts_is_no_change_of_the_world() -> None:
+    found = read(move("import"), target=BEFORE)
+    assert (found.sentence, found.changes, found.refused) == ("write down anew what was confirmed", [], [])
+    assert found.needed
+
+
 def test_a_refusal_says_what_was_done_before_it() -> None:
     found = read(change(plan.ADDRESS, "delete", name="public"), target=BEFORE)
     with pytest.raises(plan.Refused) as error:
