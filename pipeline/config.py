@@ -435,6 +435,9 @@ def reference_path(root: Path, environment: str) -> Path:
     return root / "terraform" / "environments" / f"{environment}.tfvars.json"
 
 
+_EMPTY = '{"live": null, "releases": {}, "standby": null}'
+
+
 def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None) -> str:
     """The environment asked for, else `production` with a token and `local` without.
 
@@ -446,7 +449,7 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
         known = sorted(path.name.removesuffix(".tfvars.json") for path in folder.glob("*.tfvars.json"))
         raise PipelineError(
             f"There is no environment {name!r}; known are {', '.join(known)}.",
-            "A new one is a new file: cp terraform/environments/{production,NAME}.tfvars.json, emptied.",
+            f"To make it, write this into terraform/environments/NAME.tfvars.json: {_EMPTY}",
         )
     return name
 

@@ -90,7 +90,7 @@ def _address(text: str) -> None:
 def count(text: int | str | None) -> int | None:
     """A number of the command line, which Invoke gives as text."""
     if text is not None and not re.fullmatch("[0-9]{1,9}", str(text)):
-        raise PipelineError(f"{ascii(text)} is not a number.", "At most nine digits, such as 5.")
+        raise PipelineError(f"{ascii(text)} is not a whole number from 0 on.", "At most nine digits, such as 5.")
     return int(text) if text is not None else None
 
 

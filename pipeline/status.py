@@ -158,7 +158,8 @@ def _unready(wanted: Reference, address: str | None) -> list[str]:
     try:
         answer = AppClient.of(live, address, seconds=ANSWER_S).ask("/health/ready")
     except requests.RequestException as error:
-        return [f"{wanted.live} does not answer at {address}: {type(error).__name__}"]
+        why = "no connection" if isinstance(error, requests.ConnectionError) else "no answer in time"
+        return [f"{wanted.live} does not answer at {address} ({why}): wait if it boots, else ./invoke heal"]
     said = document(answer)
     reason = said.get("reason") or said.get("status") or f"status {answer.status_code}"
     return [] if answer.ok else [f"{wanted.live} is not ready: {reason}"]
