@@ -76,7 +76,8 @@ def failure(folder: Path) -> PipelineError | None:
     if not path.exists():
         return None
     message, _, hint = path.read_text(errors="replace").strip().partition("\n")
-    return PipelineError(message, f"{hint}\nThe evidence is in {os.path.relpath(folder)}".strip())
+    told = " (verification.txt: what each test expected)" if (folder / "verification.txt").exists() else ""
+    return PipelineError(message, f"{hint}\nThe evidence is in {os.path.relpath(folder)}{told}".strip())
 
 
 def _collect(session: Session, folder: Path, release: Release, address: str) -> Callable[[str], str]:
