@@ -43,7 +43,8 @@ def _pytest(*places: str, as_root: bool = False, packages: Sequence[str] = (), t
         host.ensure_packages(packages, progress.detail)
         toolchain.ensure(tools, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
-        tests = [*become, sys.executable, "-m", "pytest", *(str(root / "tests" / place) for place in places)]
+        files = [str(path) for place in places for path in sorted((root / "tests").glob(place))]
+        tests = [*become, sys.executable, "-m", "pytest", *files]
         env = {**compose(EVERYTHING), "SLIPWAY_CACHE": str(toolchain.cache), "TMPDIR": ON_DISK}
         show(tests, cwd=root, env=env, say=progress.relay)
 
@@ -57,7 +58,8 @@ SUITES: dict[str, Suite] = {
     "unit": _pytest("unit"),
     "fuzz": _pytest("fuzz"),
     "machines": _pytest("machines", as_root=True),
-    "contract": _pytest("contract", as_root=True, packages=["openssh-client"], tools=TERRAFORM_TOOLS),
+    "contract": _pytest("contract/test_[!d]*.py", as_root=True, packages=["openssh-client"], tools=TERRAFORM_TOOLS),
+    "droplets": _pytest("contract/test_d*.py", as_root=True, packages=["openssh-client"]),
     "data": _pytest("data", as_root=True, tools=VAULT_TOOLS),
     "releases": _pytest("e2e/test_releases.py", "e2e/test_neighbours.py", "e2e/test_the_end.py"),
     "refusals": _pytest("e2e/test_refusals.py", "e2e/test_leftovers.py", "e2e/test_first_release.py"),
@@ -76,7 +78,7 @@ STAGES = (
         ("data", "secrets", "refusals", "providers"),
         ("releases",),
         ("schema", "way-back"),
-        ("chaos",),
+        ("chaos", "droplets"),
     ),
 )
 """The suites of each stage, in lanes that run at once, each from left to right."""

@@ -60,6 +60,18 @@ def test_every_file_of_end_to_end_tests_is_in_a_suite() -> None:
     assert [path.name for path in (root / "tests/e2e").glob("test_*.py") if f'"e2e/{path.name}"' not in text] == []
 
 
+def test_every_file_of_contract_tests_is_in_one_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(suites, "show", lambda argv, **_: started.extend(argv))
+    monkeypatch.setattr(suites.host, "ensure_packages", lambda *_: None)
+    monkeypatch.setattr(Toolchain, "ensure", lambda *_: None)
+    root = Path(__file__).parents[3]
+    for name in ("contract", "droplets"):
+        suites.SUITES[name](root, Toolchain(tmp_path, tmp_path), Progress())
+    files = [Path(word).name for word in started if word.endswith(".py")]
+    assert sorted(files) == sorted(path.name for path in (root / "tests/contract").glob("test_*.py"))
+
+
 def test_a_lane_says_whose_line_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = [sys.executable, "-c", "import sys; print('out'); sys.stdout.flush(); print('err', file=sys.stderr)"]
     show(program, cwd=tmp_path, say=suites.Lane("schema").relay)
