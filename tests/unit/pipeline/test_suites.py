@@ -63,7 +63,7 @@ def test_every_file_of_end_to_end_tests_is_in_a_suite() -> None:
 def test_every_file_of_contract_tests_is_in_one_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
     monkeypatch.setattr(suites, "show", lambda argv, **_: started.extend(argv))
-    monkeypatch.setattr(suites.host, "ensure_packages", lambda *_: None)
+    monkeypatch.setattr("pipeline.tools.host.ensure_packages", lambda *_: None)
     monkeypatch.setattr(Toolchain, "ensure", lambda *_: None)
     root = Path(__file__).parents[3]
     for name in ("contract", "droplets"):
