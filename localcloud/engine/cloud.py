@@ -143,6 +143,8 @@ class Cloud:
             self.actions.drain()
             machines = {droplet.id for droplet in self.store.droplets.find()} | self._database_machines()
             self._each(machines | self.machinery.machines.running(), self.lifecycle.dismantle)
+            # A second try for a disk that was busy, and the rest of droplets whose removal failed before.
+            self._each(self.machinery.machines.traces() | self.machinery.disks.known(), self.lifecycle.dismantle)
             self.machinery.network.set_floating({})
             self.vpcs.remove_bridges()
             layers = self.store.layers.find()

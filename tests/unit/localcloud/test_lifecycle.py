@@ -218,6 +218,13 @@ def test_the_disk_of_one_that_is_off_does_not_stay_mounted_for_what_is_still_to_
     assert rooms.open == set()
 
 
+def test_a_reset_removes_what_an_earlier_removal_left(cloud: Cloud, rooms: Rooms) -> None:
+    ready(cloud)
+    rooms.disks.add(4711)
+    cloud.reset()
+    assert rooms.disks == set()
+
+
 def test_a_machine_that_ends_with_its_host_was_not_powered_off(cloud: Cloud, rooms: Rooms) -> None:
     droplet_id = ready(cloud)
     rooms.going_down = True
