@@ -381,9 +381,10 @@ def destroy(
     """Remove an environment's droplets, address and key. Images stay, and so does the database unless asked for."""
     session = Session(ROOT, os.environ, environment)
     if not yes:
-        database = session.settings.project.database is not None
-        kept = "" if not database else ", its database included," if with_database else " but the database"
-        _confirm(session, f"Remove everything{kept} of", "Nothing was removed.")
+        but = ""
+        if session.settings.project.database:
+            but = ", its database included," if with_database else " but the database"
+        _confirm(session, f"Remove everything{but} of", "Nothing was removed.")
     releasing.destroy(session, with_database=with_database, backup_first=not no_backup)
 
 

@@ -154,10 +154,10 @@ class _Healing:
     def _standby(self, standby: Release) -> None:
         """Start a standby that does not answer; create another one when it cannot start or fails its verification."""
         droplet = self._droplet(standby)
-        if droplet and droplet.status == "active" and self._is_well(droplet, standby):
+        runs = droplet is not None and droplet.status == "active"
+        if droplet and runs and self._is_well(droplet, standby):
             return
-        action = "power_cycle" if droplet and droplet.status == "active" else "power_on"
-        if droplet and self._start_again(droplet, standby, action, public=False):
+        if droplet and self._start_again(droplet, standby, "power_cycle" if runs else "power_on", public=False):
             return
         if droplet:
             self._remove(droplet, standby)

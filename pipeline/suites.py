@@ -31,7 +31,7 @@ def _check(root: Path, toolchain: Toolchain, progress: Progress) -> None:
 
 def _tools(root: Path, toolchain: Toolchain, progress: Progress) -> None:
     """Build what the suites with machines need: beside them it would take five times as long, and slow them down."""
-    toolchain.ensure((*RELEASE_TOOLS, *TERRAFORM_TOOLS, *VAULT_TOOLS), progress.detail)
+    toolchain.ensure((*RELEASE_TOOLS, *VAULT_TOOLS), progress.detail)
 
 
 def _app(root: Path, toolchain: Toolchain, progress: Progress) -> None:
@@ -96,9 +96,11 @@ def run(root: Path, toolchain: Toolchain, progress: Progress, only: str | None) 
     def lane(names: Iterable[str]) -> list[str]:
         failed = []
         for name in names:
+            progress = Lane(name)
             try:
-                one(name, Lane(name))
-            except PipelineError:
+                one(name, progress)
+            except PipelineError as error:
+                progress.warn(f"{error.message} {error.hint}".rstrip())
                 failed.append(name)
         return failed
 

@@ -152,8 +152,8 @@ def over(session: Session, run: Run, outputs: Mapping[str, Any], target: Referen
             yield watched
     finally:
         run.write("cutover", **cutover.told(prober.samples, prober.began_at))
-        if len(cutover.figures(prober.samples).answers) > 1:
-            figures = cutover.figures(prober.samples)
+        figures = cutover.figures(prober.samples)
+        if len(figures.answers) > 1:
             mark = "!" if figures.lost + figures.kept_lost else "✓"
             session.progress.say(f"  {mark} {cutover.sentence(figures)}")
 

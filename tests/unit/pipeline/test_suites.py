@@ -41,6 +41,16 @@ def test_lanes_run_at_once_and_each_failure_is_named(tmp_path: Path, monkeypatch
     assert seen == ["met", "met"]
 
 
+def test_the_reason_of_a_failure_is_told_in_its_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(suites, "SUITES", {"a": fails})
+    monkeypatch.setattr(suites, "STAGES", ((("a",),),))
+    with pytest.raises(PipelineError):
+        run(tmp_path)
+    assert "       a │   ! It failed." in capsys.readouterr().err
+
+
 def test_no_machine_is_started_when_a_quick_suite_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr(suites, "SUITES", {"unit": fails, "a": lambda *_: seen.append("a")})
