@@ -12,7 +12,7 @@ import pytest
 from localcloud.host import run
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
-from tests.support import needs_limited_disks
+from tests.support import needs_loop_devices
 
 from .conftest import Cloud
 from .test_teardown import command_line
@@ -79,8 +79,8 @@ def test_a_host_that_cannot_limit_disks_goes_on_without(cloud: Cloud, monkeypatc
     assert 9998 not in cloud.disks.known()
 
 
-def test_a_disk_has_its_size_grows_and_takes_what_is_written(cloud: Cloud, tmp_path: Path) -> None:
-    needs_limited_disks(tmp_path)
+def test_a_disk_has_its_size_grows_and_takes_what_is_written(cloud: Cloud) -> None:
+    needs_loop_devices()
     root = cloud.disks.mount(9998, [cloud.base], 2)
     assert 1.8 < shutil.disk_usage(root).total / (1 << 30) <= 2
     (root / "word").write_text("kept")
@@ -96,9 +96,9 @@ def test_a_disk_has_its_size_grows_and_takes_what_is_written(cloud: Cloud, tmp_p
 
 
 def test_a_disk_that_waits_for_room_is_let_go_when_its_droplet_ends(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs_limited_disks(tmp_path)
+    needs_loop_devices()
     root = cloud.disks.mount(9998, [cloud.base], 2)
     volumes = cloud.disks.volumes
     monkeypatch.setattr("localcloud.storage.volumes.KEPT_BYTES", 1 << 60)

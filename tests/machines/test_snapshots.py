@@ -14,7 +14,7 @@ import pytest
 from localcloud.host.errors import HostError
 from localcloud.host.run import run
 from localcloud.storage.disks import copy_command
-from tests.support import needs_limited_disks
+from tests.support import needs_loop_devices
 
 from .conftest import Cloud
 
@@ -86,10 +86,8 @@ def test_a_running_droplet_may_remove_what_is_being_copied(cloud: Cloud) -> None
             assert len(list((cloud.disks.layer(layer) / "kept").iterdir())) == 300
 
 
-def test_a_snapshot_that_was_cut_off_leaves_no_disk_open(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    needs_limited_disks(tmp_path)
+def test_a_snapshot_that_was_cut_off_leaves_no_disk_open(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_loop_devices()
     cloud.disks.mount(996, [cloud.base], 1)
     cloud.disks.unmount(996)
     cloud.disks.volumes.open(cloud.disks.root(996).parent)  # as a server that was killed leaves it

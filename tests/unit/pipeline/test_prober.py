@@ -72,8 +72,8 @@ def test_a_change_of_release_without_a_loss_is_counted_by_release() -> None:
     assert (found.lost, found.kept_lost, found.reopened, found.errors) == (0, 0, 0, {})
     assert set(found.answers) == {"v1-a", "v2-b"} and sum(found.answers.values()) == found.sent + found.kept_sent
     assert found.sent > 20 and found.kept_sent > 10
-    assert found.changed_at is not None and 0.2 < found.changed_at < 3
-    assert 0 < found.longest_gap < 1000 and found.during.p50 is not None
+    assert found.changed_at is not None and 0.2 < found.changed_at < 0.6
+    assert 0 < found.longest_gap < 300 and found.during.p50 is not None
 
 
 def test_a_status_that_is_no_answer_is_a_loss() -> None:
@@ -117,7 +117,7 @@ def test_who_accepts_and_says_nothing_is_a_loss_in_time() -> None:
         start = time.monotonic()
         with Prober("127.0.0.1", mute.getsockname()[1], QUICK) as prober:
             time.sleep(0.2)
-        assert time.monotonic() - start < 30
+        assert time.monotonic() - start < 5
     found = cutover.figures(prober.samples)
     assert found.lost == found.sent > 5 and found.errors == {"no answer in time": found.sent + found.kept_sent}
 

@@ -107,7 +107,7 @@ def test_a_command_without_an_end_ends_at_its_deadline(client: Any, command: str
     with pytest.raises(PipelineError, match="no end within 1 s"):
         ssh.execute(client, command, timeout=0.6)
     assert "[cut off here: no end within 1 s]" in ssh.run(client, command, 0.6)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 5
 
 
 def test_a_command_that_floods_is_cut_off(client: Any) -> None:
