@@ -56,7 +56,7 @@ def test_an_open_shell_is_on_a_terminal_and_does_not_keep_a_droplet_from_shuttin
 
 def use_and_shut_down(ours: int, api: Api, droplet: int) -> None:
     expect(ours, b"root@web")
-    os.write(ours, b"stty size; echo $((20 + 3)) >/dev/tty; sleep 4711\n")
+    os.write(ours, b"stty size; sh -c 'echo $((20 + 3)); exec sleep 4711'\n")  # what says 23 is what Ctrl-C ends
     assert b"33 111" in expect(ours, b"23\r\n")
     os.write(ours, b"\3")
     expect(ours, b"root@web")  # the shell throws away what was typed before it asks again
