@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,9 @@ AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 
 # 198.18.0.0/15 (RFC 2544) holds 32 ranges of 4,096 addresses; the first belongs to the user's own cloud.
 _SLOTS = range(1, 32)
+
+# Below the ports that Linux gives to outgoing connections: one of those on loopback keeps a server from its port.
+_PORTS = range(20_000, 32_000)
 
 
 @contextmanager
@@ -47,8 +51,8 @@ def own_settings(name: str) -> Iterator[dict[str, str]]:
         try:
             yield {
                 "LOCALCLOUD_STATE": str(folder / "state"),
-                "LOCALCLOUD_PORT": str(free_port()),
-                "LOCALCLOUD_TLS_PORT": str(free_port()),
+                "LOCALCLOUD_PORT": str(_ports(slot)[0]),
+                "LOCALCLOUD_TLS_PORT": str(_ports(slot)[1]),
                 "LOCALCLOUD_BRIDGE": f"lctest{slot}",
                 "LOCALCLOUD_RANGE": f"198.{18 + slot // 16}.{slot % 16 * 16}.0/20",
                 "LOCALCLOUD_VPC_RANGE": f"10.{200 + slot}.0.0/20",
@@ -61,7 +65,8 @@ def own_settings(name: str) -> Iterator[dict[str, str]]:
 def _slot() -> Iterator[int]:
     """A number that no other test session of this machine has now."""
     for slot in _SLOTS:
-        if Path(f"/sys/class/net/lctest{slot}").exists():  # of a session that was killed
+        killed = Path(f"/sys/class/net/lctest{slot}").exists()  # a session that left its bridge
+        if killed or not all(is_free(port) for port in _ports(slot)):
             continue
         with open(f"/tmp/localcloud-test-{slot}.lock", "w") as file:
             try:
@@ -84,11 +89,25 @@ def needs_loop_devices() -> None:
         pytest.skip("this host has no loop devices")
 
 
+def _ports(slot: int) -> range:
+    """The ports of a slot's cloud, for HTTP and HTTPS."""
+    return _PORTS[2 * slot : 2 * slot + 2]
+
+
 def free_port() -> int:
-    """A port that nothing listens on now."""
+    """A port that nothing has now, no cloud of a test session will have, and no outgoing connection will get."""
+    return next(port for port in random.sample(_PORTS[2 * _SLOTS.stop :], 1000) if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could have this port of the loopback address now."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Repeating(ABC):

@@ -86,6 +86,7 @@ class Checkout:
     def status(self) -> dict[str, Any]:
         """`./invoke status --json`, whatever its exit status."""
         result = self.call("status", "--json")
+        assert result.stdout, result.stderr
         data: dict[str, Any] = json.loads(result.stdout)
         assert (result.returncode == 0) is data["in_sync"]
         return data
