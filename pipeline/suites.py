@@ -21,6 +21,8 @@ from pipeline.tools.toolchain import RELEASE_TOOLS, TERRAFORM_TOOLS, VAULT_TOOLS
 
 ON_DISK = "/var/tmp"
 """/tmp may be in memory, and too small for the environments of the clones that several suites make at once."""
+TEARDOWN_S = 120.0
+"""What a suite that is interrupted gets to end its cloud."""
 
 Suite = Callable[[Path, Toolchain, Progress], None]
 
@@ -46,7 +48,7 @@ def _pytest(*places: str, as_root: bool = False, packages: Sequence[str] = (), t
         files = [str(path) for place in places for path in sorted((root / "tests").glob(place))]
         tests = [*become, sys.executable, "-m", "pytest", *files]
         env = {**compose(EVERYTHING), "SLIPWAY_CACHE": str(toolchain.cache), "TMPDIR": ON_DISK}
-        show(tests, cwd=root, env=env, say=progress.relay)
+        show(tests, cwd=root, env=env, say=progress.relay, patience=TEARDOWN_S)
 
     return run
 

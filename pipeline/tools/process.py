@@ -121,15 +121,17 @@ def show(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     say: Callable[[str], None] | None = None,
+    patience: float = children.PATIENCE_S,
 ) -> None:
     """Run a program whose output is for whoever watches; raises PipelineError when it does not succeed.
 
-    With ``say`` its lines, errors too, are handed over as they come.
+    With ``say`` its lines, errors too, are handed over as they come. ``patience`` is as in `call`.
     """
     output = subprocess.PIPE if say else None
     errors = subprocess.STDOUT if say else None
     with children.started(
         argv,
+        patience=patience,
         cwd=cwd,
         env={**compose(), **(env or {})},
         stdout=output,
