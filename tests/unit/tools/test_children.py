@@ -24,6 +24,16 @@ else:
 open(f"pid.{os.environ.get('NAME', 'x')}.{level}", "w").write(str(os.getpid()))
 time.sleep(300)
 """
+# A test runner that has a cloud to end.
+TIDY = """
+import time
+try:
+    open("begun", "w")
+    time.sleep(300)
+except KeyboardInterrupt:
+    time.sleep(2)
+    open("tidied", "w")
+"""
 PIPELINE = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +48,7 @@ ways = {
     "call": lambda: call(tree, cwd=here, patience=1),
     "stream": lambda: stream(tree, cwd=here, env={}, on_line=print),
     "show": lambda: show(tree, cwd=here),
+    "tidy": lambda: show([sys.executable, "tidy.py"], cwd=here, patience=30),
     "attach": lambda: attach(["git", "tree"], cwd=here, env=compose(GIT)),
     "threads": lambda: list(ThreadPoolExecutor(2).map(lambda name: call(tree, cwd=here, env={"NAME": name}), "ab")),
 }
@@ -53,6 +64,7 @@ except KeyboardInterrupt:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "tree.py").write_text(TREE)
+    (tmp_path / "tidy.py").write_text(TIDY)
     (tmp_path / "pipeline.py").write_text(PIPELINE)
     git = f"!{sys.executable} {tmp_path}/tree.py 2"
     (tmp_path / "config").write_text(f'[alias]\n\ttree = "{git}"\n')
@@ -117,6 +129,14 @@ def test_a_second_signal_does_not_cut_the_first_one_short(folder: Path) -> None:
     pipeline.send_signal(signal.SIGTERM)
     said, _ = pipeline.communicate(timeout=60)
     assert "interrupted cleaning up" in said and not any(map(is_there, numbers(folder)))
+
+
+def test_who_needs_longer_to_end_gets_it(folder: Path) -> None:
+    pipeline = a_pipeline(folder, "tidy")
+    until(lambda: (folder / "begun").exists())
+    pipeline.send_signal(signal.SIGTERM)
+    said, _ = pipeline.communicate(timeout=60)
+    assert "interrupted cleaning up" in said and (folder / "tidied").exists()
 
 
 def test_a_daemon_of_a_program_that_ended_well_goes_on(tmp_path: Path) -> None:
