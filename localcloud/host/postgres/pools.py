@@ -63,8 +63,7 @@ def set_pools(server: Postgres, pools: Sequence[Pool], *, anew: bool = False) ->
     server.shell(PUT, "access.conf", input=access(pools))
     server.shell(PUT, "pgbouncer.ini", input=configuration(pools))
     verb = "restart" if anew else "reload-or-restart"
-    server.shell(f"systemctl --quiet enable {POOLER_UNIT}; systemctl {verb} {POOLER_UNIT}")
-    server.shell(LISTENING)
+    server.shell(f"systemctl --quiet enable {POOLER_UNIT}; systemctl {verb} {POOLER_UNIT}\n{LISTENING}")
 
 
 def configuration(pools: Sequence[Pool]) -> str:
