@@ -27,7 +27,7 @@ DEBIAN, POSTGRES = "debian-12-x64", "debian-12-postgres"
 SLUGS = (DEBIAN,)
 """What droplets can be made of; the other is the database machines' own, made when the first one is asked for."""
 
-RECIPES = {DEBIAN: 3, POSTGRES: 4}
+RECIPES = {DEBIAN: 4, POSTGRES: 4}
 """One goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
 
 PACKAGES = (
@@ -67,6 +67,9 @@ Type=oneshot
 ExecStart=/bin/sh -c 'for file in {proc.INSIDE}/*; do mount --bind "$file" "/proc/$(basename "$file")"; done'
 """
 STAND_IN = Path(inherit.__file__).with_name("shared-kernel.sh")
+FIRST_NAMESPACE = Path(inherit.__file__).with_name("first-namespace.txt")
+"""Settings that Linux (up to 6.18) shows in its first network namespace alone: on a host that is a container they are
+not to be seen, and at DigitalOcean they are set."""
 STOOD_IN_FOR = ("swapon", "swapoff", "sysctl", "modprobe")
 OURS = "usr/lib/localcloud"
 """Where the programs are that have a stand-in, and the names of the settings that this machine's kernel has."""
@@ -173,9 +176,9 @@ def _stand_in(base: Path) -> None:
 
 
 def kernel_settings(root: Path = Path("/proc/sys")) -> list[str]:
-    """The names of this kernel's settings, as paths; a droplet sees some of them only."""
+    """The names of the kernel's settings, as paths; a droplet sees some of them only."""
     found = (Path(folder, name) for folder, _, files in os.walk(root) for name in files)
-    return sorted(str(path.relative_to(root)) for path in found)
+    return sorted({*(str(path.relative_to(root)) for path in found), *FIRST_NAMESPACE.read_text().split()})
 
 
 def shift(base: Path) -> None:

@@ -67,3 +67,7 @@ def test_groups_of_both_layouts_are_understood() -> None:
 
 def test_the_settings_of_this_kernel_have_their_names() -> None:
     assert {"vm/swappiness", "net/ipv4/ip_forward"} <= set(kernel_settings())
+
+
+def test_a_host_that_is_a_container_sees_fewer_settings_than_a_droplet_may_set(tmp_path: Path) -> None:
+    assert {"net/core/netdev_max_backlog", "net/core/rmem_max"} <= set(kernel_settings(tmp_path))
