@@ -89,6 +89,17 @@ def needs_loop_devices() -> None:
         pytest.skip("this host has no loop devices")
 
 
+def needs_controller(name: str) -> None:
+    """Skip the test on a machine that limits and counts nothing of that kind, as a container without control groups."""
+    unified = Path("/sys/fs/cgroup/cgroup.controllers")
+    found = set(unified.read_text().split() if unified.exists() else [])
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        kind, _, options = line.partition(" - ")[2].split()
+        found |= set(options.split(",")) if kind == "cgroup" else set()
+    if name not in found:
+        pytest.skip(f"this host has no {name} controller")
+
+
 def _ports(slot: int) -> range:
     """The ports of a slot's cloud, for HTTP and HTTPS."""
     return _PORTS[2 * slot : 2 * slot + 2]

@@ -93,9 +93,7 @@ def test_it_listens_on_loopback_only(daemon: Daemon, api: Api) -> None:
 
 
 def test_a_busy_port_is_one_sentence(other_daemon: Daemon) -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", int(other_daemon.env["LOCALCLOUD_PORT"])))
-        holder.listen()
+    with socket.create_server(("127.0.0.1", int(other_daemon.env["LOCALCLOUD_PORT"]))):
         done = other_daemon.run("up", check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"✗ Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")

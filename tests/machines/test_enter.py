@@ -15,10 +15,10 @@ import pytest
 from localcloud.host import cgroups, enter
 from localcloud.host.errors import HostError
 from localcloud.host.machines import MachineSpec
+from tests.support import needs_controller
 
 from .conftest import Cloud
 from .test_escape import SYSTEM_CALL
-from .test_isolation import needs
 
 LIMITS = ("NoNewPrivs", "Seccomp", "Seccomp_filters", "CapBnd")
 RIGHTS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
@@ -165,7 +165,7 @@ def test_it_counts_as_the_machines(cloud: Cloud, unit: str, droplet: MachineSpec
 
 
 def test_its_memory_is_the_machines(cloud: Cloud) -> None:
-    needs("memory")
+    needs_controller("memory")
     spec = cloud.boot(memory_mb=256)
     try:
         eater = "x = bytearray(400 << 20); print(len(x))"

@@ -17,10 +17,10 @@ from localcloud.host import cgroups
 from localcloud.host.machines import Machines, MachineSpec
 from localcloud.network import Network
 from localcloud.storage.disks import Disks
-from tests.support import own_settings
+from tests.support import needs_controller, own_settings
 
 from .conftest import Cloud
-from .test_isolation import CONNECT, needs
+from .test_isolation import CONNECT
 
 MARKER = "localcloud-test-marker"
 SETTINGS = ("kernel/core_pattern", "kernel/sysrq", "kernel/modprobe", "vm/swappiness")
@@ -199,7 +199,7 @@ def test_it_does_not_reach_files_beyond_its_disk(cloud: Cloud, droplet: MachineS
 
 
 def test_it_has_the_number_of_processes_of_its_size(cloud: Cloud, droplet: MachineSpec) -> None:
-    needs("pids")
+    needs_controller("pids")
     status, said = python(cloud, droplet, THREADS)
     assert status == 0
     assert 1000 < int(said.splitlines()[-1]) < droplet.memory_mb * 8

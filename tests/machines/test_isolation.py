@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.host import cgroups, inside
+from localcloud.host import inside
 from localcloud.host.machines import MachineSpec
+from tests.support import needs_controller
 
 from .conftest import Cloud
 
@@ -42,15 +43,8 @@ def test_its_root_is_nobody_on_the_host(cloud: Cloud, droplet: MachineSpec) -> N
     assert status != 0
 
 
-def needs(controller: str) -> None:
-    """Skip where the host itself has no such limits to give (a container may have an empty unified hierarchy)."""
-    files = [file for each in cgroups.mounted() for file in cgroups.limits(each, 512, 1, 100)]
-    if not any(file.startswith(controller) for file in files):
-        pytest.skip(f"this host has no {controller} controller")
-
-
 def test_it_has_the_memory_of_its_size(cloud: Cloud) -> None:
-    needs("memory")
+    needs_controller("memory")
     spec = cloud.boot(memory_mb=256)
     eater = "python3 -c 'x = bytearray(400 << 20); print(len(x))'"
     assert cloud.sh(spec.public_address, eater)[0] != 0
@@ -60,7 +54,7 @@ def test_it_has_the_memory_of_its_size(cloud: Cloud) -> None:
 
 
 def test_it_has_the_processors_of_its_size(cloud: Cloud, droplet: MachineSpec) -> None:
-    needs("cpu")
+    needs_controller("cpu")
     burn = "for i in 1 2 3 4; do timeout 2 sh -c 'while :; do :; done' & done; wait; times"
     _, said = cloud.sh(droplet.public_address, f'bash -c "{burn}"')
     minutes, seconds = said.split()[-2].rstrip("s").split("m")
