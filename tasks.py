@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import json as jsonlib
 import os
@@ -34,7 +33,7 @@ from pipeline import status as world
 from pipeline import takeover as taking
 from pipeline import verify as verification
 from pipeline.config import CutoverSettings, Project, choose_environment
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_a_sentence
 from pipeline.given import count, settings
 from pipeline.image import version_of
 from pipeline.ledger import Ledger
@@ -110,14 +109,10 @@ def verb(*, iterable: Sequence[str] = (), **help: str) -> Callable[[Verb], Any]:
         def run(*args: Any, **kwargs: Any) -> None:
             _say_what_is_ignored()
             try:
-                with ended_by_signals():
+                with ended_by_signals(), in_a_sentence():
                     function(*args, **kwargs)
             except PipelineError as error:
                 raise _exit(error.message, error.hint) from error
-            except OSError as error:
-                full = error.errno == errno.ENOSPC
-                what = "The disk is full" if full else f"The machine refused: {error.strerror}"
-                raise _exit(f"{what}: {error.filename or 'no file was named'}.", "df -h" if full else "") from error
             except KeyboardInterrupt as error:
                 raise Exit("\n✗ Interrupted. ./invoke status says where things stand.", code=130) from error
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PipelineError(Exception):
     """A foreseen failure. ``message`` is one sentence; ``hint``, where there is a remedy, names it."""
@@ -14,3 +18,14 @@ class PipelineError(Exception):
 
 class Unrecorded(PipelineError):
     """What was asked for is done, and could not be committed."""
+
+
+@contextmanager
+def in_a_sentence() -> Iterator[None]:
+    """Raise what the system refuses, such as a write to a full disk, as a PipelineError."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        what = "The disk is full" if full else f"The machine refused: {error.strerror}"
+        raise PipelineError(f"{what}: {error.filename or 'no file was named'}.", "df -h" if full else "") from error

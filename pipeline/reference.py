@@ -7,14 +7,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import boot, shape
 from pipeline.config import OURS, SYSTEMD, VARIABLE
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_a_sentence
 from pipeline.names import database_user, user_number
 
 CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
@@ -246,9 +247,23 @@ def read(path: Path) -> Reference:
 
 def write(path: Path, reference: Reference) -> None:
     """Replace the file in one step: a reader sees the old text or the new."""
-    temporary = path.with_suffix(".new")
-    temporary.write_text(reference.dump())
-    os.replace(temporary, path)
+    with drafted(path, reference) as put:
+        put()
+
+
+@contextmanager
+def drafted(path: Path, reference: Reference) -> Iterator[Callable[[], None]]:
+    """Write the file beside its place. What is yielded puts it there, for which a full disk has room.
+
+    Raises PipelineError when it cannot be written.
+    """
+    draft = path.with_suffix(".new")
+    try:
+        with in_a_sentence():
+            draft.write_text(reference.dump())
+        yield lambda: os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def next_user(reference: Reference) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ from pipeline import (
 )
 from pipeline.config import OURS, CutoverSettings
 from pipeline.database import Pending
-from pipeline.errors import PipelineError, Unrecorded
+from pipeline.errors import PipelineError, Unrecorded, in_a_sentence
 from pipeline.graph import BootData, Graph, now_of, var_file
 from pipeline.ledger import Run
 from pipeline.lock import only_one
@@ -344,37 +345,45 @@ def _make_it_so(
     trial = retirement.beside(session, target, before, standing)
     folder = session.settings.work / "evidence" / f"{target.live}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run.write("target", release=target.live)
-    with watch.over(session, run, before, target) as watched:
+    with (
+        reference.drafted(session.settings.reference_path, target) as put,
+        watch.over(session, run, before, target) as watched,
+    ):
         graph = Graph(session, run, folder, boot_data)
         judged = graph.judge(trial, before, standing, pending.done if pending else "")
         try:
-            if pending:
-                database.carry_out(session, pending)
-            judged.carry_out(session)
-            _look_after(session, watched, target, how)
+            with in_a_sentence():
+                if pending:
+                    database.carry_out(session, pending)
+                judged.carry_out(session)
+                _look_after(session, watched, target, how)
         except (LockLost, Refused):
             raise  # the world is somebody else's by now, or as it was
         except Unfit as error:
             restored = way_back.restore_traffic(session, before)
-            folder = _keep_evidence(session, run, target, error)
+            folder = _keep_evidence(session, run, target, folder, error)
             _go_back(session, run, before, folder, restored)
-            _reject(session, current, target, error, commit=how.commit)
+            with _at_best(session, f"{target.live} is not marked as rejected"):
+                _reject(session, current, target, error, commit=how.commit)
             raise evidence.failure(folder) or error from error
         except PipelineError as error:
             back = None if how.keep_failed else way_back.restore_traffic(session, before)
             if back and back.other:
-                evidence.complete(session, target.releases[target.live or ""], back.other.address, folder)
+                with _at_best(session, "the evidence is not complete"):
+                    evidence.complete(session, target.releases[target.live or ""], back.other.address, folder)
             if folder.exists():
                 run.write("evidence", text=str(folder.relative_to(session.settings.project.root)))
             if back:
                 _go_back(session, run, before, folder, back)
             raise evidence.failure(folder) or error from error
         if target != current or target.rejected != current.rejected:
-            reference.write(session.settings.reference_path, target)
+            put()
+        moved = target.live != confirmed.live
         if trial.retiring:
-            _retire(session, run, trial, target, before, folder, moved=target.live != confirmed.live)
+            _retire(session, run, trial, target, before, folder, moved=moved)
         if a_stray_carries:
-            leftovers.remove_strays(session, session.outputs())
+            with _at_best(session, "what a run that died left is not all gone"):
+                leftovers.remove_strays(session, session.outputs())
     done = f"{target.live} is live" if target.live else "Nothing is live any more"
     _record(session, f"Release {target.live} to {session.settings.environment}", done, commit=how.commit)
     return target
@@ -418,6 +427,8 @@ def _refuse_the_dead(session: Session, outputs: Mapping[str, Any], target: Refer
     droplet = (outputs.get("droplets") or {}).get(target.live or "")
     if not target.live or not droplet or confirmed.live in (None, target.live):
         return
+    if target.live not in confirmed.running:
+        return  # it is of a run that did not end well, and has the gate before it
     release = target.releases[target.live]
     if verify.answers(release, droplet["address"], _ASKED):
         return
@@ -465,8 +476,9 @@ def _retire(
     Raises PipelineError when nothing else was asked for than that something retires, and it does not.
     """
     try:
-        retirement.remove(session, trial, before)
-        Graph(session, run, folder).apply(target, Now(trial, before["floating_ip"], trial.live or ""))
+        with in_a_sentence():
+            retirement.remove(session, trial, before)
+            Graph(session, run, folder).apply(target, Now(trial, before["floating_ip"], trial.live or ""))
     except PipelineError as error:
         if not moved:
             raise
@@ -474,11 +486,22 @@ def _retire(
         session.progress.warn("./invoke deploy removes what is left")
 
 
-def _keep_evidence(session: Session, run: Run, target: Reference, error: PipelineError) -> Path:
+def _keep_evidence(session: Session, run: Run, target: Reference, folder: Path, error: PipelineError) -> Path:
     release = target.releases[target.live or ""]
-    folder = evidence.keep(session, release, session.outputs()["droplets"][release.key]["address"], error)
-    run.write("evidence", text=str(folder.relative_to(session.settings.project.root)))
+    with _at_best(session, "the evidence is not complete"):
+        folder = evidence.keep(session, release, session.outputs()["droplets"][release.key]["address"], error)
+        run.write("evidence", text=str(folder.relative_to(session.settings.project.root)))
     return folder
+
+
+@contextmanager
+def _at_best(session: Session, what: str) -> Iterator[None]:
+    """What must not keep the rest from being done: its failure is a warning."""
+    try:
+        with in_a_sentence():
+            yield
+    except PipelineError as error:
+        session.progress.warn(f"{what}: {error.message}")
 
 
 def _reject(session: Session, current: Reference, target: Reference, error: Unfit, *, commit: bool) -> None:

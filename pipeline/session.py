@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,8 @@ class Session:
             found = {}
         if found.get("state") != state:
             found = {"state": state, "outputs": self.terraform.outputs()}
-            kept.write_text(json.dumps(found))
+            with suppress(OSError):  # it saves a decryption, and no more
+                kept.write_text(json.dumps(found))
         outputs: dict[str, Any] = found["outputs"]
         return outputs
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.app_client import AppClient
 from pipeline.clock import SYSTEM, Clock
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_a_sentence
 from pipeline.plan import Refused
 from pipeline.reference import Reference, Release
 from pipeline.remote_lock import LockLost, LockUnsure
@@ -78,7 +78,8 @@ def until_it_works(attempt: Callable[[], None], say: Callable[[str], None], cloc
 
     def once() -> None:
         try:
-            attempt()
+            with in_a_sentence():
+                attempt()
         except LockUnsure as error:
             raise Again(error.message.rstrip(".")) from error
         except (LockLost, Refused, Gone, Dead):

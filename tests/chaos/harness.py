@@ -58,7 +58,7 @@ class Harness:
         self._outcome = Outcome(0, "", "", "", "")
         self._said = ""
         self._moving = False
-        """Whether the address had begun to move when it struck, so that the candidate has the traffic."""
+        """Whether the address had begun to move when the stroke was done, so that the candidate has the traffic."""
         self._baseline = scene.account()
         self._schemas: tuple[int, ...] = (scene.schema().version,)
         """The versions of the schema that may be there: that of before, and that which the round brings."""
@@ -119,10 +119,10 @@ class Harness:
         relief: Callable[[], None] = lambda: None  # noqa: E731
         with self._call(f"{drawn.number}", arguments) as (process, log):
             if self._wait_for(process, log, drawn):
-                self._moving = MOVE in log.read_text(errors="replace")
                 try:
                     struck_at = time.monotonic()
                     relief = drawn.failure.strike(scene, drawn.chance)
+                    self._moving = MOVE in log.read_text(errors="replace")
                 except Nothing as nothing:
                     self._outcome.struck, struck_at = "missed", None
                     self._say(f"          {nothing}")

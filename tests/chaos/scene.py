@@ -211,13 +211,17 @@ class Scene:
         return clear
 
     def act(self, droplet: int, type: str) -> None:
-        """A droplet action; one that meets another is the cloud's to refuse."""
+        """A droplet action, to its end; one that meets another is the cloud's to refuse."""
         url = f"{self.endpoint}/v2/droplets/{droplet}/actions"
-        requests.post(url, json={"type": type}, headers=self._headers, timeout=30)
+        begun = requests.post(url, json={"type": type}, headers=self._headers, timeout=30)
+        if begun.status_code == 201:
+            path = f"/v2/actions/{begun.json()['action']['id']}"
+            _until(lambda: self.ask(path)["action"]["status"] != "in-progress")
 
     def delete(self, droplet: int) -> None:
-        """Somebody deletes a droplet in the control panel."""
+        """Somebody deletes a droplet in the control panel, and sees it go."""
         self.ask(f"/v2/droplets/{droplet}", "DELETE")
+        _until(lambda: droplet not in self.droplets())
 
     def kill_machine(self, droplet: int) -> None:
         """The end of a machine without a word to anybody."""
@@ -330,6 +334,13 @@ class Scene:
         for each in self.ask("/v2/images?per_page=200&private=true")["images"]:
             if each["name"] == name:
                 self.ask(f"/v2/images/{each['id']}", "DELETE")
+
+
+def _until(done: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for what was begun; what has not ended by then goes on by itself."""
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _migrates(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -37,11 +38,11 @@ class World:
     """A release of v2 over v1 in which nothing but the failure is real; ``applied`` are the keys made live in turn."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.failure: PipelineError | None = None
+        self.failure: Exception | None = None
         self.unplanned: PipelineError | None = None
         self.unfit: Unfit | None = None
         self.refusal: PipelineError | None = None
-        self.late: PipelineError | None = None
+        self.late: Exception | None = None
         self.applied: list[Reference] = []
         self.order: list[str] = []
         self.warned: list[str] = []
@@ -131,6 +132,44 @@ def test_a_release_that_fails_is_gone_back_from_and_not_marked(world: World) -> 
         world.release()
     assert world.applied == [CURRENT]
     assert reference.read(world.path) == CURRENT and not reference.read(world.path).rejected
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/some/file")
+
+
+def test_a_release_that_meets_a_full_disk_is_gone_back_from(world: World) -> None:
+    world.failure = FULL
+    with pytest.raises(PipelineError, match="The disk is full: /some/file"):
+        world.release()
+    assert (world.applied, world.order) == ([CURRENT], ["address"]) and reference.read(world.path) == CURRENT
+
+
+def test_a_disk_that_is_full_when_a_release_is_live_does_not_make_it_fail(world: World) -> None:
+    standing(world, V1, V0)
+    world.late = FULL
+    assert world.release() == TARGET == reference.read(world.path)
+    assert world.warned[0].endswith("is live, but not all that it replaced is gone: The disk is full: /some/file.")
+
+
+def test_a_release_that_could_not_be_written_down_is_not_begun(world: World) -> None:
+    world.session.settings.reference_path = world.path.parent / "gone" / world.path.name
+    with pytest.raises(PipelineError, match="The machine refused: No such file or directory"):
+        world.release()
+    assert world.applied == [] and reference.read(world.path) == CURRENT
+
+
+def test_evidence_that_a_full_disk_does_not_take_keeps_nobody_from_going_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(*_: object) -> Path:
+        raise FULL
+
+    monkeypatch.setattr(evidence, "keep", keep)
+    world.unfit = Unfit(V2, "3 requests were lost")
+    with pytest.raises(Unfit):
+        world.release()
+    assert world.applied == [TARGET, CURRENT]
+    assert world.warned == ["the evidence is not complete: The disk is full: /some/file."]
 
 
 def test_a_release_that_cannot_even_be_planned_needs_no_way_back(world: World) -> None:
@@ -242,6 +281,13 @@ def test_no_traffic_moves_to_a_standby_that_neither_answers_nor_is_fine_by_its_o
     with pytest.raises(PipelineError, match=f"The droplet of {V2.key} does not answer"):
         world.release()
     assert world.applied == []
+
+
+def test_a_candidate_that_a_run_left_has_the_gate_before_it_and_need_not_answer(world: World) -> None:
+    """Else no deploy would ever make it anew."""
+    confirmed = {"live": V1.key, "standby": None, "releases": {V1.key: vars(V1)}}
+    world.session.outputs = lambda: {"reference": confirmed, "droplets": {V2.key: {"id": 2, "address": "192.0.2.1"}}}
+    assert world.release() == TARGET
 
 
 def _repository(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -67,6 +67,12 @@ def test_outputs_are_kept_for_the_next_session_unless_what_is_kept_is_torn(sessi
     assert session.outputs() == {"floating_ip": "192.0.2.2"}
 
 
+def test_outputs_that_cannot_be_kept_are_read_each_time(session: Session) -> None:
+    written(session, "one")
+    (session.roots[0].folder / "outputs.json").symlink_to("gone/outputs.json")
+    assert [session.outputs()["floating_ip"] for _ in range(2)] == ["192.0.2.1", "192.0.2.2"]
+
+
 def test_outputs_that_were_read_with_another_key_are_not_taken(session: Session) -> None:
     written(session, "one")
     before = session.outputs()
