@@ -44,6 +44,7 @@ from pipeline.reference import Reference, Release, check_template, template_dige
 from pipeline.remote_lock import LockLost
 from pipeline.session import Session
 from pipeline.tools.digitalocean import Image
+from pipeline.tools.files import is_full
 from pipeline.tools.terraform import expression
 from pipeline.watch import Unfit
 from pipeline.witness import Witness, Word
@@ -573,7 +574,8 @@ def _go_back(
         leftovers.remove_strays(session, session.outputs())
 
     try:
-        way_back.until_it_works(attempt, session.progress.detail)
+        # Nobody makes room on a disk within minutes, and users have what was confirmed before.
+        way_back.until_it_works(attempt, session.progress.detail, hopeless=lambda: is_full(session.settings.work))
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())

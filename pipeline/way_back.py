@@ -73,8 +73,13 @@ def restore_traffic(session: Session, before: Mapping[str, Any], clock: Clock = 
     return Restored(move.other)
 
 
-def until_it_works(attempt: Callable[[], None], say: Callable[[str], None], clock: Clock = SYSTEM) -> None:
-    """Do something again while it fails, for minutes. Raises its last PipelineError."""
+def until_it_works(
+    attempt: Callable[[], None],
+    say: Callable[[str], None],
+    clock: Clock = SYSTEM,
+    hopeless: Callable[[], bool] = lambda: False,
+) -> None:
+    """Do something again while it fails, for minutes, unless it is hopeless. Raises its last PipelineError."""
 
     def once() -> None:
         try:
@@ -85,6 +90,8 @@ def until_it_works(attempt: Callable[[], None], say: Callable[[str], None], cloc
         except (LockLost, Refused, Gone, Dead):
             raise
         except PipelineError as error:
+            if hopeless():
+                raise
             raise Again(error.message.rstrip(".")) from error
 
     try:

@@ -1,8 +1,9 @@
-"""Files that others must not read."""
+"""Files that others must not read, and whether there is room for any."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -13,3 +14,8 @@ def write_private(path: Path, text: str) -> Path:
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     return temporary.replace(path)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room for a state and a plan: less than a MiB."""
+    return shutil.disk_usage(folder).free < 1 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -177,6 +178,18 @@ def test_an_apply_is_done_again_until_it_works_even_if_the_lock_is_unsure_meanwh
         "It is not known",
         "OpenTofu failed",
     ]
+
+
+def test_what_is_hopeless_is_not_tried_again() -> None:
+    tried: list[int] = []
+
+    def attempt() -> None:
+        tried.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+
+    with pytest.raises(PipelineError, match="The disk is full"):
+        way_back.until_it_works(attempt, lambda text: None, Instant(), lambda: len(tried) == 2)
+    assert len(tried) == 2
 
 
 def test_what_failed_last_is_what_is_raised() -> None:
