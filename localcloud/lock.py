@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from localcloud import credentials
 from localcloud.config import Config
@@ -27,15 +29,23 @@ def claim(config: Config) -> Iterator[None]:
     """Be the server of the state directory. Raises HostError when there is one already."""
     with open(config.state / "server.lock", "a+", opener=private) as lock:
         os.fchown(lock.fileno(), *credentials.owner())
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HostError(f"A local cloud already runs in {config.state}.", "See it: localcloud status") from None
+        while not _is_ours(lock):
+            if server_pid(config):
+                raise HostError(f"A local cloud already runs in {config.state}.", "See it: localcloud status")
+            time.sleep(0.01)  # somebody looks whether a server holds it, as whoever waits for this one does
         lock.seek(0)
         lock.truncate()
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _is_ours(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def server_pid(config: Config) -> int | None:

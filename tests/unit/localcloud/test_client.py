@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,14 @@ def test_one_server_per_state_directory(config: Config) -> None:
         with pytest.raises(HostError, match="already runs"), lock.claim(config):
             pass
     assert lock.server_pid(config) is None
+
+
+def test_who_looks_for_a_server_keeps_none_from_starting(config: Config) -> None:
+    with (config.state / "server.lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (looking.fileno(), fcntl.LOCK_UN)).start()
+        with lock.claim(config):
+            assert lock.server_pid(config)
 
 
 def test_the_token_is_made_once_and_shown_to_nobody(config: Config) -> None:
