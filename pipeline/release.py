@@ -379,9 +379,8 @@ def _make_it_so(
             raise evidence.failure(folder) or error from error
         if target != current or target.rejected != current.rejected:
             put()
-        moved = target.live != confirmed.live
         if trial.retiring:
-            _retire(session, run, trial, target, before, folder, moved=moved)
+            _retire(session, run, trial, target, before, folder, moved=target.live != confirmed.live)
         if a_stray_carries:
             with _at_best(session, "what a run that died left is not all gone"):
                 leftovers.remove_strays(session, session.outputs())

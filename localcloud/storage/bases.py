@@ -68,11 +68,11 @@ ExecStart=/bin/sh -c 'for file in {proc.INSIDE}/*; do mount --bind "$file" "/pro
 """
 STAND_IN = Path(inherit.__file__).with_name("shared-kernel.sh")
 FIRST_NAMESPACE = Path(inherit.__file__).with_name("first-namespace.txt")
-"""Settings that Linux (up to 6.18) shows in its first network namespace alone: on a host that is a container they are
-not to be seen, and at DigitalOcean they are set."""
+"""Settings that Linux (up to 6.18) shows only in its first network namespace. A host that is a container does not see
+them; a droplet at DigitalOcean can set them."""
 STOOD_IN_FOR = ("swapon", "swapoff", "sysctl", "modprobe")
 OURS = "usr/lib/localcloud"
-"""Where the programs are that have a stand-in, and the names of the settings that this machine's kernel has."""
+"""Where the programs are that have a stand-in, and the names of the settings that the kernel has."""
 
 LEFT_OUT = (
     *("etc/ssh/ssh_host_*", "etc/resolv.conf", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed"),

@@ -29,14 +29,6 @@ cat >{POOLER}/"$1.draft"
 chown postgres:postgres {POOLER}/"$1.draft"
 mv {POOLER}/"$1.draft" {POOLER}/"$1"
 """
-LISTENING = f"""
-for attempt in $(seq 100); do
-    test -z "$(ss --no-header --listening --numeric --tcp 'sport = :{POOL_PORT}')" || exit 0
-    sleep 0.05
-done
-echo "PgBouncer does not listen: $(journalctl --unit={POOLER_UNIT} --lines=5 --output=cat | tr '\\n' ';')" >&2
-exit 1
-"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ def set_pools(server: Postgres, pools: Sequence[Pool], *, anew: bool = False) ->
     server.shell(PUT, "access.conf", input=access(pools))
     server.shell(PUT, "pgbouncer.ini", input=configuration(pools))
     verb = "restart" if anew else "reload-or-restart"
-    server.shell(f"systemctl --quiet enable {POOLER_UNIT}; systemctl {verb} {POOLER_UNIT}\n{LISTENING}")
+    server.shell(f"systemctl --quiet enable {POOLER_UNIT}; systemctl {verb} {POOLER_UNIT}")
 
 
 def configuration(pools: Sequence[Pool]) -> str:
