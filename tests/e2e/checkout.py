@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -103,6 +104,11 @@ class Checkout:
         record: dict[str, Any] = next(each for each in found if each["name"] == NAMES.cluster)
         return dict(api.call(method, f"/v2/databases/{record['id']}{path}", body, status=200)) if path else record
 
+    def moves(self) -> list[float]:
+        """When the public address was moved, by the cloud's word (seconds since the epoch, to the second)."""
+        found = self.api().get(f"/v2/floating_ips/{self.status()['floating_ip']}/actions?per_page=200")["actions"]
+        return [datetime.fromisoformat(each["completed_at"]).timestamp() for each in found if each["completed_at"]]
+
     def databases(self) -> list[str]:
         """The databases of the cluster by its server, since the API tells only of those that were made by it."""
         query = "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1"
@@ -117,20 +123,34 @@ class Checkout:
 
 @dataclass
 class Prober(Repeating):
-    """Asks an address which release answers, a new connection each time."""
+    """Asks an address which release answers, a new connection each time.
+
+    A request that is on its way when the address moves is cut off by the move. It is asked again at once, and is no
+    failure if that is answered: ``cut`` says when (seconds since the epoch).
+    """
 
     interval: ClassVar[float] = 0.02
     address: str
     ask: Callable[[str], Mapping[str, str]] = field(default_factory=lambda: ask)
     answers: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    cut: list[float] = field(default_factory=list)
 
     def once(self) -> None:
         """One request."""
         try:
-            self.answers[self.ask(self.address)["release"]] += 1
+            try:
+                answer = self.ask(self.address)
+            except ConnectionResetError:
+                answer = self.ask(self.address)
+                self.cut.append(time.time())
+            self.answers[answer["release"]] += 1
         except UNANSWERED as error:
             self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
+
+    def lost(self, moves: Sequence[float]) -> list[str]:
+        """The failures, and what was cut off when the address did not move."""
+        return self.failures + [f"cut at {at}" for at in self.cut if all(abs(at - move) > 2 for move in moves)]
 
 
 def ask(address: str) -> dict[str, str]:
