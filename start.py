@@ -41,7 +41,7 @@ def run() -> None:
     from invoke.config import Config
     from invoke.main import program
 
-    from pipeline.tools import environment
+    from slipway.tools.programs import environment
 
     class OwnConfig(Config):
         """The project's settings alone: not those that a user or the machine has for other projects."""

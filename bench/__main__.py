@@ -15,9 +15,9 @@ import requests
 
 from bench import api, app, baseline, boot, database, memory, migration, release, sequence, snapshot
 from bench.login import LoginError
-from localcloud.config import ConfigError
-from localcloud.host.errors import HostError
-from pipeline.errors import PipelineError
+from localocean.config import ConfigError
+from localocean.host.errors import HostError
+from slipway.errors import PipelineError
 
 ROOT = Path(__file__).resolve().parents[1]
 

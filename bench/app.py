@@ -21,8 +21,8 @@ from urllib.parse import urlencode, urlsplit
 import psycopg
 import requests
 
-from pipeline.errors import PipelineError
-from pipeline.tools.host import ensure_packages
+from slipway.errors import PipelineError
+from slipway.tools.programs.host import ensure_packages
 from tests.e2e.checkout import Checkout, clone
 from tests.support import free_port, own_cloud
 
@@ -78,7 +78,7 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Rates:
         script = Path(folder) / "post.lua"
         script.write_text(SCRIPT)
         in_droplet = f"http://{checkout.status()['floating_ip']}{PATH}"
-        with _on_host(checkout, settings["LOCALCLOUD_RANGE"]) as on_host:
+        with _on_host(checkout, settings["LOCALOCEAN_RANGE"]) as on_host:
             _fill(in_droplet)
             for number in range(rounds):
                 sides = [(in_droplet, rates.droplet), (on_host, rates.host)]

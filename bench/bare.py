@@ -19,12 +19,12 @@ import paramiko
 
 from bench.figures import Run, Stopwatch
 from bench.login import wait_for_login
-from localcloud.config import Config
-from localcloud.host import cgroups, inherit, inside
-from localcloud.host.machines import NSPAWN
-from localcloud.host.run import run, spawn
-from localcloud.host.seed import FOLDER, Seed, network_config, write_seed
-from localcloud.storage.disks import Disks
+from localocean.config import Config
+from localocean.host import cgroups, inherit, inside
+from localocean.host.machines import NSPAWN
+from localocean.host.run import run, spawn
+from localocean.host.seed import FOLDER, Seed, network_config, write_seed
+from localocean.storage.disks import Disks
 
 # The shell moves into the machine's control groups and becomes systemd-nspawn.
 ENTER = 'for group in $GROUPS_; do echo $$ >"$group/cgroup.procs" || exit 1; done; exec "$@"'

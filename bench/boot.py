@@ -19,12 +19,12 @@ from bench.bare import BareMachines
 from bench.cloud import call, until
 from bench.figures import Comparison, Run, Side, Stopwatch, in_turn
 from bench.login import wait_for_login
-from localcloud.config import Config
-from localcloud.storage.bases import BaseImages
-from pipeline.config import Cloud, Project
-from pipeline.progress import Progress
-from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.process import environment
+from localocean.config import Config
+from localocean.storage.bases import BaseImages
+from slipway.config import Cloud, Project
+from slipway.progress import Progress
+from slipway.tools.localocean import LocalCloud
+from slipway.tools.programs.process import environment
 from tests.support import own_cloud
 
 TARGET = 1.3

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.figures import Run, Stopwatch
-from pipeline import boot, reference, version
-from pipeline.bake import Recipe, packer_variables
-from pipeline.bake_run import BakeRun
-from pipeline.image import Inputs
-from pipeline.release import compose
-from pipeline.session import Session
-from pipeline.tools.process import run
+from slipway.environment import boot, reference
+from slipway.environment.session import Session
+from slipway.image import version
+from slipway.image.bake import Recipe, packer_variables
+from slipway.image.bake_run import BakeRun
+from slipway.image.image import Inputs
+from slipway.release.compose import compose
+from slipway.tools.programs.process import run
 
 
 class ByHand:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from statistics import quantiles
 
-from localcloud.host.errors import HostError
+from localocean.host.errors import HostError
 
 WARM_UP = 20
 START_SECONDS = 120

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import requests
 
-from localcloud.host.errors import HostError
-from pipeline.config import Cloud
+from localocean.host.errors import HostError
+from slipway.config import Cloud
 
 SECONDS = 300
 
@@ -43,4 +43,4 @@ def finish(cloud: Cloud, action: int) -> None:
 
     status = until(ended, f"action {action} is under way", pause=0.005)
     if status != "completed":
-        raise HostError(f"Action {action} is {status}.", "localcloud status tells why.")
+        raise HostError(f"Action {action} is {status}.", "localocean status tells why.")

@@ -16,16 +16,16 @@ import psycopg
 
 from bench.cloud import call, until
 from bench.figures import Comparison, Run, Side, Stopwatch, in_turn
-from localcloud.config import Config
-from localcloud.host.postgres.layout import PROGRAMS
-from localcloud.host.run import run
-from localcloud.storage.bases import POSTGRES, BaseImages
-from localcloud.storage.databases import command
-from localcloud.storage.disks import Disks
-from pipeline.config import Cloud, Project
-from pipeline.progress import Progress
-from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.process import environment
+from localocean.config import Config
+from localocean.host.postgres.layout import PROGRAMS
+from localocean.host.run import run
+from localocean.storage.bases import POSTGRES, BaseImages
+from localocean.storage.databases import command
+from localocean.storage.disks import Disks
+from slipway.config import Cloud, Project
+from slipway.progress import Progress
+from slipway.tools.localocean import LocalCloud
+from slipway.tools.programs.process import environment
 from tests.support import own_cloud
 
 TARGET = 3.0

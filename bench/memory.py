@@ -10,15 +10,15 @@ from pathlib import Path
 from statistics import median
 
 from bench.cloud import call, finish
-from localcloud import client
-from localcloud.config import Config
-from localcloud.host import cgroups
-from localcloud.host.errors import HostError
-from localcloud.terminal import size
-from pipeline.config import Project
-from pipeline.progress import Progress
-from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.process import environment
+from localocean import client
+from localocean.config import Config
+from localocean.host import cgroups
+from localocean.host.errors import HostError
+from localocean.terminal import size
+from slipway.config import Project
+from slipway.progress import Progress
+from slipway.tools.localocean import LocalCloud
+from slipway.tools.programs.process import environment
 from tests.support import own_cloud
 
 DROPLETS = 5

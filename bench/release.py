@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench.by_hand import ByHand
 from bench.figures import Comparison, Run, Side, in_turn
-from pipeline.errors import PipelineError
-from pipeline.session import Session
-from pipeline.tools.process import environment
+from slipway.environment.session import Session
+from slipway.errors import PipelineError
+from slipway.tools.programs.process import environment
 from tests.e2e.checkout import Checkout, ask, clone
 from tests.support import own_cloud
 

@@ -89,8 +89,8 @@ def _left(checkout: Checkout, releases: int) -> Left:
         images=len(api.get("/v2/images?private=true&per_page=200")["images"]),
         keys=len(api.get("/v2/account/keys?per_page=200")["ssh_keys"]),
         clusters=len(api.get("/v2/databases")["databases"]),
-        processes=sum(1 for _ in _processes(Path(checkout.cloud["LOCALCLOUD_STATE"]), checkout.folder)),
-        cloud_mb=_megabytes(Path(checkout.cloud["LOCALCLOUD_STATE"])),
+        processes=sum(1 for _ in _processes(Path(checkout.cloud["LOCALOCEAN_STATE"]), checkout.folder)),
+        cloud_mb=_megabytes(Path(checkout.cloud["LOCALOCEAN_STATE"])),
         work_mb=_megabytes(checkout.folder / ".slipway"),
     )
 

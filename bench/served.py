@@ -8,18 +8,18 @@ from pathlib import Path
 
 import uvicorn
 
-from localcloud.api.app import build
-from localcloud.config import Config
-from localcloud.engine.cloud import Cloud
-from localcloud.engine.records import ACTIVE, Droplet
-from tests.unit.localcloud.machines import Rooms
+from localocean.api.app import build
+from localocean.config import Config
+from localocean.engine.cloud import Cloud
+from localocean.store.records import ACTIVE, Droplet
+from tests.unit.localocean.machines import Rooms
 
 TOKEN = "bench"
 
 
 def main(state: Path, port: int, count: int) -> None:
     """Serve until killed. The cloud is not started: nothing is to happen to its droplets."""
-    cloud = Cloud(Config.from_environment({"LOCALCLOUD_STATE": str(state)}), Rooms(state).machinery())
+    cloud = Cloud(Config.from_environment({"LOCALOCEAN_STATE": str(state)}), Rooms(state).machinery())
     logging.basicConfig(level=logging.INFO)  # a line for each request, as the real server writes
     for own in (cloud.images, cloud.projects, cloud.vpcs):
         own.seed()

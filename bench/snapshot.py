@@ -11,13 +11,13 @@ from pathlib import Path
 
 from bench.cloud import call, finish
 from bench.figures import Comparison, Run, Side, in_turn
-from localcloud.config import Config
-from localcloud.host.run import run
-from localcloud.storage.disks import Disks
-from pipeline.config import Cloud, Project
-from pipeline.progress import Progress
-from pipeline.tools.localcloud import LocalCloud
-from pipeline.tools.process import environment
+from localocean.config import Config
+from localocean.host.run import run
+from localocean.storage.disks import Disks
+from slipway.config import Cloud, Project
+from slipway.progress import Progress
+from slipway.tools.localocean import LocalCloud
+from slipway.tools.programs.process import environment
 from tests.support import own_cloud
 
 SIZES = (10, 100, 1000)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
+from slipway.errors import PipelineError
 
 HERE = Path(__file__).parent
 OF_MACHINES = {"contract", "data", "machines"}

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipeline.tools.toolchain import TOOLS, Toolchain, architecture
+from slipway.tools.toolchain import TOOLS, Toolchain, architecture
 
 PROVIDER = "terraform-provider-digitalocean"
 _PLACE = "registry.opentofu.org/digitalocean/digitalocean"

@@ -32,13 +32,13 @@ _PORTS = range(20_000, 32_000)
 
 @contextmanager
 def own_cloud(name: str) -> Iterator[dict[str, str]]:
-    """The environment that makes `localcloud` use a cloud of this test session; it is removed when the session ends."""
+    """The environment that makes `localocean` use a cloud of this test session; it is removed when the session ends."""
     with own_settings(name) as settings:
         try:
             yield settings
         finally:
             for verb in (["reset", "--yes"], ["down"]):
-                argv = [sys.executable, "-m", "localcloud", *verb]
+                argv = [sys.executable, "-m", "localocean", *verb]
                 subprocess.run(argv, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, check=False)
 
 
@@ -47,15 +47,15 @@ def own_settings(name: str) -> Iterator[dict[str, str]]:
     """Settings that no other cloud of this machine has; the state directory is yet to be made, and goes at the end."""
     with _slot() as slot:
         # Not below /tmp, which may be a tmpfs, where droplets cannot live.
-        folder = Path(tempfile.mkdtemp(prefix=f"localcloud-{name}-", dir="/var/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=f"localocean-{name}-", dir="/var/tmp"))
         try:
             yield {
-                "LOCALCLOUD_STATE": str(folder / "state"),
-                "LOCALCLOUD_PORT": str(_ports(slot)[0]),
-                "LOCALCLOUD_TLS_PORT": str(_ports(slot)[1]),
-                "LOCALCLOUD_BRIDGE": f"lctest{slot}",
-                "LOCALCLOUD_RANGE": f"198.{18 + slot // 16}.{slot % 16 * 16}.0/20",
-                "LOCALCLOUD_VPC_RANGE": f"10.{200 + slot}.0.0/20",
+                "LOCALOCEAN_STATE": str(folder / "state"),
+                "LOCALOCEAN_PORT": str(_ports(slot)[0]),
+                "LOCALOCEAN_TLS_PORT": str(_ports(slot)[1]),
+                "LOCALOCEAN_BRIDGE": f"lctest{slot}",
+                "LOCALOCEAN_RANGE": f"198.{18 + slot // 16}.{slot % 16 * 16}.0/20",
+                "LOCALOCEAN_VPC_RANGE": f"10.{200 + slot}.0.0/20",
             }
         finally:
             _remove(folder)
@@ -68,7 +68,7 @@ def _slot() -> Iterator[int]:
         killed = Path(f"/sys/class/net/lctest{slot}").exists()  # a session that left its bridge
         if killed or not all(is_free(port) for port in _ports(slot)):
             continue
-        with open(f"/tmp/localcloud-test-{slot}.lock", "w") as file:
+        with open(f"/tmp/localocean-test-{slot}.lock", "w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -18,9 +18,9 @@ from statistics import median
 from bench.baseline.usual import Usual
 from bench.release import timed
 from bench.users import Users
-from pipeline.errors import PipelineError
-from pipeline.session import Session
-from pipeline.tools.process import environment
+from slipway.environment.session import Session
+from slipway.errors import PipelineError
+from slipway.tools.programs.process import environment
 from tests.e2e.checkout import Checkout, clone
 from tests.support import own_cloud
 

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from bench.figures import Run, Stopwatch
-from pipeline.session import Session
-from pipeline.tools.process import run
+from slipway.environment.session import Session
+from slipway.tools.programs.process import run
 
 HERE = Path(__file__).parent
 

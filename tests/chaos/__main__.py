@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", default=[], help="an operation or a failure; may be repeated")
     parser.add_argument("--minutes", type=float, default=0, help="begin no round after so many")
     parser.add_argument(
-        "--folder", type=Path, help="keep checkout and cloud (that of LOCALCLOUD_…) there for the next call"
+        "--folder", type=Path, help="keep checkout and cloud (that of LOCALOCEAN_…) there for the next call"
     )
     parser.add_argument("--json", action="store_true", help="the outcomes as JSON on standard output")
     given = parser.parse_args(arguments)
@@ -72,7 +72,7 @@ def summary(seed: int, outcomes: Sequence[Outcome], seconds: float) -> str:
 @contextmanager
 def _stage(folder: Path | None) -> Iterator[Harness]:
     if folder:
-        cloud = {name: value for name, value in os.environ.items() if name.startswith("LOCALCLOUD_")}
+        cloud = {name: value for name, value in os.environ.items() if name.startswith("LOCALOCEAN_")}
         with stage(folder, cloud, _say, keep=True) as harness:
             yield harness
         return

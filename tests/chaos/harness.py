@@ -134,7 +134,7 @@ class Harness:
                 self._broke(f"./invoke {' '.join(arguments)} hung: {_tail(log)}")
                 self.scene.processes.kill("all", signal.SIGKILL)
         relief()
-        scene.ask("/_localcloud/faults", "DELETE")
+        scene.ask("/_localocean/faults", "DELETE")
         self._said = log.read_text(errors="replace")
         if "Traceback" in self._said and self._outcome.status not in (None, -9):
             self._broke(f"a traceback: {log}")

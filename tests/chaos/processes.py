@@ -74,4 +74,4 @@ class Processes:
 
 
 def _of_the_cloud(words: list[str]) -> bool:
-    return "localcloud" in words or any("systemd-nspawn" in word or "keeper.sh" in word for word in words)
+    return "localocean" in words or any("systemd-nspawn" in word or "keeper.sh" in word for word in words)

@@ -15,13 +15,13 @@ from typing import Any
 
 import requests
 
-from localcloud.config import Config
-from localcloud.engine.databases.numbers import FIRST
-from localcloud.host import cgroups, enter
-from localcloud.host.errors import HostError
-from localcloud.host.machines import Machines
-from localcloud.host.postgres.server import AS_POSTGRES, PSQL, Postgres
-from localcloud.lock import server_pid
+from localocean.config import Config
+from localocean.engine.databases.numbers import FIRST
+from localocean.host import cgroups, enter
+from localocean.host.errors import HostError
+from localocean.host.machines import Machines
+from localocean.host.postgres.server import AS_POSTGRES, PSQL, Postgres
+from localocean.lock import server_pid
 from tests.chaos.processes import Nothing, Processes
 from tests.e2e.checkout import NAMES, Checkout
 
@@ -134,7 +134,7 @@ class Scene:
     def start_server(self) -> None:
         """The cloud's server, unless it runs; its address and token are the same as ever."""
         environ = {name: value for name, value in os.environ.items() if name != "SLIPWAY_CHAOS"}
-        command = [str(self.checkout.folder / ".venv" / "bin" / "python"), "-m", "localcloud", "up", "--json"]
+        command = [str(self.checkout.folder / ".venv" / "bin" / "python"), "-m", "localocean", "up", "--json"]
         done = subprocess.run(
             command, cwd=self.checkout.folder, env={**environ, **self.checkout.cloud}, capture_output=True, text=True
         )
@@ -200,11 +200,11 @@ class Scene:
 
     def fault(self, **fault: Any) -> Callable[[], None]:
         """Ask for a fault; gives what clears it."""
-        number = self.ask("/_localcloud/faults", "POST", fault)["fault"]["id"]
+        number = self.ask("/_localocean/faults", "POST", fault)["fault"]["id"]
 
         def clear() -> None:
             try:
-                self.ask(f"/_localcloud/faults/{number}", "DELETE")
+                self.ask(f"/_localocean/faults/{number}", "DELETE")
             except Nothing:
                 return
 

@@ -14,7 +14,7 @@ from tests.support import own_cloud
 
 @contextmanager
 def _daemon() -> Iterator[Daemon]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCALCLOUD_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCALOCEAN_")}
     with own_cloud("contract") as settings:
         yield Daemon({**inherited, **settings})
 
@@ -44,6 +44,6 @@ def api(daemon: Daemon) -> Iterator[Api]:
 @pytest.fixture
 def clean(api: Api) -> Iterator[None]:
     """Nothing in the cloud before and after."""
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
     yield
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)

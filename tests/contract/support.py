@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from localcloud.host import cgroups
+from localocean.host import cgroups
 from tests.contract import shapes
 
 ROOT = Path(__file__).parents[2]
@@ -37,10 +37,10 @@ class Daemon:
 
     @property
     def state(self) -> Path:
-        return Path(self.env["LOCALCLOUD_STATE"])
+        return Path(self.env["LOCALOCEAN_STATE"])
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "localcloud", *arguments]
+        command = [sys.executable, "-m", "localocean", *arguments]
         done = subprocess.run(command, env=self.env, cwd=ROOT, text=True, capture_output=True, timeout=SECONDS)
         assert not check or done.returncode == 0, done.stderr
         return done
@@ -120,7 +120,7 @@ class Api:
 
     def reason(self, action: dict[str, Any]) -> str:
         """Why an action ended as errored."""
-        errors = self.get("/_localcloud/status")["errors"]
+        errors = self.get("/_localocean/status")["errors"]
         return str(next((error["reason"] for error in errors if error["action"] == action["id"]), ""))
 
     def act(self, droplet_id: int, type: str, **arguments: Any) -> dict[str, Any]:
@@ -132,12 +132,12 @@ class Api:
 
     def fault(self, **fields: Any) -> dict[str, Any]:
         """A fault, as it was asked for."""
-        made: dict[str, Any] = self.call("POST", "/_localcloud/faults", fields, status=201)["fault"]
+        made: dict[str, Any] = self.call("POST", "/_localocean/faults", fields, status=201)["fault"]
         return made
 
     def clear(self, fault: dict[str, Any] | None = None) -> None:
         """Clear a fault, or all."""
-        self.call("DELETE", f"/_localcloud/faults/{fault['id']}" if fault else "/_localcloud/faults", status=204)
+        self.call("DELETE", f"/_localocean/faults/{fault['id']}" if fault else "/_localocean/faults", status=204)
 
     def delete_droplet(self, droplet_id: int) -> None:
         self.call("DELETE", f"/v2/droplets/{droplet_id}", status=204)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from pipeline.tools.toolchain import Toolchain
+from slipway.tools.toolchain import Toolchain
 from tests.contract.support import ROOT, Api
 
 PACKAGES = (".", "./internal/schema", "./internal/store", "./internal/command")

@@ -1,6 +1,6 @@
 """The server is killed at random moments, again and again; each time what it says then is what the kernel has.
 
-LOCALCLOUD_TEST_KILLS says how often (50 if it does not), LOCALCLOUD_TEST_SEED repeats the choices of an earlier run,
+LOCALOCEAN_TEST_KILLS says how often (50 if it does not), LOCALOCEAN_TEST_SEED repeats the choices of an earlier run,
 whose seed is part of the test's name.
 """
 
@@ -23,15 +23,15 @@ from typing import Any
 import pytest
 import requests
 
-from localcloud.config import Config
-from localcloud.host import orphans
-from localcloud.host.machines import Machines
-from localcloud.network import Network
-from localcloud.storage.disks import DRAFT, Disks
+from localocean.config import Config
+from localocean.host import orphans
+from localocean.host.machines import Machines
+from localocean.network import Network
+from localocean.storage.disks import DRAFT, Disks
 from tests.contract.support import Api, Daemon, public_address, until
 
-KILLS = int(os.environ.get("LOCALCLOUD_TEST_KILLS", "50"))
-SEED = int(os.environ.get("LOCALCLOUD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+KILLS = int(os.environ.get("LOCALOCEAN_TEST_KILLS", "50"))
+SEED = int(os.environ.get("LOCALOCEAN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 DROPLETS, IMAGES, CALLERS = 4, 4, 3
 LONGEST = 1.2
 ORDER = {"region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}

@@ -23,7 +23,7 @@ def connect(started: dict[str, str]) -> Api:
 
 def traces(daemon: Daemon) -> list[str]:
     """What of the cloud is in the kernel."""
-    bridge = daemon.env["LOCALCLOUD_BRIDGE"]
+    bridge = daemon.env["LOCALOCEAN_BRIDGE"]
     shown = [
         subprocess.run(command, capture_output=True, text=True, check=True).stdout
         for command in (
@@ -36,7 +36,7 @@ def traces(daemon: Daemon) -> list[str]:
     ]
     shown.append(Path("/proc/mounts").read_text())
     found = [line for text in shown for line in text.splitlines()]
-    found += [str(path) for path in control_groups(f"*localcloud-{bridge}-*")]
+    found += [str(path) for path in control_groups(f"*localocean-{bridge}-*")]
     # Not those of a cloud whose number begins with this one's.
     wanted = rf"{bridge}p?:|_{bridge}\b|-{bridge}-|dev {bridge}p?\b|{re.escape(str(daemon.state))}"
     return [line for line in found if re.search(wanted, line)]
@@ -59,7 +59,7 @@ def test_credentials_are_for_the_owner_alone(daemon: Daemon, api: Api) -> None:
 
 @pytest.mark.parametrize("umask", [0o077, 0], ids=["strict", "none"])
 def test_the_callers_umask_decides_nothing(other_daemon: Daemon, umask: int) -> None:
-    command = [sys.executable, "-m", "localcloud", "up", "--json"]
+    command = [sys.executable, "-m", "localocean", "up", "--json"]
     done = subprocess.run(command, env=other_daemon.env, umask=umask, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     api = connect(json.loads(done.stdout))
@@ -87,16 +87,16 @@ def test_it_listens_on_loopback_only(daemon: Daemon, api: Api) -> None:
     table = Path("/proc/net/tcp").read_text()
     listening = [line.split()[1] for line in table.splitlines() if line.split()[3] == "0A"]
     # The second is the metadata service, at the gateway, which only droplets reach (see test_metadata.py).
-    gateway = IPv4Network(daemon.env["LOCALCLOUD_RANGE"])[1].packed[::-1].hex().upper()
+    gateway = IPv4Network(daemon.env["LOCALOCEAN_RANGE"])[1].packed[::-1].hex().upper()
     found = {address for address in listening if address.endswith(f":{port:04X}")}
     assert found == {f"0100007F:{port:04X}", f"{gateway}:{port:04X}"}
 
 
 def test_a_busy_port_is_one_sentence(other_daemon: Daemon) -> None:
-    with socket.create_server(("127.0.0.1", int(other_daemon.env["LOCALCLOUD_PORT"]))):
+    with socket.create_server(("127.0.0.1", int(other_daemon.env["LOCALOCEAN_PORT"]))):
         done = other_daemon.run("up", check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"✗ Port {other_daemon.env['LOCALCLOUD_PORT']} is used by another program.")
+    assert done.stderr.startswith(f"✗ Port {other_daemon.env['LOCALOCEAN_PORT']} is used by another program.")
     assert "\n  Stop that program" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -118,15 +118,15 @@ def test_a_place_that_others_can_change_is_refused(other_daemon: Daemon, place: 
 
 
 def test_what_lies_where_it_is_started_from_is_not_run(other_daemon: Daemon, tmp_path: Path) -> None:
-    for name in ("localcloud.py", "uvicorn.py"):
+    for name in ("localocean.py", "uvicorn.py"):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'run')!r}, 'w')\n")
-    command = [sys.executable, "-P", "-m", "localcloud", "up"]
+    command = [sys.executable, "-P", "-m", "localocean", "up"]
     done = subprocess.run(command, env=other_daemon.env, cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("shared", ["LOCALCLOUD_BRIDGE", "LOCALCLOUD_RANGE"])
+@pytest.mark.parametrize("shared", ["LOCALOCEAN_BRIDGE", "LOCALOCEAN_RANGE"])
 def test_a_second_cloud_leaves_the_first_alone(daemon: Daemon, api: Api, other_daemon: Daemon, shared: str) -> None:
     droplet = api.droplet()
     there = len(traces(daemon))
@@ -136,11 +136,11 @@ def test_a_second_cloud_leaves_the_first_alone(daemon: Daemon, api: Api, other_d
     assert re.search(rf"\n  Choose another (range with )?{shared}\.\n", refused.stderr)
     second.run("down")
     assert len(traces(daemon)) == there
-    assert {d["id"]: d["running"] for d in api.get("/_localcloud/status")["droplets"]}[droplet["id"]]
+    assert {d["id"]: d["running"] for d in api.get("/_localocean/status")["droplets"]}[droplet["id"]]
 
 
 def test_an_interface_of_others_is_no_bridge(other_daemon: Daemon) -> None:
-    name = other_daemon.env["LOCALCLOUD_BRIDGE"]
+    name = other_daemon.env["LOCALOCEAN_BRIDGE"]
     subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
     try:
         refused = other_daemon.run("up", check=False)
@@ -151,9 +151,9 @@ def test_an_interface_of_others_is_no_bridge(other_daemon: Daemon) -> None:
 
 
 def test_settings_that_contradict_the_cloud_are_refused(daemon: Daemon, api: Api) -> None:
-    done = Daemon(daemon.env | {"LOCALCLOUD_BRIDGE": "other"}).run("up", check=False)
+    done = Daemon(daemon.env | {"LOCALOCEAN_BRIDGE": "other"}).run("up", check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("✗ LOCALCLOUD_BRIDGE=other contradicts")
+    assert done.stderr.startswith("✗ LOCALOCEAN_BRIDGE=other contradicts")
 
 
 def test_crash_restart_down_and_reset(other_daemon: Daemon) -> None:
@@ -170,7 +170,7 @@ def test_crash_restart_down_and_reset(other_daemon: Daemon) -> None:
         assert other_daemon.run("status", check=False).returncode == 1
         again = other_daemon.up()
         assert again["token"] == started["token"]
-        status = api.get("/_localcloud/status")
+        status = api.get("/_localocean/status")
         assert {d["name"]: d["running"] for d in status["droplets"]} == {"kept": True, "off": False}
         assert len(api.get("/v2/actions")["actions"]) == 4, "a running machine is taken over, not booted again"
 
@@ -180,7 +180,7 @@ def test_crash_restart_down_and_reset(other_daemon: Daemon) -> None:
 
         other_daemon.up()
         until(lambda: not api.get(f"/v2/droplets/{kept['id']}")["droplet"]["locked"])
-        status = api.get("/_localcloud/status")
+        status = api.get("/_localocean/status")
         assert {d["name"]: d["running"] for d in status["droplets"]} == {"kept": True, "off": False}
         address = reserved["floating_ip"]["ip"]
         assert api.get(f"/v2/floating_ips/{address}")["floating_ip"]["droplet"]["id"] == kept["id"]

@@ -12,8 +12,8 @@ import psycopg
 import pydo
 import pytest
 
-from localcloud.config import Config
-from localcloud.host import cgroups
+from localocean.config import Config
+from localocean.host import cgroups
 from tests.contract.support import Api, Daemon, until
 from tests.contract.test_databases import Connection, connect, kill_machine, machine, reachable, rows, serves
 
@@ -172,7 +172,7 @@ def test_a_replica_of_a_cluster_that_is_not_ready_is_refused_for_now(api: Api) -
 
 
 def test_backups_come_by_themselves_are_private_and_bring_rows_back(other_daemon: Daemon) -> None:
-    scheduled = Daemon(other_daemon.env | {"LOCALCLOUD_DATABASE_BACKUPS": "2"})
+    scheduled = Daemon(other_daemon.env | {"LOCALOCEAN_DATABASE_BACKUPS": "2"})
     started = scheduled.up()
     api = Api(started["endpoint"], started["token"])
     database = api.database()

@@ -1,6 +1,6 @@
 """The server is killed at random moments while clusters and users come and go; what it says then is what there is.
 
-LOCALCLOUD_TEST_DATABASE_KILLS says how often (6 if it does not).
+LOCALOCEAN_TEST_DATABASE_KILLS says how often (6 if it does not).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 import psycopg
 import requests
 
-from localcloud.config import Config
-from localcloud.host.machines import Machines
-from localcloud.storage.disks import Disks
+from localocean.config import Config
+from localocean.host.machines import Machines
+from localocean.storage.disks import Disks
 from tests.contract.support import Api, Daemon, until
 
-KILLS = int(os.environ.get("LOCALCLOUD_TEST_DATABASE_KILLS", "6"))
+KILLS = int(os.environ.get("LOCALOCEAN_TEST_DATABASE_KILLS", "6"))
 ORDER = {"engine": "pg", "size": "db-s-1vcpu-1gb", "region": "nyc3", "num_nodes": 1}
 MOST, LONGEST = 2, 4.0
 STATEMENTS: list[tuple[str, str, str, Any]] = [
@@ -76,7 +76,7 @@ def test_a_statement_that_outlives_the_server_is_waited_for(other_daemon: Daemon
             time.sleep(2)
         api = Api(started["endpoint"], started["token"])
         _check_agreement(api, cluster)
-        assert api.get("/_localcloud/status")["errors"] == [], f"{method} {rest}"
+        assert api.get("/_localocean/status")["errors"] == [], f"{method} {rest}"
     until(lambda: "old" not in api.get(path)["database"]["db_names"], 30)
     _check_agreement(api, cluster)
     found = api.get(path)["database"]
@@ -89,7 +89,7 @@ PSQL = "psql --no-psqlrc --quiet --tuples-only --no-align --username=postgres --
 
 def _inside(daemon: Daemon) -> subprocess.Popen[str]:
     """A session of PostgreSQL's superuser in the machine of the database."""
-    command = [sys.executable, "-m", "localcloud", "shell", "data", "--", *PSQL]
+    command = [sys.executable, "-m", "localocean", "shell", "data", "--", *PSQL]
     return subprocess.Popen(command, env=daemon.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -139,8 +139,8 @@ def _check(daemon: Daemon, api: Api) -> None:
     for each in api.get("/v2/databases")["databases"]:
         cluster = api.online(each["id"])
         _check_agreement(api, cluster["id"])
-    machines = {each["machine"] for each in api.get("/_localcloud/status")["databases"]}
-    until(lambda: {m["machine"] for m in api.get("/_localcloud/status")["databases"]} == Machines(config).running(), 30)
+    machines = {each["machine"] for each in api.get("/_localocean/status")["databases"]}
+    until(lambda: {m["machine"] for m in api.get("/_localocean/status")["databases"]} == Machines(config).running(), 30)
     assert machines >= Machines(config).running()
     until(lambda: Machines(config).traces() | Disks(config).known() == Machines(config).running(), 30)
 
@@ -149,7 +149,7 @@ def _check_agreement(api: Api, cluster: str) -> None:
     deadline = time.monotonic() + 30
     while wrong := _disagreement(api, cluster):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{wrong}\nactions that failed: {api.get('/_localcloud/status')['errors']}")
+            raise AssertionError(f"{wrong}\nactions that failed: {api.get('/_localocean/status')['errors']}")
         time.sleep(0.1)
 
 

@@ -18,11 +18,11 @@ import pydo
 import pytest
 import requests
 
-from localcloud.config import Config
-from localcloud.engine.databases.numbers import number
-from localcloud.host import cgroups
-from localcloud.host.machines import Machines
-from localcloud.storage.disks import Disks
+from localocean.config import Config
+from localocean.engine.databases.numbers import number
+from localocean.host import cgroups
+from localocean.host.machines import Machines
+from localocean.storage.disks import Disks
 from tests.contract.support import Api, Daemon, until
 
 Connection = psycopg.Connection[Any]
@@ -67,7 +67,7 @@ def reaches(daemon: Daemon, droplet: str, host: str, port: int = 25060) -> bool:
 
 def machine(daemon: Daemon, api: Api, cluster: str) -> int:
     """The number of a cluster's machine."""
-    found = api.get("/_localcloud/status")["databases"]
+    found = api.get("/_localocean/status")["databases"]
     return next(int(each["machine"]) for each in found if each["uuid"] == cluster)
 
 

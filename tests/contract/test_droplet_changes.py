@@ -67,14 +67,14 @@ class Machine:
 @pytest.fixture(scope="module")
 def machines(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, Machine]]:
     """Two droplets: the first with IPv6 and backups from the beginning."""
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
     identity = tmp_path_factory.mktemp("key") / "id"
     key = api.key(identity)["id"]
     policy = {"plan": "weekly", "weekday": "TUE", "hour": 8}
     first = api.droplet(name="one", ssh_keys=[key], tags=["pair"], ipv6=True, backups=True, backup_policy=policy)
     second = api.droplet(name="two", ssh_keys=[key], tags=["pair"])
     yield Machine(api, first["id"], identity), Machine(api, second["id"], identity)
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
 
 
 @pytest.fixture
@@ -183,12 +183,12 @@ def test_backups_and_their_policy(one: Machine, two: Machine, api: Api) -> None:
         "backup_enabled": False,
     }
     assert "not enabled" in two.refuse("disable_backups")
-    api.call("POST", f"/_localcloud/droplets/{two.id}/backup", status=422)
+    api.call("POST", f"/_localocean/droplets/{two.id}/backup", status=422)
 
 
 def test_a_droplet_is_restored_from_its_backup(one: Machine, two: Machine, api: Api) -> None:
     one.sh("echo before >/root/state; sync")
-    assert api.finish(api.call("POST", f"/_localcloud/droplets/{one.id}/backup", status=201)["action"])
+    assert api.finish(api.call("POST", f"/_localocean/droplets/{one.id}/backup", status=201)["action"])
     (backup,) = api.get(f"/v2/droplets/{one.id}/backups")["backups"]
     assert (backup["type"], backup["public"]) == ("backup", False)
     assert one.record["backup_ids"] == [backup["id"]]
@@ -215,7 +215,7 @@ def test_a_rebuild_is_a_fresh_disk_with_the_same_number_addresses_and_keys(one: 
 
 
 def test_a_password_reset_changes_the_password_and_tells_it_here_only(one: Machine, api: Api) -> None:
-    path = f"/_localcloud/droplets/{one.id}/password"
+    path = f"/_localocean/droplets/{one.id}/password"
     assert api.get(path) == {"password": ""}
     before = one.sh("getent shadow root; stat -c '%a %U %G' /etc/shadow")
     one.finish(one.library().reset_root_password())
@@ -240,12 +240,12 @@ def test_a_resize_changes_the_limits_of_the_next_boot_and_a_disk_only_grows(two:
     assert (two.record["size_slug"], two.record["vcpus"], two.record["disk"]) == (HUGE, 2, 60)
     assert "smaller disk" in two.refuse("resize", size=SMALL)
     two.act("power_on")
-    assert limits(two, daemon.env["LOCALCLOUD_BRIDGE"]) == (2048 << 20, 2.0)
+    assert limits(two, daemon.env["LOCALOCEAN_BRIDGE"]) == (2048 << 20, 2.0)
 
 
 def limits(machine: Machine, bridge: str) -> tuple[int, float]:
     """Bytes of memory and number of CPUs that the kernel lets a machine have."""
-    name = f"localcloud-{bridge}-{machine.id}"
+    name = f"localocean-{bridge}-{machine.id}"
     found: dict[str, list[int]] = {}
     for group in (*control_groups(name), *control_groups(f"{name}.service")):
         for file in ("memory.max", "memory.limit_in_bytes", "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"):

@@ -36,7 +36,7 @@ def test_a_droplet_shows_what_its_size_has(daemon: Daemon, api: Api, clean: None
     assert shell(daemon, droplet, "nproc") == str(processors)
     assert shell(daemon, droplet, "grep --count ^processor /proc/cpuinfo") == str(processors)
     assert shell(daemon, droplet, "swapon --show; tail -n +2 /proc/swaps") == ""
-    limits = api.get("/_localcloud/status")["limits"]
+    limits = api.get("/_localocean/status")["limits"]
     assert (limits["disk"], not limits["reason"], limits["waiting"]) == (has_loop_devices(), has_loop_devices(), [])
     shown = int(shell(daemon, droplet, "df --output=size --block-size=1M / | tail -1"))
     assert not limits["disk"] or 0.9 * disk * 1024 < shown <= disk * 1024
@@ -66,7 +66,7 @@ def test_a_full_disk_is_the_droplets_own(daemon: Daemon, api: Api, clean: None) 
     said = shell(daemon, droplet, "fallocate --length 20G /root/big 2>&1", check=False)
     assert "No space left on device" in said
     shell(daemon, droplet, "rm --force /root/big; fallocate --length 8G /root/big && sync")
-    assert api.get("/_localcloud/usage")["droplets"][str(droplet)] < 1 << 30
+    assert api.get("/_localocean/usage")["droplets"][str(droplet)] < 1 << 30
     api.act(droplet, "power_off")
     api.act(droplet, "resize", size="s-1vcpu-1gb", disk=True)
     api.act(droplet, "power_on")
@@ -76,7 +76,7 @@ def test_a_full_disk_is_the_droplets_own(daemon: Daemon, api: Api, clean: None) 
         "fallocate --length 14G /root/more && rm /root/more /root/big && fallocate --length 1G /root/big",
     )
     api.act(droplet, "snapshot", name="large")
-    assert sum(api.get("/_localcloud/usage")["images"].values()) < 500 << 20, (
+    assert sum(api.get("/_localocean/usage")["images"].values()) < 500 << 20, (
         "what is reserved takes no room in a layer"
     )
 
@@ -104,12 +104,12 @@ def test_droplets_that_write_wait_before_the_machine_is_full(other_daemon: Daemo
         writer, other = (api.droplet(name=name)["id"] for name in ("writer", "other"))
         fill = "systemd-run --quiet --unit=fill dd if=/dev/zero of=/root/big bs=1M count=8000 conv=fsync"
         shell(other_daemon, writer, fill)
-        until(lambda: writer in api.get("/_localcloud/status")["limits"]["waiting"], 120)
+        until(lambda: writer in api.get("/_localocean/status")["limits"]["waiting"], 120)
         assert shutil.disk_usage(other_daemon.state).free > 200 << 20
         assert "nearly full" in other_daemon.run("status").stdout
         assert shell(other_daemon, other, "cat /etc/hostname") == "other"
         api.delete_droplet(writer)
-        until(lambda: api.get("/_localcloud/status")["limits"]["waiting"] == [])
+        until(lambda: api.get("/_localocean/status")["limits"]["waiting"] == [])
         assert shutil.disk_usage(other_daemon.state).free > 2 << 30
         assert api.droplet(name="next")["status"] == "active"
         other_daemon.run("reset", "--yes")

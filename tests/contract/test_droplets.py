@@ -177,7 +177,7 @@ def test_a_snapshot_is_a_private_image_that_outlives_its_droplet_and_its_parents
 
 
 def test_layers_that_nobody_needs_are_removed(api: Api) -> None:
-    folder = Path(api.get("/_localcloud/status")["state"]) / "layers"
+    folder = Path(api.get("/_localocean/status")["state"]) / "layers"
     droplet = api.droplet()
     api.act(droplet["id"], "snapshot", name="one")
     assert len(list(folder.iterdir())) == 1
@@ -206,7 +206,7 @@ def test_a_droplet_that_powers_itself_off_is_off(api: Api) -> None:
 
 
 def test_deleting_leaves_nothing(api: Api) -> None:
-    state = Path(api.get("/_localcloud/status")["state"])
+    state = Path(api.get("/_localocean/status")["state"])
     droplet = api.droplet()
     assert str(state) in Path("/proc/mounts").read_text()
     api.delete_droplet(droplet["id"])

@@ -12,7 +12,7 @@ import requests
 from tests.contract.support import Api, answers, public_address, until
 
 ORDER = {"region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
-PATH = "/_localcloud/faults"
+PATH = "/_localocean/faults"
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,7 @@ def test_a_droplet_that_cannot_be_made_leaves_nothing(api: Api) -> None:
     droplet_id, action = order(api, "burning")
     assert api.finish(action)["status"] == "errored"
     assert api.send("GET", f"/v2/droplets/{droplet_id}").status_code == 404
-    errors = api.get("/_localcloud/status")["errors"]
+    errors = api.get("/_localocean/status")["errors"]
     assert any(error["resource_id"] == droplet_id and "on fire" in error["reason"] for error in errors)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.support import Api, Daemon, until
 
-CACHE = Path("/var/cache/localcloud/bases")
+CACHE = Path("/var/cache/localocean/bases")
 SHIFT = 524288
 
 
@@ -24,7 +24,7 @@ def emptied(clean: None) -> Iterator[None]:
 @pytest.fixture
 def archive(api: Api, tmp_path: Path) -> Path:
     """A root file system as it would come from outside: the base image, owned by an ordinary root."""
-    until(lambda: api.get("/_localcloud/health")["bases"]["debian-12-x64"] == "ready")
+    until(lambda: api.get("/_localocean/health")["bases"]["debian-12-x64"] == "ready")
     base = next(path for path in sorted(CACHE.glob("debian-12-x64-r*"), reverse=True) if path.is_dir())
     maps = {}
     for kind in ("user", "group"):

@@ -62,10 +62,10 @@ class Guest:
 
 @pytest.fixture(scope="module")
 def guests(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Guest, Guest]]:
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
     folder = tmp_path_factory.mktemp("keys")
     yield Guest(api, folder, "one"), Guest(api, folder, "two")
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
 
 
 def test_a_droplet_is_told_about_itself(guests: tuple[Guest, Guest]) -> None:
@@ -144,7 +144,7 @@ def test_a_droplet_cannot_ask_as_another(guests: tuple[Guest, Guest]) -> None:
 
 def test_nobody_else_reaches_it(daemon: Daemon, api: Api, guests: tuple[Guest, Guest]) -> None:
     gateway = guests[0].document()["interfaces"]["public"][0]["ipv4"]["gateway"]
-    port = int(daemon.env["LOCALCLOUD_PORT"])
+    port = int(daemon.env["LOCALOCEAN_PORT"])
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((gateway, port), timeout=5)
     assert guests[0].run(f"curl --silent --max-time 5 http://{gateway}:{port}/metadata/v1/id").stdout == ""
@@ -152,7 +152,7 @@ def test_nobody_else_reaches_it(daemon: Daemon, api: Api, guests: tuple[Guest, G
 
 
 def test_a_droplet_cannot_forge_the_log(daemon: Daemon, guests: tuple[Guest, Guest]) -> None:
-    guests[0].get("/x%0a2000-01-01T00:00:00Z%20INFO%20localcloud.actions%20forged%1b%5b31m")
+    guests[0].get("/x%0a2000-01-01T00:00:00Z%20INFO%20localocean.actions%20forged%1b%5b31m")
     guests[0].get(f"/{'long' * 2000}")
     lines = daemon.state.joinpath("server.log").read_text().splitlines()
     (found,) = [line for line in lines if "forged" in line]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ToolchainSettings
-from pipeline.errors import PipelineError
-from pipeline.tools import provider
-from pipeline.tools.encryption import Encryption
-from pipeline.tools.terraform import Root, Terraform
-from pipeline.tools.toolchain import TERRAFORM_TOOLS, Toolchain
+from slipway.config import ToolchainSettings
+from slipway.errors import PipelineError
+from slipway.tools.terraform import provider
+from slipway.tools.terraform.encryption import Encryption
+from slipway.tools.terraform.engine import Root, Terraform
+from slipway.tools.toolchain import TERRAFORM_TOOLS, Toolchain
 from tests.mirror import Mirror, built_provider, mirror
 
 ROOT = Path(__file__).parents[2]

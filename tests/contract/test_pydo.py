@@ -60,9 +60,9 @@ def test_https_has_the_same_answers_and_its_own_links(api: Api, https: Any) -> N
 def test_the_exports_are_all_that_is_needed(daemon: Daemon, api: Api) -> None:
     script = (
         "import os, pydo; c = pydo.Client(os.environ['DIGITALOCEAN_TOKEN'],"
-        " endpoint=os.environ['LOCALCLOUD_HTTPS_ENDPOINT']); print(c.account.get()['account']['status'])"
+        " endpoint=os.environ['LOCALOCEAN_HTTPS_ENDPOINT']); print(c.account.get()['account']['status'])"
     )
-    command = f'eval "$({sys.executable} -m localcloud env)" && {sys.executable} -c "{script}"'
+    command = f'eval "$({sys.executable} -m localocean env)" && {sys.executable} -c "{script}"'
     done = subprocess.run(["sh", "-c", command], env=daemon.env, capture_output=True, text=True, timeout=60)
     assert done.stdout == "active\n", done.stderr
 

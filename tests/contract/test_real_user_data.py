@@ -73,10 +73,10 @@ def test_swap_settings_and_modules_fail_no_script(api: Api, daemon: Daemon, user
     log = run(daemon, droplet, "tail -n 20 /var/log/cloud-init-output.log")[1]
     assert run(daemon, droplet, "ls /root/finished")[0] == 0, log
     assert run(daemon, droplet, "cat /proc/sys/net/ipv4/ip_forward")[1] == "1\n", "what is the droplet's own is set"
-    said = run(daemon, droplet, "journalctl --identifier=localcloud --output=cat --no-pager")[1].splitlines()
-    assert len(said) >= ignored and all(line.startswith("localcloud ignored: ") for line in said)
+    said = run(daemon, droplet, "journalctl --identifier=localocean --output=cat --no-pager")[1].splitlines()
+    assert len(said) >= ignored and all(line.startswith("localocean ignored: ") for line in said)
     console = daemon.run("console", str(droplet)).stdout
-    assert "localcloud ignored: modprobe" in console and "localcloud ignored: swapon" in console
+    assert "localocean ignored: modprobe" in console and "localocean ignored: swapon" in console
     assert run(daemon, droplet, "swapon --show")[1] == "", "what was ignored is not pretended"
 
 

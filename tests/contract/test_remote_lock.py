@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import remote_lock
-from pipeline.config import Cloud
-from pipeline.errors import PipelineError
-from pipeline.keys import DeployKey
-from pipeline.remote_lock import Holder, LockLost, RemoteLock, Rhythm
-from pipeline.tools.account import Account, fingerprint
+from slipway.config import Cloud
+from slipway.environment.keys import DeployKey
+from slipway.errors import PipelineError
+from slipway.runs import account_lock
+from slipway.runs.account_lock import Holder, LockLost, RemoteLock, Rhythm
+from slipway.tools.account import Account, fingerprint
 from tests.contract.support import Api, until
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -35,7 +35,7 @@ def public(tmp_path: Path) -> Iterator[str]:
 
 
 def holder(run: str, **changes: object) -> Holder:
-    made = remote_lock.holder("shop:local", "deploy v2", "ann@desk", run)
+    made = account_lock.holder("shop:local", "deploy v2", "ann@desk", run)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -48,10 +48,10 @@ def silent(text: str) -> None:
 
 
 def test_a_second_run_is_told_who_what_and_since_when(api: Api, account: Account, public: str) -> None:
-    with remote_lock.held(account, public, holder("r1"), silent, QUICK):
+    with account_lock.held(account, public, holder("r1"), silent, QUICK):
         with (
             pytest.raises(PipelineError, match=r"has local: deploy v2 by ann@desk, run r1, since 20.* UTC, last heard"),
-            remote_lock.held(account, public, holder("r2"), silent, QUICK),
+            account_lock.held(account, public, holder("r2"), silent, QUICK),
         ):
             pass
         assert len(names(api)) == 1
@@ -77,7 +77,7 @@ def test_of_many_at_once_one_gets_it(api: Api, account: Account, public: str) ->
 
 def test_the_name_shows_signs_of_life(api: Api, account: Account, public: str) -> None:
     old = holder("r1", heartbeat=int(time.time()) - 50)
-    with remote_lock.held(account, public, old, silent, QUICK):
+    with account_lock.held(account, public, old, silent, QUICK):
         until(lambda: "r1" in names(api)[0] and names(api)[0] != old.name, 10)
 
 
@@ -85,7 +85,7 @@ def test_a_dead_run_of_another_machine_is_replaced_and_named(api: Api, account: 
     dead = holder("r1", place="elsewhere-1", heartbeat=int(time.time()) - 120)
     account.add_key(dead.name, public)
     said: list[str] = []
-    with remote_lock.held(account, public, holder("r2"), said.append, QUICK):
+    with account_lock.held(account, public, holder("r2"), said.append, QUICK):
         assert ":r2:" in names(api)[0]
     assert said[0].startswith("watching") and said[1].startswith("taking over from a dead run: deploy v2 by ann@desk")
 
@@ -104,12 +104,12 @@ def test_a_run_whose_clock_is_wrong_is_not_taken_for_dead(api: Api, account: Acc
 def test_a_dead_run_of_this_machine_is_replaced_at_once(api: Api, account: Account, public: str) -> None:
     account.add_key(holder("r1", pid=2**22 + 1).name, public)
     start = time.monotonic()
-    with remote_lock.held(account, public, holder("r2"), silent):
+    with account_lock.held(account, public, holder("r2"), silent):
         assert time.monotonic() - start < 10  # and not the minute that a stranger is given
 
 
 def test_who_was_taken_for_dead_stops_and_removes_nothing(api: Api, account: Account, public: str) -> None:
-    with remote_lock.held(account, public, holder("r1"), silent, QUICK) as lost:
+    with account_lock.held(account, public, holder("r1"), silent, QUICK) as lost:
         lost.check()
         found = account.key(fingerprint(public))
         assert found
@@ -136,5 +136,5 @@ def test_a_key_of_somebody_s_own_in_its_place_is_left_alone(api: Api, account: A
 
 def test_a_cloud_that_fails_for_a_moment_is_asked_again(api: Api, account: Account, public: str) -> None:
     api.fault(kind="response", status=500, method="POST", path="/v2/account/keys", count=1)
-    with remote_lock.held(account, public, holder("r1"), silent, QUICK):
+    with account_lock.held(account, public, holder("r1"), silent, QUICK):
         assert ":r1:" in names(api)[0]

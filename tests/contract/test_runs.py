@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import record, remote_lock, runs, status
-from pipeline.errors import PipelineError
-from pipeline.ledger import Ledger, Run
-from pipeline.session import Session
+from slipway.environment.session import Session
+from slipway.errors import PipelineError
+from slipway.reports import status
+from slipway.runs import account_lock, record
+from slipway.runs import run as runs
+from slipway.runs.ledger import Ledger, Run
 from tests.contract.support import ROOT, Api, until
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -23,8 +25,8 @@ pytestmark = pytest.mark.usefixtures("clean")
 HOLDING = """
 import os, sys, time
 from pathlib import Path
-from pipeline import runs
-from pipeline.session import Session
+from slipway.runs import run as runs
+from slipway.environment.session import Session
 with runs.alone(Session(Path(sys.argv[1]), os.environ, "staging"), "deploy v2"):
     print("holding", flush=True)
     time.sleep(300)
@@ -119,7 +121,7 @@ def test_a_run_that_was_killed_is_replaced_at_once_and_told_of(
 def test_steps_do_not_begin_when_somebody_else_was_let_in(
     checkouts: tuple[Path, Path], session: Callable[[Path], Session], api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_lock, "Rhythm", partial(remote_lock.Rhythm, beat=0.1))
+    monkeypatch.setattr(account_lock, "Rhythm", partial(account_lock.Rhythm, beat=0.1))
     here = session(checkouts[0])
     begun: list[str] = []
 

@@ -29,7 +29,7 @@ GREP = f"grep --recursive --text --files-with-matches --exclude-dir=proc --exclu
 
 @pytest.fixture(scope="module")
 def guest(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
     guest = Guest(api, tmp_path_factory.mktemp("keys"), "closed", USER_DATA)
     until(lambda: guest.run("cloud-init status --wait").returncode == 0)
     assert len(found(guest)) > 5
@@ -37,7 +37,7 @@ def guest(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]
     installed = guest.run("bash /root/provisioning/close-user-data.sh")
     assert installed.returncode == 0, installed.stderr
     yield guest
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
 
 
 def send(guest: Guest, folder: Path) -> None:

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import boot, reference
-from pipeline.keys import new_key
-from pipeline.reference import Reference, Release, template_digest
-from pipeline.tools.encryption import Encryption
-from pipeline.tools.terraform import Root, Terraform, expression
-from pipeline.tools.toolchain import TERRAFORM_TOOLS, Toolchain
+from slipway.environment import boot, reference
+from slipway.environment.keys import new_key
+from slipway.environment.reference import Reference, Release, template_digest
+from slipway.tools.terraform.encryption import Encryption
+from slipway.tools.terraform.engine import Root, Terraform, expression
+from slipway.tools.toolchain import TERRAFORM_TOOLS, Toolchain
 from tests.contract.support import ROOT, Api, until
 from tests.contract.test_metadata import Guest
-from tests.unit.pipeline.test_boot import AWKWARD, is_fit
+from tests.unit.slipway.environment.test_boot import AWKWARD, is_fit
 
 LONG = "".join(chr(0x20 + at % 0x5F) for at in range(5000))
 SEED = random.randrange(1 << 32)
@@ -135,7 +135,7 @@ def test_opentofu_reads_an_expression_as_plain_data(engine: Engine) -> None:
 @pytest.fixture(scope="module")
 def droplet(api: Api, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     """A droplet of an image that has the app's unit, with the user data that OpenTofu rendered."""
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
     folder = tmp_path_factory.mktemp("keys")
     builder = Guest(api, folder, "builder")
     until(lambda: builder.run("cloud-init status --wait").returncode == 0)
@@ -149,7 +149,7 @@ def droplet(api: Api, engine: Engine, tmp_path_factory: pytest.TempPathFactory) 
     user_data = engine.evaluate(f'local.user_data["{engine.release.key}"]')
     assert len(user_data) < boot.USER_DATA_LIMIT
     yield Guest(api, folder, "values", user_data, image=image["id"])
-    api.call("POST", "/_localcloud/reset", status=204)
+    api.call("POST", "/_localocean/reset", status=204)
 
 
 def test_the_app_gets_every_value_as_it_was_given(droplet: Guest, engine: Engine) -> None:

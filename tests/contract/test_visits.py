@@ -43,7 +43,7 @@ def test_an_open_shell_is_on_a_terminal_and_does_not_keep_a_droplet_from_shuttin
     daemon.run("shell", "web", "--", "cloud-init", "status", "--wait")
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
-    command = [sys.executable, "-m", "localcloud", "shell", "web"]
+    command = [sys.executable, "-m", "localocean", "shell", "web"]
     with subprocess.Popen(command, env=daemon.env, stdin=theirs, stdout=theirs, stderr=theirs) as shell:
         os.close(theirs)
         try:
@@ -95,7 +95,7 @@ def test_who_reads_no_further_hears_no_complaint(daemon: Daemon, api: Api, clean
     ):
         reader, writer = os.pipe()
         os.close(reader)
-        command = [sys.executable, "-m", "localcloud", *words]
+        command = [sys.executable, "-m", "localocean", *words]
         done = subprocess.run(command, env=daemon.env, stdout=writer, stderr=subprocess.PIPE, timeout=60)
         os.close(writer)
         assert (done.returncode, done.stderr) == (code, b""), words
@@ -106,4 +106,4 @@ def test_a_name_that_is_no_droplets(daemon: Daemon, api: Api) -> None:
         refused = daemon.run(verb, "nobody", check=False)
         assert refused.returncode == 1
         kind = "droplet" if verb == "ssh" else "droplet or database"
-        assert refused.stderr == f"✗ There is no {kind} nobody.\n  See them: localcloud status\n"
+        assert refused.stderr == f"✗ There is no {kind} nobody.\n  See them: localocean status\n"

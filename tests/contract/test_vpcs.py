@@ -75,7 +75,7 @@ def test_members_meet_each_other_and_nobody_else(api: Api, daemon: Daemon) -> No
     assert api.get(f"/v2/vpcs/{vpc['id']}/members?resource_type=load_balancer")["members"] == []
 
     until(lambda: ping(daemon, mine[0]["id"], private["two"]["ip_address"]), 30)
-    until(lambda: ping(daemon, other["id"], str(IPv4Network(daemon.env["LOCALCLOUD_RANGE"])[1])), 30)
+    until(lambda: ping(daemon, other["id"], str(IPv4Network(daemon.env["LOCALOCEAN_RANGE"])[1])), 30)
     assert not ping(daemon, mine[0]["id"], private["other"]["ip_address"])
     assert not ping(daemon, other["id"], private["one"]["ip_address"])
 
@@ -84,7 +84,7 @@ def test_members_meet_each_other_and_nobody_else(api: Api, daemon: Daemon) -> No
         api.delete_droplet(droplet["id"])
     api.call("DELETE", f"/v2/vpcs/{vpc['id']}", status=204)
     links = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout
-    bridge = daemon.env["LOCALCLOUD_BRIDGE"]
+    bridge = daemon.env["LOCALOCEAN_BRIDGE"]
     assert [line.split()[0] for line in links.splitlines() if line.startswith(f"{bridge}p")] == [f"{bridge}p"]
 
 

@@ -9,7 +9,7 @@ from tests.contract.support import Api
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer ", "Basic abc", "Bearer \xe9"])
-@pytest.mark.parametrize("path", ["/v2/account", "/v2/droplets/", "/v2/nonsense", "/_localcloud/status"])
+@pytest.mark.parametrize("path", ["/v2/account", "/v2/droplets/", "/v2/nonsense", "/_localocean/status"])
 def test_a_missing_or_wrong_token_is_refused(api: Api, header: str | None, path: str) -> None:
     headers = {"Authorization": header.encode("latin-1")} if header else {}
     answer = requests.get(api.endpoint + path, headers=headers, timeout=10)
@@ -113,7 +113,7 @@ def test_an_odd_page_is_no_error(api: Api, query: str) -> None:
 
 def test_a_rate_limit_is_kept_when_it_is_wanted(api: Api) -> None:
     def limit(text: str) -> None:
-        api.call("PUT", "/_localcloud/rate_limit", {"limit": text}, status=200)
+        api.call("PUT", "/_localocean/rate_limit", {"limit": text}, status=200)
 
     limit("3/100")
     try:
@@ -125,7 +125,7 @@ def test_a_rate_limit_is_kept_when_it_is_wanted(api: Api) -> None:
             "API Rate limit exceeded.",
         )
         assert 0 < int(answers[3].headers["retry-after"]) <= 60
-        api.call("PUT", "/_localcloud/rate_limit", {"limit": "much"}, status=422)
+        api.call("PUT", "/_localocean/rate_limit", {"limit": "much"}, status=422)
     finally:
         limit("off")
     assert api.send("GET", "/v2/account").headers["ratelimit-limit"] == "5000"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import bridge
-from pipeline.session import Session
-from pipeline.tools import ssh
-from pipeline.tools.digitalocean import Cluster
-from pipeline.tools.postgres import Database
-from pipeline.tools.toolchain import Toolchain
+from slipway.database import bridge
+from slipway.environment.session import Session
+from slipway.tools import ssh
+from slipway.tools.digitalocean import Cluster
+from slipway.tools.postgres import Database
+from slipway.tools.toolchain import Toolchain
 from tests.contract.support import Api
 from tests.data.server import VaultServer, running
 from tests.support import own_cloud
@@ -28,7 +28,7 @@ RELEASE = "v1-01234567"
 def settings() -> Iterator[dict[str, str]]:
     """The variables that name the session's own cloud."""
     with own_cloud("data") as found, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("LOCALCLOUD_", "DIGITALOCEAN_", "VAULT_"))]:
+        for name in [name for name in os.environ if name.startswith(("LOCALOCEAN_", "DIGITALOCEAN_", "VAULT_"))]:
             patch.delenv(name)
         for name, value in found.items():
             patch.setenv(name, value)

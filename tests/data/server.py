@@ -15,7 +15,7 @@ from typing import Any
 import hvac
 import requests
 
-from pipeline.tools.toolchain import VAULT_TOOLS, Toolchain
+from slipway.tools.toolchain import VAULT_TOOLS, Toolchain
 from tests.support import free_port
 
 PLUGIN = "postgresql-database-plugin"

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import backup, drill
-from pipeline.backup import Backup
-from pipeline.errors import PipelineError
-from pipeline.session import Session
-from pipeline.tools import postgres
-from pipeline.tools.digitalocean import Cluster
-from pipeline.tools.postgres import Database
+from slipway.database import backup, drill
+from slipway.database.backup import Backup
+from slipway.environment.session import Session
+from slipway.errors import PipelineError
+from slipway.tools import postgres
+from slipway.tools.digitalocean import Cluster
+from slipway.tools.postgres import Database
 from tests.contract.support import until
 
 TABLES = """
@@ -33,8 +33,8 @@ GRANT SELECT ON notes TO app_rw;
 CALL = """
 import os, sys
 from pathlib import Path
-from pipeline import drill
-from pipeline.session import Session
+from slipway.database import drill
+from slipway.environment.session import Session
 drill.verify(Session(Path(sys.argv[1]), dict(os.environ), "local"))
 """
 

@@ -12,15 +12,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pipeline import lease, secrets
-from pipeline.config import SecretSettings, VaultSettings
-from pipeline.errors import PipelineError
-from pipeline.reference import Reference, Release
-from pipeline.secrets import CredentialIssuer, SecretSource
-from pipeline.session import Session
-from pipeline.tools import postgres
-from pipeline.tools.digitalocean import Cluster
-from pipeline.tools.postgres import Database
+from slipway.config import SecretSettings, VaultSettings
+from slipway.database import lease
+from slipway.environment import secrets
+from slipway.environment.outputs import Group, Outputs
+from slipway.environment.reference import Reference, Release
+from slipway.environment.secrets import CredentialIssuer, SecretSource
+from slipway.environment.session import Session
+from slipway.errors import PipelineError
+from slipway.tools import postgres
+from slipway.tools.digitalocean import Cluster
+from slipway.tools.postgres import Database
 from tests.contract.support import Api, until
 from tests.data.server import VaultServer, unseal
 
@@ -48,7 +50,7 @@ def connected(
         connection.execute(ROLES)
     path = f"/v2/databases/{cluster.id}/firewall"
     rules = [{"type": rule["type"], "value": rule["value"]} for rule in api.get(path)["rules"]]
-    here = {"type": "ip_addr", "value": str(ip_network(settings["LOCALCLOUD_RANGE"])[1])}
+    here = {"type": "ip_addr", "value": str(ip_network(settings["LOCALOCEAN_RANGE"])[1])}
     api.call("PUT", path, {"rules": [*rules, here]}, status=204)
     vault.use(cluster.host, session.api.database_ca(cluster.id), "vault", "of the operator", ttl="1h")
     return vault
@@ -106,7 +108,7 @@ def test_a_release_asks_once_and_gives_back_what_a_failure_left_unused(
         user, password = next(iter(leased.passwords.items()))
     credential = secrets.Credential(user, password, "")
     login(database, credential)
-    monkeypatch.setattr(session, "outputs", lambda: {"droplets": {leased.release.key: {}}})
+    monkeypatch.setattr(session, "outputs", lambda: Outputs(groups={leased.release.key: Group(leased.release.key, ())}))
     with lease.user_for(session, Reference(), leased.release, anew=False) as again:
         assert again.release == leased.release
     with pytest.raises(RuntimeError), lease.user_for(session, Reference(), RELEASE, anew=True) as failed:

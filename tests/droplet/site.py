@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from pipeline.app_client import AppClient
+from slipway.verification.app_client import AppClient
 
 
 class Site(AppClient):

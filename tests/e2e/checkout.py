@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline import reference
-from pipeline.names import Names
-from pipeline.reference import Reference
+from slipway.environment import reference
+from slipway.environment.reference import Reference
+from slipway.names import Names
 from tests.contract.support import Api
 from tests.support import UNANSWERED, Repeating, get
 

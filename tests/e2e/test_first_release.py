@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from pipeline.names import Names
+from slipway.names import Names
 from tests.chaos.processes import MARK, Processes
 from tests.contract.support import Api
 from tests.e2e.checkout import NOT_INHERITED, Checkout

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.keys import new_key
-from pipeline.names import BUILD
+from slipway.environment.keys import new_key
+from slipway.names import BUILD
 from tests.contract.support import Api, until
 from tests.e2e.checkout import NAMES, Checkout
 

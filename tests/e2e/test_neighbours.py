@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.names import Names
+from slipway.names import Names
 from tests.contract.support import Api
 from tests.e2e.checkout import NAMES, REFERENCE, Checkout, Prober, ask, furnish
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tools.provider import locked_version
-from pipeline.tools.toolchain import Toolchain
+from slipway.tools.terraform.provider import locked_version
+from slipway.tools.toolchain import Toolchain
 from tests.e2e.checkout import Checkout, ask, clone
 from tests.mirror import built_provider, mirror
 from tests.support import own_cloud

@@ -122,16 +122,16 @@ def test_a_second_deploy_while_one_runs(checkout: Checkout) -> None:
 
 
 def test_a_busy_port(checkout: Checkout) -> None:
-    state = Path(checkout.cloud["LOCALCLOUD_STATE"]).with_name("elsewhere")
+    state = Path(checkout.cloud["LOCALOCEAN_STATE"]).with_name("elsewhere")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        elsewhere = {"LOCALCLOUD_STATE": str(state), "LOCALCLOUD_PORT": str(port)}
+        elsewhere = {"LOCALOCEAN_STATE": str(state), "LOCALOCEAN_PORT": str(port)}
         assert str(port) in checkout.refused("cloud.up", **elsewhere)
         assert "The local cloud did not start" in checkout.refused("deploy", **elsewhere)
 
 
 def test_a_disk_without_space(checkout: Checkout, small_disk: Path) -> None:
-    full = {"LOCALCLOUD_STATE": str(small_disk / "state"), "LOCALCLOUD_PORT": "1"}
+    full = {"LOCALOCEAN_STATE": str(small_disk / "state"), "LOCALOCEAN_PORT": "1"}
     assert "space" in checkout.refused("cloud.up", **full)
     assert "The disk is full" in checkout.refused("check", SLIPWAY_CACHE=str(small_disk / "cache"))
 
@@ -150,8 +150,8 @@ def test_no_root_and_no_sudo(checkout: Checkout, tmp_path: Path) -> None:
     # A user namespace without a mapping: the same files can be read, but nobody in it is root.
     become_nobody = ["/usr/bin/unshare", "--user"] if os.geteuid() == 0 else []
     result = subprocess.run(
-        [*become_nobody, sys.executable, "-m", "localcloud", "up"],
-        env={**checkout.cloud, "PATH": "/nowhere", "LOCALCLOUD_STATE": str(tmp_path / "state")},
+        [*become_nobody, sys.executable, "-m", "localocean", "up"],
+        env={**checkout.cloud, "PATH": "/nowhere", "LOCALOCEAN_STATE": str(tmp_path / "state")},
         capture_output=True,
         text=True,
     )

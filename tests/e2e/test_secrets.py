@@ -83,7 +83,7 @@ def _passwords(checkout: Checkout) -> dict[str, str]:
 
 
 def state(checkout: Checkout) -> Path:
-    return Path(checkout.cloud["LOCALCLOUD_STATE"])
+    return Path(checkout.cloud["LOCALOCEAN_STATE"])
 
 
 def upper(disk: Path) -> Path:
@@ -118,7 +118,7 @@ def test_the_checkout_holds_the_keys_for_their_owner_alone(checkout: Checkout, s
     keys = {
         ".slipway/local/id_ed25519": {"deploy key"},
         ".slipway/local/state.key": {"state key"},
-        ".slipway/localcloud.json": {"API token"},
+        ".slipway/localocean.json": {"API token"},
     }
     assert elsewhere(traces, keys, checkout.folder) == []
     assert {trace.secret for trace in traces} == {"deploy key", "state key", "API token"}, "the search finds nothing"

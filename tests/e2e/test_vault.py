@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from pipeline.tools.toolchain import Toolchain
+from slipway.tools.toolchain import Toolchain
 from tests.data.server import VaultServer, running
 from tests.e2e.checkout import ROOT, Checkout
 
@@ -35,7 +35,7 @@ def environ(checkout: Checkout, vault: VaultServer) -> dict[str, str]:
     if checkout.status()["live"] is None:
         checkout.invoke("build", "deploy", "--version", "v1", "--commit")
     path = checkout.folder / "slipway.toml"
-    gateway = ipaddress.ip_network(checkout.cloud["LOCALCLOUD_RANGE"])[1]
+    gateway = ipaddress.ip_network(checkout.cloud["LOCALOCEAN_RANGE"])[1]
     text = path.read_text().replace("trusted_sources = []", f'trusted_sources = ["{gateway}"]')
     path.write_text(text + SECRETS)
     checkout.git("commit", "--quiet", "--all", "--message", "Take database users from Vault")

@@ -13,13 +13,13 @@ import pytest
 import requests
 import uvicorn
 
-from localcloud.api.app import build
-from localcloud.config import Config
-from localcloud.engine import lifecycle
-from localcloud.engine.cloud import Cloud
-from localcloud.engine.databases import nodes
-from localcloud.engine.records import IN_PROGRESS
-from tests.unit.localcloud.machines import Rooms
+from localocean.api.app import build
+from localocean.config import Config
+from localocean.engine import lifecycle
+from localocean.engine.cloud import Cloud
+from localocean.engine.databases import nodes
+from localocean.store.records import IN_PROGRESS
+from tests.unit.localocean.machines import Rooms
 
 TOKEN = "the-token-of-the-fuzzed-cloud"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJVnRsmBDBoBhMqiOsIsVLLs7SkbAqVvXFtVqdxBdnZT"
@@ -120,7 +120,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lifecycle, "write_seed", lambda root, seed: None)
         patch.setattr(nodes, "write_server", lambda root, spec: None)
-        cloud = Cloud(Config.from_environment({"LOCALCLOUD_STATE": str(folder)}), Rooms(folder).machinery())
+        cloud = Cloud(Config.from_environment({"LOCALOCEAN_STATE": str(folder)}), Rooms(folder).machinery())
         cloud.start()
         with _served(cloud) as (port, session):
             yield Target(cloud, port, session)

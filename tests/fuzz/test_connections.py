@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from localcloud.server import MOST_OF_A_DROPLET, Connection
+from localocean.server import MOST_OF_A_DROPLET, Connection
 
 SECONDS = 2
 """That the server under test keeps a silent connection, at most twice that."""

@@ -11,25 +11,26 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from localcloud.api.openapi import document
-from localcloud.api.operations import OPERATIONS
+from localocean.api.app import ROWS
+from localocean.api.openapi import document
 from tests.fuzz.conftest import Target
 
 EXAMPLES = 6
 """Requests per operation and kind, the same in each run, unless --fuzz-examples asks for others."""
 
+OFFERED = {(row.method, row.path): row.operation for row in ROWS}
 # A reset would take away what the other requests aim at; the description of everything takes long to check.
-LEFT_OUT = {("POST", "/_localcloud/reset"), ("GET", "/_localcloud/openapi.json")}
+LEFT_OUT = {("POST", "/_localocean/reset"), ("GET", "/_localocean/openapi.json")}
 load_all_checks()
 HELD = ("response_schema_conformance", "status_code_conformance", "content_type_conformance")
 
 
 CASES = [
     (method, path, mode)
-    for method, path in sorted(OPERATIONS.keys() - LEFT_OUT)
+    for method, path in sorted(OFFERED.keys() - LEFT_OUT)
     for mode in GenerationMode
     # Where only the path can vary, any text is as good as another.
-    if mode is GenerationMode.POSITIVE or OPERATIONS[method, path].body or OPERATIONS[method, path].query
+    if mode is GenerationMode.POSITIVE or OFFERED[method, path].body or OFFERED[method, path].query
 ]
 
 
@@ -38,7 +39,7 @@ def test_an_operation(
     target: Target, request: pytest.FixtureRequest, method: str, path: str, mode: GenerationMode
 ) -> None:
     examples = request.config.getoption("--fuzz-examples")
-    operation = schemathesis.openapi.from_dict(aimed(document(), target.furnish()))[path][method]
+    operation = schemathesis.openapi.from_dict(aimed(document(ROWS), target.furnish()))[path][method]
     checks: Any = CHECKS.get_by_names(list(HELD))
 
     @settings(

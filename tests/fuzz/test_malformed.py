@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from localcloud.api.operations import OPERATIONS
+from localocean.api.app import ROWS
 from tests.contract.support import until
 from tests.fuzz.conftest import TOKEN, Target
 
@@ -63,8 +63,8 @@ PATHS = (
     *("/v2/droplets/" + "9" * 18, "/v2/droplets/" + "9" * 5000, "/v2/tags/" + "a" * 20_000, "/v2/droplets/-1"),
     *("/v2/droplets/٣", "/v2/droplets/1e3", "/v2/droplets/0x1", "/v2/droplets/1;ls", "/v2/droplets/'--"),
     *("/v2/droplets?page=-1&per_page=1e9", "/v2/droplets?page=" + "9" * 400, "/v2/droplets?page=%00&tag_name=%ff"),
-    *("/v2/images?private=maybe&type=%00&name=%ED%A0%80", "/v2/actions/" + "9" * 19, "/_localcloud/../v2/droplets"),
-    *("/_localcloud/droplets/..%2f..%2f/login", "/_localcloud/", "/", "/v2", "/v2/", "/v1/droplets"),
+    *("/v2/images?private=maybe&type=%00&name=%ED%A0%80", "/v2/actions/" + "9" * 19, "/_localocean/../v2/droplets"),
+    *("/_localocean/droplets/..%2f..%2f/login", "/_localocean/", "/", "/v2", "/v2/", "/v1/droplets"),
 )
 
 
@@ -87,11 +87,14 @@ def test_a_broken_body_is_refused(target: Target, path: str, body: bytes) -> Non
         assert target.state() == before
 
 
-@pytest.mark.parametrize("method, path", sorted(route for route, taken in OPERATIONS.items() if taken.body))
+OFFERED = {(row.method, row.path): row.operation for row in ROWS}
+
+
+@pytest.mark.parametrize("method, path", sorted(route for route, taken in OFFERED.items() if taken.body))
 def test_a_field_of_a_wrong_type_is_refused(target: Target, method: str, path: str) -> None:
     known = target.furnish()
     where = path.format_map({name: values[0] for name, values in known.items()} | {"vpc": "1", "name": "fuzz"})
-    fields = (OPERATIONS[method, path].body or {})["properties"]
+    fields = (OFFERED[method, path].body or {})["properties"]
     usual = {name: value for name, value in GOOD.items() if name in fields}
     for type in TYPES.get(path, ("rename",)):
         for wrong in _wrong(fields):

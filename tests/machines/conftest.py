@@ -13,15 +13,15 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from localcloud.cleanup import teardown
-from localcloud.config import Config
-from localcloud.daemon import install
-from localcloud.host import requirements
-from localcloud.host.machines import Machines, MachineSpec
-from localcloud.host.seed import Seed, write_seed
-from localcloud.network import Network
-from localcloud.storage.bases import BaseImages
-from localcloud.storage.disks import Disks
+from localocean.cleanup import teardown
+from localocean.config import Config
+from localocean.daemon import install
+from localocean.host import requirements
+from localocean.host.machines import Machines, MachineSpec
+from localocean.host.seed import Seed, write_seed
+from localocean.network import Network
+from localocean.storage.bases import BaseImages
+from localocean.storage.disks import Disks
 from tests.support import own_settings
 
 BOOT = 180.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from localcloud.host.machines import Machines, MachineSpec
-from localcloud.network import Network
+from localocean.host.machines import Machines, MachineSpec
+from localocean.network import Network
 
 from .conftest import Cloud
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.host import cgroups
-from localcloud.host.errors import HostError
-from localcloud.host.machines import MachineSpec
+from localocean.host import cgroups
+from localocean.host.errors import HostError
+from localocean.host.machines import MachineSpec
 from tests.support import nest
 
 from .conftest import Cloud

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.host import cgroups, enter
-from localcloud.host.errors import HostError
-from localcloud.host.machines import MachineSpec
+from localocean.host import cgroups, enter
+from localocean.host.errors import HostError
+from localocean.host.machines import MachineSpec
 from tests.support import needs_controller
 
 from .conftest import Cloud
@@ -133,7 +133,7 @@ def test_it_has_what_a_service_of_the_machine_has(unit: str) -> None:
         assert int(ours[name], 16) & ~int(its[name], 16) == 0, name
     assert ours["Seccomp"] == "2" and ours["PPid"] == "1"
     assert int(ours["CapBnd"], 16) != (1 << 41) - 1
-    assert "/system.slice/localcloud-" in enter.run(unit, ["cat", "/proc/self/cgroup"])
+    assert "/system.slice/localocean-" in enter.run(unit, ["cat", "/proc/self/cgroup"])
     same = "for name in {}; do [ /proc/1/ns/$name -ef /proc/self/ns/$name ] || echo $name; done"
     assert enter.run(unit, ["bash", "-c", same.format(" ".join(NAMESPACES))]) == ""
     assert enter.run(unit, ["cat", "/proc/self/uid_map"]) == enter.run(unit, ["cat", "/proc/1/uid_map"])

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.cleanup import teardown
-from localcloud.config import Config
-from localcloud.host import cgroups
-from localcloud.host.machines import Machines, MachineSpec
-from localcloud.network import Network
-from localcloud.storage.disks import Disks
+from localocean.cleanup import teardown
+from localocean.config import Config
+from localocean.host import cgroups
+from localocean.host.machines import Machines, MachineSpec
+from localocean.network import Network
+from localocean.storage.disks import Disks
 from tests.support import needs_controller, own_settings
 
 from .conftest import Cloud
 from .test_isolation import CONNECT
 
-MARKER = "localcloud-test-marker"
+MARKER = "localocean-test-marker"
 SETTINGS = ("kernel/core_pattern", "kernel/sysrq", "kernel/modprobe", "vm/swappiness")
 # Device numbers of what must not be opened: memory, kernel messages, and every disk of the host.
 MEMORY, MESSAGES = (1, 1), (1, 11)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.host import run
-from localcloud.host.errors import HostError
-from localcloud.host.machines import MachineSpec
+from localocean.host import run
+from localocean.host.errors import HostError
+from localocean.host.machines import MachineSpec
 from tests.support import needs_loop_devices
 
 from .conftest import Cloud
@@ -101,7 +101,7 @@ def test_a_disk_that_waits_for_room_is_let_go_when_its_droplet_ends(
     needs_loop_devices()
     root = cloud.disks.mount(9998, [cloud.base], 2)
     volumes = cloud.disks.volumes
-    monkeypatch.setattr("localcloud.storage.volumes.KEPT_BYTES", 1 << 60)
+    monkeypatch.setattr("localocean.storage.volumes.KEPT_BYTES", 1 << 60)
     cloud.disks.guard()
     (root / "word").write_bytes(os.urandom(8 << 20))
     subprocess.run(["sync", "--file-system", str(root.parent / "fs")], check=True)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.config import Config
-from localcloud.host import trees
-from localcloud.host.errors import HostError
-from localcloud.host.inside import NOBODY, SHIFT
-from localcloud.storage.disks import Disks
-from localcloud.storage.imports import Imports
+from localocean.config import Config
+from localocean.host import trees
+from localocean.host.errors import HostError
+from localocean.host.inside import NOBODY, SHIFT
+from localocean.storage.disks import Disks
+from localocean.storage.imports import Imports
 
 MEGABYTE = 1 << 20
 ROOM = 1200 * MEGABYTE

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.host import inside
-from localcloud.host.machines import MachineSpec
+from localocean.host import inside
+from localocean.host.machines import MachineSpec
 from tests.support import needs_controller
 
 from .conftest import Cloud

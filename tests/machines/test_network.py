@@ -12,9 +12,9 @@ from itertools import islice
 
 import pytest
 
-from localcloud.host.errors import HostError
-from localcloud.host.machines import MachineSpec
-from localcloud.network import bridges, connections
+from localocean.host.errors import HostError
+from localocean.host.machines import MachineSpec
+from localocean.network import bridges, connections
 
 from .conftest import BOOT, Cloud
 

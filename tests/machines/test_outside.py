@@ -10,10 +10,10 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from localcloud.config import Networks
-from localcloud.host import inherit
-from localcloud.host.machines import MachineSpec
-from localcloud.network import Network
+from localocean.config import Networks
+from localocean.host import inherit
+from localocean.host.machines import MachineSpec
+from localocean.network import Network
 
 from .conftest import Cloud
 from .test_isolation import CONNECT

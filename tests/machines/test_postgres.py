@@ -14,17 +14,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from localcloud.host import cgroups, orphans
-from localcloud.host.errors import HostError
-from localcloud.host.machines import MachineSpec
-from localcloud.host.postgres import copies
-from localcloud.host.postgres.authority import Authority
-from localcloud.host.postgres.layout import ADMIN, DATA, POOL_PORT, PORT
-from localcloud.host.postgres.pools import TRANSACTION, Pool, set_pools
-from localcloud.host.postgres.seed import ServerSpec, write_server
-from localcloud.host.postgres.server import Postgres
-from localcloud.storage.bases import POSTGRES, BaseImages
-from localcloud.storage.databases import command
+from localocean.host import cgroups, orphans
+from localocean.host.errors import HostError
+from localocean.host.machines import MachineSpec
+from localocean.host.postgres import copies
+from localocean.host.postgres.authority import Authority
+from localocean.host.postgres.layout import ADMIN, DATA, POOL_PORT, PORT
+from localocean.host.postgres.pools import TRANSACTION, Pool, set_pools
+from localocean.host.postgres.seed import ServerSpec, write_server
+from localocean.host.postgres.server import Postgres
+from localocean.storage.bases import POSTGRES, BaseImages
+from localocean.storage.databases import command
 from tests.machines.conftest import Cloud
 
 MEMORY_MB = 1024
@@ -233,7 +233,7 @@ def test_no_committed_row_is_lost_when_the_machine_is_killed(server: Server) -> 
 
 
 def test_a_server_that_dies_inside_its_machine_comes_back(server: Server) -> None:
-    pid = int(server.inside.shell("systemctl show --property=MainPID --value localcloud-postgres"))
+    pid = int(server.inside.shell("systemctl show --property=MainPID --value localocean-postgres"))
     inside = [p for p in cgroups.processes(server.inside.unit) if _pid_inside(p) == pid]
     os.kill(inside[0], signal.SIGKILL)
     time.sleep(0.2)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.host.errors import HostError
-from localcloud.host.run import run
-from localcloud.storage.disks import copy_command
+from localocean.host.errors import HostError
+from localocean.host.run import run
+from localocean.storage.disks import copy_command
 from tests.support import needs_loop_devices
 
 from .conftest import Cloud
@@ -94,7 +94,7 @@ def test_a_snapshot_that_was_cut_off_leaves_no_disk_open(cloud: Cloud, monkeypat
     with droplet(cloud, 996, 2) as (first, second):
         cloud.disks.snapshot(996, first)
         assert 996 not in cloud.disks.mounted()
-        monkeypatch.setattr("localcloud.storage.disks.copy_command", lambda *_: ["false"])
+        monkeypatch.setattr("localocean.storage.disks.copy_command", lambda *_: ["false"])
         with pytest.raises(HostError):
             cloud.disks.snapshot(996, second)
         assert 996 not in cloud.disks.mounted()

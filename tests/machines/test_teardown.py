@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.cleanup import teardown
-from localcloud.host import cgroups
-from localcloud.host.run import run
+from localocean.cleanup import teardown
+from localocean.host import cgroups
+from localocean.host.run import run
 
 from .conftest import Cloud
 

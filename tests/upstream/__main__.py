@@ -16,8 +16,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.errors import PipelineError
-from pipeline.tools.toolchain import TOOLS, Toolchain
+from slipway.errors import PipelineError
+from slipway.tools.toolchain import TOOLS, Toolchain
 from tests.support import own_cloud
 from tests.upstream import report, tests
 from tests.upstream.tests import FAILED, PASSED, UNSUPPORTED, Outcome
@@ -72,9 +72,9 @@ def _judge(binary: Path, wanted: list[str], env: Mapping[str, str], folder: Path
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings of the cloud that the tests' own expectations need."""
     names = {
-        "aliases": "LOCALCLOUD_IMAGE_ALIASES",
-        "prices": "LOCALCLOUD_PRICES",
-        "databases": "LOCALCLOUD_DATABASE_VERSIONS",
+        "aliases": "LOCALOCEAN_IMAGE_ALIASES",
+        "prices": "LOCALOCEAN_PRICES",
+        "databases": "LOCALOCEAN_DATABASE_VERSIONS",
     }
     return {
         variable: ",".join(f"{name}={value}" for name, value in settings[table].items())
@@ -94,7 +94,7 @@ def _client(toolchain: Toolchain, folder: Path) -> dict[str, str]:
 
 
 def _up(cloud: Mapping[str, str]) -> dict[str, str]:
-    argv = [sys.executable, "-m", "localcloud", "up", "--json"]
+    argv = [sys.executable, "-m", "localocean", "up", "--json"]
     done = subprocess.run(argv, cwd=ROOT, env={**os.environ, **cloud}, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise PipelineError("The local cloud of the tests did not start.", "What it said stands above.")

@@ -1,7 +1,0 @@
-"""`python -m localcloud`."""
-
-import sys
-
-from localcloud.cli import main
-
-sys.exit(main())

@@ -1,0 +1,7 @@
+"""`python -m localocean`."""
+
+import sys
+
+from localocean.cli import main
+
+sys.exit(main())

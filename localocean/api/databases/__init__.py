@@ -1,0 +1,1 @@
+"""/v2/databases: clusters, and all that belongs to one."""

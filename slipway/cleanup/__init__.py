@@ -1,0 +1,1 @@
+"""What no release needs any more, found and removed."""

@@ -1,0 +1,70 @@
+"""What the last apply left: the public address, the droplets of each release, and what was confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.environment.reference import Reference
+
+
+@dataclass(frozen=True)
+class Member:
+    """A droplet of a release, as the state has it. ``address`` is its own public one."""
+
+    id: int
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The droplets of a release: one today."""
+
+    release: str
+    members: tuple[Member, ...]
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """The droplets by number."""
+        return frozenset(member.id for member in self.members)
+
+    @property
+    def first(self) -> Member:
+        """The droplet that stands for the group where one is asked."""
+        return self.members[0]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of the release graph. ``groups`` are by release key; ``address`` is empty where none is reserved."""
+
+    address: str = ""
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    confirmed: Reference = field(default_factory=Reference)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Outputs:
+        """Of what OpenTofu tells; raises PipelineError for a reference that slipway did not write."""
+        droplets: Mapping[str, Any] = data.get("droplets") or {}
+        return cls(
+            data.get("floating_ip") or "",
+            {
+                key: Group(key, (Member(each["id"], each.get("name", ""), each["address"]),))
+                for key, each in droplets.items()
+            },
+            Reference.from_state(data.get("reference")),
+        )
+
+    def group(self, release: str | None) -> Group | None:
+        """The droplets of a release, if it has any."""
+        return self.groups.get(release or "")
+
+    def members(self) -> Iterator[tuple[str, Member]]:
+        """Every droplet with its release's key."""
+        return ((key, member) for key, group in self.groups.items() for member in group.members)
+
+    def release_of(self, droplet: int | None) -> str:
+        """The key of the release that a droplet is of; empty for one that is not in the state."""
+        return next((key for key, member in self.members() if member.id == droplet), "")

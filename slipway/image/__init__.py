@@ -1,0 +1,1 @@
+"""source -> version -> image: named by its inputs, built, baked once, and read back."""

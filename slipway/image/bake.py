@@ -1,0 +1,227 @@
+"""version -> image: baked once, tested while it is being baked, never edited."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.environment.keys import KeyPair, new_key
+from slipway.environment.session import Session
+from slipway.errors import PipelineError
+from slipway.image import artifact, bake_run, image, manifest, version
+from slipway.image.bake_run import BakeRun
+from slipway.progress import Progress
+from slipway.redaction import hide
+from slipway.tools.digitalocean import Image
+from slipway.tools.files import write_private
+from slipway.tools.packer import Packer
+from slipway.tools.programs.children import ended_by_signals
+from slipway.tools.pytest import PYTEST
+from slipway.tools.toolchain import RELEASE_TOOLS
+
+IMAGE_TESTS = ("test_image.py", "test_clean.py")
+_FATAL = {"create": "make the build droplet", "snapshot": "take the snapshot"}
+"""Actions without which there is no image; others Packer tries again."""
+_PATIENCE = 30
+"""Seconds for which the removal of what a failed bake left is tried again."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes one image, worked out before anything is started."""
+
+    version: str
+    commit: str
+    binary: Path
+    inputs: image.Inputs
+
+    @property
+    def image(self) -> str:
+        """The image's name."""
+        return self.inputs.name(self.version)
+
+
+def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
+    """The image of a version, baked now unless the same inputs were baked before.
+
+    Raises PipelineError for uncommitted changes, for a version that was baked from other inputs or in another spelling,
+    and for a bake that fails, its tests included.
+    """
+    name, commit = version.resolve(session.git, asked, dirty=dirty)
+    names = session.settings.names
+    known = (image.version_of(names, each) for each in session.api.images())
+    version.refuse_other_spelling(name, filter(None, known))
+    binary = _binary(session, name, commit)
+    recipe = Recipe(name, commit, binary, image.Inputs.read(session.settings.project, session.git, binary))
+    found = image.baked_before(session.api.images(), recipe.inputs, name, commit, shallow=session.git.shallow)
+    if found is None:
+        with session.progress.step(f"bake {recipe.image}"):
+            _bake(session, recipe)
+        return image.find(session.settings.names, session.api.images(), name)
+    session.progress.say(f"  ✓ {found.name} was baked before")
+    return found
+
+
+def _binary(session: Session, name: str, commit: str) -> Path:
+    def go() -> Path:
+        session.progress.detail(f"compiling the app, {name}")
+        return session.toolchain.go()
+
+    cache = session.settings.project.work / "build"
+    return artifact.binary(session.git, cache, name, commit, go, session.toolchain.environment("go"))
+
+
+def _bake(session: Session, recipe: Recipe) -> None:
+    settings, toolchain, progress = session.settings, session.toolchain, session.progress
+    toolchain.ensure(RELEASE_TOOLS, progress.detail)  # those of the deploy as well: they are fetched side by side
+    packer = Packer(toolchain.packer(), {**toolchain.environment("packer"), **settings.cloud.environment})
+    log_path = settings.work / "logs" / f"bake-{recipe.image}.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    _, ended = bake_run.known(settings.project.work, settings.cloud.endpoint)
+    for run in ended:
+        progress.detail(f"removing what the bake of {run.image} left that was killed")
+        _sweep(session, run)
+    with (
+        ended_by_signals(),
+        tempfile.TemporaryDirectory(prefix="slipway-bake-") as folder,
+        log_path.open("w") as log,
+        _run(session, recipe.image) as run,
+    ):
+        key = new_key()
+        identity = write_private(Path(folder) / "id_ed25519", key.private)
+        variables = packer_variables(session, recipe, Path(folder), run, identity)
+        # A key of Packer's own would be nobody's when Packer is killed.
+        variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
+        template, show = (
+            artifact.export(session.git, "packer", Path(folder)),
+            _watch(lambda text: log.write(hide(text)), progress),
+        )
+        try:
+            packer.build(template, variables, show, _trouble(session, run))
+        except PipelineError as error:
+            log.flush()
+            raise PipelineError(error.message, f"{_last_words(log_path)}\nAll of its output: {log_path}") from error
+        manifest.keep(settings.project.work, recipe.image, Path(variables["contents"]))
+
+
+@contextmanager
+def _run(session: Session, name: str) -> Iterator[BakeRun]:
+    """A run of which nothing is left afterwards, whatever Packer removed itself."""
+    patience: float = _PATIENCE
+    settings = session.settings
+    with bake_run.begin(settings.project.work, settings.project.name, name, settings.cloud.endpoint) as run:
+        try:
+            yield run
+            patience = 0  # Packer says that all is removed, and its droplet may still be on its way
+        finally:
+            _sweep(session, run, patience)
+
+
+def _sweep(session: Session, run: BakeRun, patience: float = 0) -> None:
+    try:
+        left = bake_run.sweep(session.api, run, patience=patience)
+    except PipelineError as error:
+        left = [error.message]
+    if not left:
+        bake_run.forget(session.settings.project.work, run)
+    elif patience:
+        session.progress.warn(f"something of this bake is left; the next one removes it: {'; '.join(left)}")
+
+
+def _trouble(session: Session, run: BakeRun) -> Callable[[], str | None]:
+    """A question for why a bake cannot succeed any more.
+
+    Packer itself waits an hour for a snapshot that errored, and six minutes for a droplet that did.
+    """
+    limit = session.settings.project.bake_deadline
+    deadline = time.monotonic() + limit
+
+    def ask() -> str | None:
+        if time.monotonic() > deadline:
+            return f"The bake was not done after {limit:.0f} s, so there is no image."
+        try:
+            for droplet in session.api.droplets(run.tag):
+                for number, kind in session.api.failed_actions(droplet.id):
+                    if kind in _FATAL:
+                        return f"The cloud could not {_FATAL[kind]} (action {number} errored), so there is no image."
+        except PipelineError:
+            return None  # Packer meets the same, and has more patience
+        return None
+
+    return ask
+
+
+def packer_variables(
+    session: Session, recipe: Recipe, folder: Path, run: BakeRun, identity: Path | None = None
+) -> dict[str, str]:
+    """The variables of the template for a run; the files that they name, which are secret, are made in ``folder``.
+
+    ``identity`` is the private key of `ssh_key_id`, if Packer shall not make a temporary one.
+    """
+    project = session.settings.project
+    host_key = session.key.host_key(f"bake {recipe.image}")
+    expected = {"version": recipe.version, "commit": recipe.commit, "image": recipe.image}
+    expect = write_private(folder / "expect.json", json.dumps(expected))
+    return {
+        "image_name": recipe.image,
+        "version": recipe.version,
+        "commit": recipe.commit,
+        "digest": recipe.inputs.digest,
+        "tags": json.dumps(recipe.inputs.tags(recipe.version, recipe.commit)),
+        "base_image": recipe.inputs.base,
+        "region": project.region,
+        "size": project.size,
+        "binary": str(recipe.binary),
+        "provisioning_dir": str(artifact.export(session.git, "provisioning", folder)),
+        "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),
+        "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
+        "manifest": str(session.settings.work / "manifest.json"),
+        "contents": str(folder / "contents.json.gz"),
+        "droplet_name": run.droplet,
+        "droplet_tags": json.dumps(run.tags),
+        **({"ssh_private_key_file": str(identity)} if identity else {}),
+    }
+
+
+def _user_data(host_key: KeyPair) -> str:
+    """Cloud-config that gives the build droplet a host key which its tests know beforehand."""
+    return "#cloud-config\n" + json.dumps(
+        {
+            "ssh_deletekeys": True,
+            "ssh_genkeytypes": [],
+            "ssh_keys": {"ed25519_private": host_key.private, "ed25519_public": host_key.public},
+        }
+    )
+
+
+def _test_command(tests: Path, host_key: KeyPair, expect: Path, identity: Path | None) -> str:
+    words = [
+        *(*PYTEST, "-q", f"--confcutdir={tests}"),
+        *(str(tests / test) for test in IMAGE_TESTS),
+        f"--host-key={host_key.public}",
+        f"--expect={expect}",
+        *([f"--identity={identity}"] if identity else []),
+    ]
+    return shlex.join(words)
+
+
+def _watch(keep: Callable[[str], object], progress: Progress) -> Callable[[str], None]:
+    """Keep every line of Packer's, and show those with which it begins something."""
+
+    def on_line(line: str) -> None:
+        keep(line + "\n")
+        _, arrow, said = line.partition("==> ")
+        if arrow and ": " in said:
+            progress.detail(said.partition(": ")[2])
+
+    return on_line
+
+
+def _last_words(log: Path, count: int = 25) -> str:
+    return "\n".join(log.read_text().splitlines()[-count:])

@@ -1,0 +1,22 @@
+"""How a release is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slipway.config import CutoverSettings
+
+
+@dataclass(frozen=True)
+class How:
+    """How a release is carried out: whether the one before stays warm, and what a failed one leaves behind.
+
+    ``limits`` are what the cutover may cost, by default what `slipway.toml` says. ``force`` is the reason for a
+    release that was gone back from before.
+    """
+
+    standby: bool = True
+    keep_failed: bool = False
+    commit: bool = False
+    limits: CutoverSettings | None = None
+    force: str = ""

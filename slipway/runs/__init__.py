@@ -1,0 +1,1 @@
+"""A run: alone on its checkout and its account, written down, and cleaned up after."""

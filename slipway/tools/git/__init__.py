@@ -1,0 +1,1 @@
+"""Git: what the project's folder has, and refs that hold data."""

@@ -1,0 +1,1 @@
+"""Programs of others: started with an environment of ours, watched, and ended."""

@@ -1,0 +1,1 @@
+"""verified -> live: the cutover measured as users meet it, and watched."""

@@ -1,0 +1,312 @@
+"""Settings, environments and clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from slipway.config import Cloud, CutoverSettings, Project, choose_cloud, choose_environment
+from slipway.errors import PipelineError
+
+ROOT = Path(__file__).parents[3]
+LOCAL = Cloud("local", "http://127.0.0.1:1", "secret")
+
+
+def local() -> Cloud:
+    return LOCAL
+
+
+def digitalocean_only() -> Cloud:
+    raise AssertionError("the local cloud was started")
+
+
+def test_the_project_s_own_file_is_valid() -> None:
+    assert Project.load(ROOT).base_image == "debian-12-x64"
+
+
+NAMED = "[project]\nname = 'shop'\n"
+
+
+def refusal(folder: Path, data: bytes) -> str:
+    """Message and hint of the error with which a file is refused."""
+    (folder / "slipway.toml").write_bytes(data)
+    with pytest.raises(PipelineError) as error:
+        Project.load(folder)
+    return f"{error.value.message}\n{error.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[project]\nname = 'My Shop'", "project.name: it is"),
+        ("[project]\nname = 'shop-'", "project.name: it is"),
+        ("[project]\nname = 7", "project.name: it is"),
+        ("[image", "is not TOML"),
+        ("[image]\nbase = 'x'\nbas = 'y'", "image.bas: it is unknown; did you mean base?"),
+        ("colour = 1", "colour: it is unknown; known are"),
+        (NAMED + "[image]\nbase = 1", "image.base: it is"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
+    assert says in refusal(tmp_path, text.encode())
+
+
+def test_a_project_without_a_name_is_told_the_line_to_add(tmp_path: Path) -> None:
+    folder = tmp_path / "My_Shop 2"
+    folder.mkdir()
+    rest = "[droplet]\nregion = 'fra1'\nsize = 's'\n[verification]\ndeadline = 60"
+    (folder / "slipway.toml").write_text(f"[image]\nbase = 'debian-12-x64'\n{rest}")
+    with pytest.raises(PipelineError, match="no project.name") as refused:
+        Project.load(folder)
+    assert '[project]\nname = "my-shop-2"' in refused.value.hint
+
+
+WHOLE = """
+[project]
+name = "shop"
+[image]
+base = "debian-12-x64"
+[droplet]
+region = "fra1"
+size = "s-1vcpu-1gb"
+[verification]
+deadline = 60
+"""
+
+
+def test_the_database_is_what_the_file_says_and_may_be_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "slipway.toml"
+    file.write_text(WHOLE)
+    assert Project.load(tmp_path).database is None
+    file.write_text(WHOLE + "[database]\nversion = '15'\nsize = 'db-s-1vcpu-1gb'\nnodes = 1\nlock_timeout = 2\n")
+    found = Project.load(tmp_path).database
+    assert found is not None
+    assert (found.version, found.nodes, found.trusted_sources) == ("15", 1, ())
+    assert (found.migration_timeout, found.lock_timeout) == (60, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[database]\nversion = 15\nsize = 's'\nnodes = 1", "database.version: it is"),
+        ("[database]\nversion = '15'\nnodes = 1", "database.size: it is"),
+        ("[database]\nversion = '15'\nsize = 's'\nnodes = true", "database.nodes: it is"),
+        (
+            "[database]\nversion = '15'\nsize = 's'\nnodes = 1\nmigration_timeout = 0",
+            "database.migration_timeout: it is",
+        ),
+        ("[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = ['home']", "trusted_sources: home"),
+        ("[state]\nencryption = 'maybe'", "state.encryption: it is"),
+        ("[cutover]\nmax_lost = -1", "cutover.max_lost: it is"),
+        ("[cutover]\nmax_lost = true", "cutover.max_lost: it is"),
+        ("[cutover]\nmax_gap = 500", "500 is not a duration"),
+        ("[cutover]\nsoak = 'long'", "'long' is not a duration"),
+        ("[ledger]\nremote = '--upload-pack=x'", "ledger.remote: it is"),
+    ],
+)
+def test_a_wrong_setting_of_the_database_or_the_state_is_named(tmp_path: Path, text: str, says: str) -> None:
+    assert says in refusal(tmp_path, (WHOLE + text).encode())
+
+
+def test_trusted_sources_are_addresses_ranges_tags_and_droplets(tmp_path: Path) -> None:
+    sources = "['203.0.113.7', '198.51.100.0/24', 'tag:ops', 'droplet:42']"
+    table = f"[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = {sources}"
+    (tmp_path / "slipway.toml").write_text(WHOLE + table)
+    found = Project.load(tmp_path).database
+    assert found is not None
+    assert found.trusted_sources == (
+        ("droplet", "42"),
+        ("ip_addr", "198.51.100.0/24"),
+        ("ip_addr", "203.0.113.7"),
+        ("tag", "ops"),
+    )
+
+
+def trusting(folder: Path, *sources: str) -> Sequence[tuple[str, str]]:
+    """What a slipway.toml with these trusted sources means."""
+    table = f"[database]\nversion = '15'\nsize = 's'\nnodes = 1\ntrusted_sources = {list(sources)}"
+    (folder / "slipway.toml").write_text(WHOLE + table)
+    found = Project.load(folder).database
+    assert found is not None
+    return found.trusted_sources
+
+
+@pytest.mark.parametrize("sources", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["8.0.0.0/8", "9.0.0.0/8"]])
+def test_a_database_is_not_opened_to_much_of_the_internet_by_a_number(tmp_path: Path, sources: list[str]) -> None:
+    with pytest.raises(PipelineError, match="would open the database to") as error:
+        trusting(tmp_path, *sources)
+    assert '"everybody"' in error.value.message
+
+
+def test_a_database_is_opened_to_everybody_by_the_word(tmp_path: Path) -> None:
+    assert trusting(tmp_path, "everybody") == (("ip_addr", "0.0.0.0/0"),)
+    assert trusting(tmp_path, "10.0.0.0/8", "12.0.0.0/8") == (("ip_addr", "10.0.0.0/8"), ("ip_addr", "12.0.0.0/8"))
+
+
+def test_the_environment_follows_from_the_token() -> None:
+    assert choose_environment(ROOT, {}, None) == "local"
+    assert choose_environment(ROOT, {"DIGITALOCEAN_TOKEN": "x"}, None) == "production"
+    assert choose_environment(ROOT, {"DIGITALOCEAN_TOKEN": "x"}, "local") == "local"
+
+
+def test_exports_of_the_local_cloud_still_mean_the_local_cloud() -> None:
+    environ = {"DIGITALOCEAN_TOKEN": "x", "DIGITALOCEAN_API_URL": "http://127.0.0.1:8484"}
+    assert choose_environment(ROOT, environ, None) == "local"
+
+
+@pytest.mark.parametrize("name", ["staging", "../local", "Local", ""])
+def test_an_unknown_environment_is_refused_and_the_known_are_named(name: str) -> None:
+    with pytest.raises(PipelineError, match="local, production"):
+        choose_environment(ROOT, {"DIGITALOCEAN_TOKEN": "x"}, name)
+
+
+def test_local_environments_live_on_the_local_cloud() -> None:
+    assert choose_cloud("local", {"DIGITALOCEAN_TOKEN": "x"}, local) == LOCAL
+    assert choose_cloud("local-rehearsal", {}, local) == LOCAL
+
+
+def test_others_need_a_token() -> None:
+    with pytest.raises(PipelineError, match="DIGITALOCEAN_TOKEN is not set"):
+        choose_cloud("production", {}, digitalocean_only)
+    cloud = choose_cloud("production", {"DIGITALOCEAN_TOKEN": "x"}, digitalocean_only)
+    assert cloud.environment == {
+        "DIGITALOCEAN_API_URL": "https://api.digitalocean.com",
+        "DIGITALOCEAN_END_POINT": "https://api.digitalocean.com/v2/",
+        "DIGITALOCEAN_TOKEN": "x",
+        "DIGITALOCEAN_ACCESS_TOKEN": "x",
+    }
+
+
+@pytest.mark.parametrize("token", ["two words", "dop_v1_x\n", " x", "caf\udce9", "é", "\t"])
+def test_a_token_that_no_header_can_hold_is_refused_without_its_value(token: str) -> None:
+    with pytest.raises(PipelineError, match="^DIGITALOCEAN_TOKEN has a blank, the end of a line or another") as error:
+        choose_cloud("production", {"DIGITALOCEAN_TOKEN": token}, digitalocean_only)
+    assert token not in error.value.message.replace(" ", "") + error.value.hint.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("api.digitalocean.com", "not the address of an API"),
+        ("https://", "not the address of an API"),
+        ("https://[::1", "not the address of an API"),
+        ("ftp://api.digitalocean.com", "not the address of an API"),
+        ("https://api.digitalocean.com/v2/", "not the address of an API"),
+        ("https://api.digitalocean.com\n", "not the address of an API"),
+        ("https://api.digit\u0430locean.com", "not the address of an API"),
+        ("http://api.digitalocean.com", "would get the token unencrypted"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str, says: str) -> None:
+    environ = {"DIGITALOCEAN_TOKEN": "x", "DIGITALOCEAN_API_URL": url}
+    assert choose_environment(ROOT, environ, None) == "production"
+    with pytest.raises(PipelineError, match=says) as error:
+        choose_cloud("production", environ, digitalocean_only)
+    assert error.value.hint
+
+
+def test_an_empty_address_is_none() -> None:
+    cloud = choose_cloud("production", {"DIGITALOCEAN_TOKEN": "x", "DIGITALOCEAN_API_URL": ""}, digitalocean_only)
+    assert cloud.endpoint == "https://api.digitalocean.com"
+
+
+def test_limits_of_the_file_hold_unless_a_command_gives_others(tmp_path: Path) -> None:
+    (tmp_path / "slipway.toml").write_text(WHOLE + "[cutover]\nmax_lost = 0\nmax_gap = '500ms'\nsoak = '1m'")
+    limits = Project.load(tmp_path).cutover
+    assert (limits.max_lost, limits.max_gap, limits.soak) == (0, 500, 60)
+    other = limits.but({"max_lost": 3, "soak": "2s"})
+    assert (other.max_lost, other.max_gap, other.soak) == (3, 500, 2)
+    (tmp_path / "slipway.toml").write_text(WHOLE)
+    assert Project.load(tmp_path).cutover == CutoverSettings()
+
+
+def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> None:
+    wrong = """
+[project]
+name = "shop"
+[image]
+base = ""
+deadline = "1h"
+[droplet]
+region = "fra 1"
+sise = "s-1vcpu-1gb"
+[verification]
+deadline = -5
+[database]
+version = "15"
+size = "s"
+nodes = 99
+trusted_sources = ["203.0.113.7", 7]
+lock_timeout = nan
+[retention]
+images = 1.5
+[secrets.vault]
+path = "slipway/{env}"
+adress = "x"
+[ledger]
+remote = "a b"
+[cutover]
+max_gap = "-1s"
+"""
+    said = refusal(tmp_path, wrong.encode())
+    places = ["image.base", "image.deadline", "droplet.region", "droplet.sise", "droplet.size", "verification.deadline"]
+    places += ["database.nodes", "database.trusted_sources.1", "database.lock_timeout", "retention.images"]
+    places += ["secrets.vault.path", "secrets.vault.adress", "ledger.remote", "cutover.max_gap"]
+    assert said.startswith(f"slipway.toml has {len(places)} wrong settings.")
+    for place in places:
+        assert f"\n{place}: " in said
+    assert "verification.deadline: it is not between 1 and 3600" in said
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_windows_newlines_change_nothing(tmp_path: Path, mark: bytes, newline: str) -> None:
+    (tmp_path / "slipway.toml").write_bytes(mark + WHOLE.replace("\n", newline).encode())
+    assert Project.load(tmp_path).size == "s-1vcpu-1gb"
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    said = refusal(tmp_path, WHOLE.encode() + "# größer\n".encode("latin-1"))
+    line = WHOLE.count("\n") + 1
+    assert f"slipway.toml is not UTF-8: line {line} has the byte 0xf6." in said and "iconv" in said
+    assert "is not UTF-8: line 1" in refusal(tmp_path, WHOLE.encode("utf-16"))
+
+
+def test_any_value_of_any_type_anywhere_ends_in_a_sentence(tmp_path: Path) -> None:
+    tables = ["project", "image", "droplet", "verification", "database", "retention", "state", "secrets", "ledger"]
+    for value in (
+        "true",
+        "-1",
+        "1e400",
+        "nan",
+        "99999999999999999999",
+        "''",
+        "[]",
+        "[[]]",
+        "{}",
+        "{a = 1}",
+        "1979-05-27",
+    ):
+        for table in [*tables, "cutover", "secrets.vault"]:
+            names = ["name", "base", "deadline", "region", "size", "version", "nodes", "trusted_sources", "images"]
+            names += [
+                "encryption",
+                "names",
+                "source",
+                "vault",
+                "remote",
+                "max_lost",
+                "max_gap",
+                "soak",
+                "path",
+                "address",
+            ]
+            for name in names:
+                (tmp_path / "slipway.toml").write_text(f"[{table}]\n{name} = {value}\n")
+                with pytest.raises(PipelineError):
+                    Project.load(tmp_path)
+        (tmp_path / "slipway.toml").write_text("".join(f"{table} = {value}\n" for table in tables))
+        with pytest.raises(PipelineError):
+            Project.load(tmp_path)

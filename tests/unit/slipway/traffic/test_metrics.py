@@ -1,0 +1,91 @@
+"""Figures of a cutover, from samples made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.config import CutoverSettings as Limits
+from slipway.config import milliseconds
+from slipway.errors import PipelineError
+from slipway.traffic import metrics
+from slipway.verification.sample import Sample
+
+
+def steady(release: str, start: float, stop: float, ms: float = 2, interval: float = 0.05) -> list[Sample]:
+    return [Sample(start + i * interval, ms, release) for i in range(round((stop - start) / interval))]
+
+
+def lost(start: float, stop: float) -> list[Sample]:
+    return [Sample(start + i * 0.05, 2000, "", error="no answer in time") for i in range(round((stop - start) / 0.05))]
+
+
+MOVED = [*steady("v1", 0, 10), *steady("v2", 10, 20, ms=4)]
+
+
+def test_before_during_and_after_are_told_apart() -> None:
+    found = metrics.figures([*steady("v1", 0, 10, ms=2), *steady("v2", 10, 11, ms=90), *steady("v2", 11, 20, ms=4)])
+    assert (found.before.p50, found.after.p50, found.during.p99) == (2, 4, 90)
+    assert found.before.requests + found.during.requests + found.after.requests == found.sent == 400
+    assert found.answers == {"v1": 200, "v2": 200}
+    assert found.changed_at == pytest.approx(10)
+
+
+def test_what_is_gone_back_from_ends_with_the_way_back() -> None:
+    found = metrics.figures([*steady("v1", 0, 10), *steady("v2", 10, 12), *steady("v1", 12, 20)])
+    assert (found.before.requests, found.after.requests) == (180, 139)
+    assert found.changed_at == pytest.approx(10)
+
+
+def test_the_longest_gap_is_between_two_answers() -> None:
+    found = metrics.figures([*steady("v1", 0, 5), *lost(5, 6.5), *steady("v2", 6.5, 10)])
+    assert (found.lost, found.errors) == (30, {"no answer in time": 30})
+    assert found.longest_gap == pytest.approx(1550, abs=1)
+
+
+def test_an_outage_that_lasts_to_the_end_counts() -> None:
+    assert metrics.figures([*steady("v1", 0, 5), *lost(5, 8)]).longest_gap > 3000
+    assert metrics.figures(lost(0, 3)).longest_gap > 3000
+
+
+def test_time_in_which_the_prober_itself_stood_still_is_not_held_against_the_release() -> None:
+    paused = [*steady("v1", 0, 5), Sample(7, 2, "v1", late=2000), *steady("v1", 7.05, 9)]
+    found = metrics.figures(paused)
+    assert found.longest_gap < 100 and found.late == 2000
+
+
+def test_nothing_asked_is_nothing_lost() -> None:
+    found = metrics.figures([])
+    assert (found.sent, found.lost, found.longest_gap, found.before.p50, found.changed_at) == (0, 0, 0, None, None)
+
+
+def test_a_cutover_within_its_limits_says_nothing() -> None:
+    assert metrics.exceeded(Limits(), metrics.figures(lost(0, 3))) == ""
+    assert metrics.exceeded(Limits(max_lost=0, max_gap=500), metrics.figures(MOVED)) == ""
+
+
+def test_a_cutover_over_its_limits_says_by_how_much() -> None:
+    found = metrics.figures([*steady("v1", 0, 5), *lost(5, 6), *steady("v2", 6, 9)])
+    assert metrics.exceeded(Limits(max_lost=0), found) == "20 of 180 requests were lost (0 allowed)"
+    assert metrics.exceeded(Limits(max_gap=500), found) == "for 1050 ms nothing answered (500 ms allowed)"
+    assert metrics.exceeded(Limits(max_lost=20, max_gap=2000), found) == ""
+
+
+def test_a_kept_connection_that_is_lost_counts() -> None:
+    found = metrics.figures([*MOVED, Sample(12, 5, "", kept=True, error="connection reset")])
+    assert metrics.exceeded(Limits(max_lost=0), found).startswith("1 of 401")
+
+
+def test_the_graph_keeps_every_loss_and_the_moment_of_the_change() -> None:
+    many = [*steady("v1", 0, 100, interval=0.01), *lost(100, 101), *steady("v2", 101, 200, interval=0.01)]
+    points = metrics.told(many, 0)["samples"]
+    assert len(points["points"]) < 2500 < len(many)
+    assert points["releases"] == ["v1", "v2"]
+    assert sum(point[2] == -1 for point in points["points"]) == 20
+    assert [round(p[0], 2) for p in points["points"] if p[2] == 1][0] == 101
+
+
+def test_durations_are_read() -> None:
+    assert [milliseconds(text) for text in ("500ms", "2s", "1m", "0.5s")] == [500, 2000, 60000, 500]
+    for text in ("", "5", "5 s", "-1s", "1h", 5, None):
+        with pytest.raises(PipelineError, match="not a duration"):
+            milliseconds(text)
