@@ -21,8 +21,9 @@ from bench.figures import Comparison, Run, Side, Stopwatch, in_turn
 from bench.login import wait_for_login
 from localocean.config import Config
 from localocean.storage.bases import BaseImages
-from slipway.config import Cloud, Project
+from slipway.config import Cloud
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.tools.localocean import LocalCloud
 from slipway.tools.programs.process import environment
 from tests.support import own_cloud
@@ -52,7 +53,7 @@ def _compare(root: Path, rounds: int, say: Callable[[str], None], count: int, ta
         config = Config.from_environment(os.environ)
         say("the base image and a cloud of its own")
         cloud = LocalCloud(root, Progress()).up()
-        base = BaseImages(config).ensure(project.base_image, say)
+        base = BaseImages(config).ensure(project.image.base, say)
         account_key = call(cloud, "POST", "account/keys", {"name": "bench", "public_key": public_key})["ssh_key"]
         droplets = Droplets(cloud, project, key, account_key["id"])
         bare = BareMachines(config, base, key, public_key, _beside(config.vpc_range))
@@ -62,7 +63,7 @@ def _compare(root: Path, rounds: int, say: Callable[[str], None], count: int, ta
             bare.boot(1)
             ours, yardstick = in_turn(rounds, lambda: droplets.boot(count), lambda: bare.boot(count), say)
     return Comparison(
-        f"{count} at once: {project.size} of {project.base_image}, until root is logged in",
+        f"{count} at once: {project.droplet.size} of {project.image.base}, until root is logged in",
         Side("create call to login", ours),
         Side("bare systemd-nspawn", yardstick),
         target,
@@ -81,7 +82,7 @@ class Droplets:
     def boot(self, count: int) -> Run:
         """Create droplets, log in to all, delete them; what is timed is from the first call to the last login."""
         project, watch = self.project, Stopwatch()
-        place = {"region": project.region, "size": project.size, "image": project.base_image}
+        place = {"region": project.droplet.region, "size": project.droplet.size, "image": project.image.base}
         names = [f"bench-{number}" for number in range(count)]
         with ThreadPoolExecutor(count) as pool, watch.time("create call to login"):
             made: list[int] = []

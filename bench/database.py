@@ -22,8 +22,9 @@ from localocean.host.run import run
 from localocean.storage.bases import POSTGRES, BaseImages
 from localocean.storage.databases import command
 from localocean.storage.disks import Disks
-from slipway.config import Cloud, Project
+from slipway.config import Cloud
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.tools.localocean import LocalCloud
 from slipway.tools.programs.process import environment
 from tests.support import own_cloud
@@ -58,7 +59,7 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Comparison:
         cloud = LocalCloud(root, Progress()).up()
         config = Config.from_environment(os.environ)
         base = BaseImages(config).ensure(POSTGRES, say)
-        clusters, by_hand = Clusters(config, cloud, project.region), ByHand(config, base)
+        clusters, by_hand = Clusters(config, cloud, project.droplet.region), ByHand(config, base)
         say("one of each, not counted")
         clusters.create()
         by_hand.create()

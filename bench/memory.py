@@ -15,8 +15,8 @@ from localocean.config import Config
 from localocean.host import cgroups
 from localocean.host.errors import HostError
 from localocean.terminal import size
-from slipway.config import Project
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.tools.localocean import LocalCloud
 from slipway.tools.programs.process import environment
 from tests.support import own_cloud
@@ -58,7 +58,7 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Memory:
         if health is None:
             raise HostError("The server of the benchmark is gone.")
         empty = resident([health.pid])
-        place = {"region": project.region, "size": project.size, "image": project.base_image}
+        place = {"region": project.droplet.region, "size": project.droplet.size, "image": project.image.base}
         order = {"names": [f"bench-{number}" for number in range(DROPLETS)], **place}
         begun = call(cloud, "POST", "droplets", order)
         for action in begun["links"]["actions"]:

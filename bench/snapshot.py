@@ -14,8 +14,9 @@ from bench.figures import Comparison, Run, Side, in_turn
 from localocean.config import Config
 from localocean.host.run import run
 from localocean.storage.disks import Disks
-from slipway.config import Cloud, Project
+from slipway.config import Cloud
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.tools.localocean import LocalCloud
 from slipway.tools.programs.process import environment
 from tests.support import own_cloud
@@ -47,7 +48,7 @@ def compare(root: Path, rounds: int, say: Callable[[str], None]) -> Snapshots:
     with own_cloud("bench") as settings, environment(settings):
         cloud = LocalCloud(root, Progress()).up()
         config = Config.from_environment(os.environ)
-        place = {"region": project.region, "size": project.size, "image": project.base_image}
+        place = {"region": project.droplet.region, "size": project.droplet.size, "image": project.image.base}
         begun = call(cloud, "POST", "droplets", {"name": "bench", **place})
         droplet = int(begun["droplet"]["id"])
         finish(cloud, begun["links"]["actions"][0]["id"])

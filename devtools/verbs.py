@@ -7,8 +7,8 @@ import sys
 
 from devtools import checks, suites
 from devtools import update as updating
-from slipway.config import Project
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.tools.programs.environment import EVERYTHING
 from slipway.tools.toolchain import Toolchain
 from slipway.verbs.verb import ROOT, attached, verb

@@ -25,7 +25,7 @@ RELEASE_DIGEST_LENGTH = 8
 _LONGEST_MEMBER = len("-99")
 _HOSTNAME = 63
 """Characters of a hostname (RFC 1123), and of a cluster's name."""
-_SLUG = r"[a-z](?:-?[a-z0-9])*"
+SLUG = r"[a-z](?:-?[a-z0-9])*"
 _RUN, _LOCK = f"{ALL}-run", f"{ALL}-lock"
 _LOCK_FIELD = 40
 """Characters of each free text in a lock's name: the whole stays below 255."""
@@ -33,7 +33,7 @@ _LOCK_FIELD = 40
 
 def is_slug(text: str) -> bool:
     """Whether a text can be a project's or an environment's name: small letters, digits and single dashes."""
-    return re.fullmatch(_SLUG, text) is not None
+    return re.fullmatch(SLUG, text) is not None
 
 
 @dataclass(frozen=True)

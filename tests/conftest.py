@@ -1,4 +1,4 @@
-"""What suites need: those with machines of a local cloud need root."""
+"""What suites need: those with machines of a local cloud need root, and every test an end."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from slipway.errors import PipelineError
 
 HERE = Path(__file__).parent
 OF_MACHINES = {"contract", "data", "machines"}
+TEST_TIMEOUT_S, UNIT_TEST_TIMEOUT_S = 1500, 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(HERE).parts[0] in OF_MACHINES:
+        suite = item.path.relative_to(HERE).parts[0]
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(UNIT_TEST_TIMEOUT_S if suite == "unit" else TEST_TIMEOUT_S))
+        if suite in OF_MACHINES:
             item.add_marker(pytest.mark.host)
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip(reason="a local cloud needs root"))

@@ -43,9 +43,9 @@ class Usual:
             "image_name": f"usual-{version}",
             "binary": str(binary),
             "provisioning_dir": str(self._project.root / "provisioning"),
-            "region": self._project.region,
-            "size": self._project.size,
-            "base_image": self._project.base_image,
+            "region": self._project.droplet.region,
+            "size": self._project.droplet.size,
+            "base_image": self._project.image.base,
         }
         toolchain = self._session.toolchain
         argv = [str(toolchain.packer()), "build", "-color=false", *(f"-var={k}={v}" for k, v in values.items()), "."]
@@ -60,8 +60,8 @@ class Usual:
             "image": f"usual-{version}",
             "release": version,
             "depends_on_address": depends_on,
-            "region": self._project.region,
-            "size": self._project.size,
+            "region": self._project.droplet.region,
+            "size": self._project.droplet.size,
         }
         watch = Stopwatch()
         with watch.time("tofu apply"):

@@ -61,7 +61,7 @@ def reap(session: Session, *, apply: bool, older_than: timedelta | None = None, 
 def prune(session: Session, *, keep: int | None, apply: bool) -> Reaped:
     """Find the images of old versions, and with ``apply`` remove them. Raises PipelineError in a shallow clone."""
     project = session.settings.project
-    keep = project.keep_images if keep is None else keep
+    keep = project.retention.images if keep is None else keep
     with _alone(session, "prune", apply=apply):
         facts = Facts(
             now=datetime.now(UTC),
@@ -85,7 +85,7 @@ def gather(session: Session, older_than: timedelta | None = None, address: str =
     settings, project, api, notes = session.settings, session.settings.project, session.api, list[str]()
     alive, ended = bake_run.known(project.work, settings.cloud.endpoint)
     try:
-        named = retention.named(session.git, project.root, project.keep_images)
+        named = retention.named(session.git, project.root, project.retention.images)
     except PipelineError as error:
         named = None
         notes.append(f"images of old versions were not looked at: {error.message} {error.hint}")
@@ -102,7 +102,7 @@ def gather(session: Session, older_than: timedelta | None = None, address: str =
         notes.append(f"droplets of {settings.environment} were not looked at: its state is not here")
     addresses, unclear = _addresses(session, [str(v["ip_address"]) for k, v in resources if k == ADDRESS], address)
     notes += unclear
-    keys, bake = api.keys(), timedelta(seconds=project.bake_deadline)
+    keys, bake = api.keys(), timedelta(seconds=project.image.deadline)
     notes += [
         f"the key {name} was made by a Packer more than a day ago, and does not say for whom"
         for _, name in keys
@@ -111,7 +111,7 @@ def gather(session: Session, older_than: timedelta | None = None, address: str =
     facts = Facts(
         now=datetime.now(UTC),
         names=settings.names,
-        keep=project.keep_images,
+        keep=project.retention.images,
         older_than=max(OLDER_THAN, bake) if older_than is None else older_than,
         # The droplets last: whatever is made meanwhile is not yet old.
         keys=keys,

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
-from slipway import shape
+from pydantic import Field
+
+from slipway.data import STRICT, Count, Matching, Time, read_json
 from slipway.database import bridge
 from slipway.database import cluster as database
 from slipway.environment.session import Session
@@ -20,7 +23,7 @@ from slipway.runs.checkout_lock import only_one
 from slipway.tools import postgres
 from slipway.tools.digitalocean import Cluster
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 @dataclass(frozen=True)
@@ -30,18 +33,20 @@ class Backup:
     ``taken_at`` is RFC 3339 in UTC, ``size`` in bytes, ``version`` the server's. An older backup names no ``project``.
     """
 
+    __pydantic_config__ = STRICT
+
     environment: str
     cluster: str
-    version: int
+    version: Annotated[int, Field(ge=1, le=99)]
     release: str
-    taken_at: str
-    dump: str
-    size: int
-    sha256: str
-    tables: Mapping[str, tuple[int, str]]
+    taken_at: Time
+    dump: Annotated[str, Matching(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.dump", "the name of a dump in the same folder")]
+    size: Count
+    sha256: Annotated[str, Matching("[0-9a-f]{64}", "64 digits in lower case")]
+    tables: Mapping[str, tuple[Count, str]]
     sequences: Mapping[str, int]
     project: str = ""
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
 
     @property
     def rows(self) -> int:
@@ -52,26 +57,9 @@ class Backup:
     def load(cls, path: Path) -> Backup:
         """Raises ValueError for what is not the description of a backup."""
         try:
-            data = shape.read_json(path.read_bytes(), _SHAPE)
+            return read_json(path.read_bytes(), cls)
         except OSError as error:
             raise ValueError(f"it cannot be read: {error.strerror}") from error
-        return cls(**{**data, "tables": {name: tuple(entry) for name, entry in data["tables"].items()}})
-
-
-_SHAPE = shape.table(
-    {
-        **dict.fromkeys(("environment", "cluster", "release"), shape.text()),
-        "version": shape.whole(1, 99),
-        "taken_at": shape.time,
-        "dump": shape.text(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.dump", "it is not the name of a dump in the same folder"),
-        "size": shape.whole(0),
-        "sha256": shape.text(r"[0-9a-f]{64}"),
-        "tables": shape.map_of(shape.row(shape.whole(0), shape.text())),
-        "sequences": shape.map_of(shape.whole()),
-        "format": shape.one_of(FORMAT),
-    },
-    {"project": shape.text()},
-)
 
 
 def folder_of(session: Session, to: str | None) -> Path:

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.config import EVERYBODY, DatabaseSettings
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.graph import adoption, offered
 from slipway.graph import plan as planning
 from slipway.graph.narrator import Narrator
 from slipway.graph.plan import Refused
+from slipway.project import EVERYBODY, DatabaseSettings
 from slipway.retries import polled
 from slipway.tools.digitalocean import Cluster
 
@@ -58,7 +58,7 @@ def pending(session: Session) -> Pending:
             "docs/data.md says how a backup becomes its successor; to begin anew without the data:\n"
             "./invoke destroy --with-database --no-backup, then ./invoke deploy",
         )
-    region, changed = session.settings.project.region, changes(session, wanted, cluster) if cluster else []
+    region, changed = session.settings.project.droplet.region, changes(session, wanted, cluster) if cluster else []
     if cluster is not None:
         _refuse(harm(wanted, region, cluster))
         if (
@@ -103,7 +103,7 @@ def _order(session: Session, wanted: DatabaseSettings) -> None:
             "engine": "pg",
             "version": wanted.version,
             "size": wanted.size,
-            "region": session.settings.project.region,
+            "region": session.settings.project.droplet.region,
             "num_nodes": wanted.nodes,
             "tags": session.settings.names.tags,
         }
@@ -252,5 +252,5 @@ def _stamp(session: Session) -> Path:
 def _digest(session: Session, wanted: DatabaseSettings) -> str:
     sources = [path.read_text() for path in sorted(session.roots[1].source.glob("*.tf"))]
     cluster = [wanted.version, wanted.size, wanted.nodes, wanted.trusted_sources]
-    settings = json.dumps([cluster, session.settings.project.region, session.settings.cloud.endpoint])
+    settings = json.dumps([cluster, session.settings.project.droplet.region, session.settings.cloud.endpoint])
     return hashlib.sha256("\0".join([settings, *sources]).encode()).hexdigest()

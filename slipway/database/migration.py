@@ -63,7 +63,7 @@ def render(migrated: Migrated) -> str:
 
 def _migrate(session: Session, release: Release, address: str) -> Migrated:
     cluster, settings = online(session), session.settings
-    with app(session, release.key, address, settle=settings.project.deadline) as candidate:
+    with app(session, release.key, address, settle=settings.project.verification.deadline) as candidate:
         migrator = Migrator(session, cluster, candidate)
         pending, live = list(migrator.run("--status")["pending"]), session.api.live_droplet(settings.tag)
         rehearsed = None

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from slipway import shape
-from slipway.config import DatabaseSettings
+from pydantic import Field
+
+from slipway.data import Count, Malformed, OpenTable, checked
 from slipway.database.cluster import DATABASE
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
+from slipway.project import DatabaseSettings
 from slipway.tools.digitalocean import Cluster
 from slipway.verification.app import App, Refused
 
 UNTOUCHED = "Nothing was changed: the schema is as it was."
 
 
-_STEP = shape.table({"version": shape.whole(0), "name": shape.text(), "ms": shape.number(0)}, more=True)
-_MIGRATED = shape.table({"from": shape.whole(0), "to": shape.whole(0), "applied": shape.list_of(_STEP)}, more=True)
-_ANSWERS = {
-    "--status": shape.table({"current": shape.whole(0), "pending": shape.list_of(shape.whole(0))}, more=True),
-    "--drop-rehearsal": shape.table({}, more=True),
-}
+class _Status(OpenTable):
+    current: Count
+    pending: list[Count]
+
+
+class _Step(OpenTable):
+    version: Count
+    name: str
+    ms: Annotated[float, Field(ge=0)]
+
+
+class _Migrated(OpenTable):
+    from_: Count = Field(alias="from")
+    to: Count
+    applied: list[_Step]
+
+
+_ANSWERS: Mapping[str, type[OpenTable]] = {"--status": _Status, "--drop-rehearsal": OpenTable}
 
 
 class Migrator:
@@ -31,7 +45,7 @@ class Migrator:
         self.release = app.release
         self._app = app
         self._administrator = {"url": cluster.url(DATABASE), "ca": session.api.database_ca(cluster.id)}
-        self._patience = session.settings.project.database or DatabaseSettings("", "", 1)
+        self._patience = session.settings.project.database or DatabaseSettings(version="15", size="none", nodes=1)
 
     def run(self, *arguments: str, steps: int = 1) -> dict[str, Any]:
         """Its answer; ``steps`` is how many migrations it may have to do. Raises PipelineError with the reason."""
@@ -40,9 +54,9 @@ class Migrator:
         seconds = steps * (patience.migration_timeout + patience.lock_timeout) + 10
         try:
             answer = self._app.ask("migrate", *arguments, *limits, stdin=self._administrator, seconds=seconds)
-            found: dict[str, Any] = _ANSWERS.get(arguments[0], _MIGRATED)(answer)
-            return found
-        except shape.Malformed as error:
+            checked(_ANSWERS.get(arguments[0], _Migrated), answer)
+            return answer
+        except Malformed as error:
             raise PipelineError(
                 f"`app migrate` of {self.release} gives an answer that cannot be used: {error}.",
                 "docs/app.md says what it has to tell.",

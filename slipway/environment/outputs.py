@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from slipway.data import Malformed, OpenTable, checked
 from slipway.environment.reference import Reference
+from slipway.errors import PipelineError
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,18 @@ class Group:
         return self.members[0]
 
 
+class _Droplet(OpenTable):
+    id: Annotated[int, Field(ge=1)]
+    name: str = ""
+    address: str
+
+
+class _Outputs(OpenTable):
+    floating_ip: str | None = None
+    droplets: dict[str, _Droplet] | None = None
+    reference: Any = None
+
+
 @dataclass(frozen=True)
 class Outputs:
     """The outputs of the release graph. ``groups`` are by release key; ``address`` is empty where none is reserved."""
@@ -46,16 +62,18 @@ class Outputs:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Outputs:
-        """Of what OpenTofu tells; raises PipelineError for a reference that slipway did not write."""
-        droplets: Mapping[str, Any] = data.get("droplets") or {}
-        return cls(
-            data.get("floating_ip") or "",
-            {
-                key: Group(key, (Member(each["id"], each.get("name", ""), each["address"]),))
-                for key, each in droplets.items()
-            },
-            Reference.from_state(data.get("reference")),
-        )
+        """Of what OpenTofu tells; raises PipelineError for what slipway did not write."""
+        try:
+            found = checked(_Outputs, data)
+        except Malformed as error:
+            raise PipelineError(
+                f"The outputs of the state are not as slipway writes them: {error}.",
+                "Was the state changed by hand? terraform.tfstate.kept beside it is the one before.",
+            ) from error
+        groups = {
+            key: Group(key, (Member(each.id, each.name, each.address),)) for key, each in (found.droplets or {}).items()
+        }
+        return cls(found.floating_ip or "", groups, Reference.from_state(found.reference))
 
     def group(self, release: str | None) -> Group | None:
         """The droplets of a release, if it has any."""

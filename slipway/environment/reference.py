@@ -9,22 +9,23 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from slipway import shape
-from slipway.config import OURS, SYSTEMD, VARIABLE
+from pydantic import AfterValidator, BeforeValidator, model_validator
+
+from slipway.data import Matching, Table, Time, checked, expected, read_json
 from slipway.environment import boot
 from slipway.errors import PipelineError, in_a_sentence
 from slipway.names import database_user, user_number
+from slipway.project import OURS, SYSTEMD, VARIABLE
 
 CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
 """The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
 
 _MARKS = 20
 """How many marks of releases that were gone back from are kept."""
-_MAPS = {"config", "secrets"}
 _LATER = {"database_user", "secrets", "database_expires"}
 _ENCODED = "config_base64"
 """Settings whose text OpenTofu would change: the file has them in base64."""
@@ -66,25 +67,8 @@ class Release:
 
     @classmethod
     def parse(cls, data: Any) -> Release:
-        """Raises ValueError naming what is missing, unknown or of the wrong type."""
-        names = {f.name for f in fields(cls)}
-        if not isinstance(data, dict) or not names - _LATER <= set(data) <= {*names, _ENCODED}:
-            raise ValueError(f"a release has exactly the fields {', '.join(sorted(names))}")
-        given = {name: value for name, value in data.items() if name != _ENCODED}
-        release = cls(**{**given, "config": _decoded(given["config"], data.get(_ENCODED) or {})})
-        maps = [release.config, release.secrets]
-        texts = [value for name, value in given.items() if name not in _MAPS]
-        if not all(isinstance(each, dict) for each in maps) or not all(
-            isinstance(text, str) for text in [*texts, *(value for each in maps for value in each.values())]
-        ):
-            raise ValueError("the fields of a release are texts, and each of config and secrets a map of texts")
-        for name, value in release.config.items():
-            _refuse_unfit(name, value)
-        if not re.fullmatch("[A-Za-z0-9.-]+", release.version):  # Terraform's commands name it
-            raise ValueError(f"{ascii(release.version)} cannot be a version")
-        if release.database_expires:
-            shape.moment(release.database_expires)
-        return release
+        """The release of an entry of the file; raises Malformed with all that is wrong with it."""
+        return checked(_Entry, data).release
 
     def dump(self) -> dict[str, Any]:
         """The entry of the file, from which Terraform gives back what was written."""
@@ -96,23 +80,57 @@ class Release:
         return {**asdict(self), "config": plain, _ENCODED: as_base64}
 
 
-def _refuse_unfit(name: str, value: str) -> None:
+def _fit(value: str) -> str:
+    """A value that a setting can have."""
     try:
-        boot.refuse_unfit(f"the value of {name}", value)
+        boot.refuse_unfit("the value", value)
     except PipelineError as error:
         raise ValueError(error.message.rstrip(".")) from error
+    return value
 
 
-def _decoded(plain: Any, encoded: Any) -> Any:
-    """The settings of an entry; raises ValueError for an encoded one that is no text."""
-    if not isinstance(plain, dict) or not isinstance(encoded, dict):
-        return None
-    if twice := sorted(plain.keys() & encoded.keys()):
-        raise ValueError(f"{twice[0]} is in config and in {_ENCODED}")
+def _from_base64(text: Any) -> str:
     try:
-        return {**plain, **{name: base64.b64decode(text, validate=True).decode() for name, text in encoded.items()}}
+        return base64.b64decode(text, validate=True).decode()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{_ENCODED} is a map of texts in base64") from error
+        raise expected("a text in base64") from error
+
+
+Value = Annotated[str, AfterValidator(_fit)]
+
+
+class _Entry(Table):
+    """A release as the file has it."""
+
+    version: Annotated[str, Matching("[A-Za-z0-9.-]+", "a version such as v1")]  # Terraform's commands name it
+    commit: str
+    image: str
+    size: str
+    template: str
+    config: dict[str, Value]
+    database_user: str = ""
+    secrets: dict[str, str] = {}
+    database_expires: Time | Literal[""] = ""
+    config_base64: dict[str, Annotated[Value, BeforeValidator(_from_base64)]] | None = None  # OpenTofu writes null
+
+    @model_validator(mode="after")
+    def _given_once(self) -> _Entry:
+        if twice := sorted(self.config.keys() & (self.config_base64 or {}).keys()):
+            raise ValueError(f"{twice[0]} is in config and in {_ENCODED}")
+        return self
+
+    @property
+    def release(self) -> Release:
+        """The same with all its settings in one place."""
+        given = self.model_dump(exclude={_ENCODED})
+        return Release(**{**given, "config": {**self.config, **(self.config_base64 or {})}})
+
+
+class _File(Table):
+    live: str | None
+    standby: str | None
+    releases: dict[str, _Entry]
+    rejected: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -169,19 +187,11 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Raises ValueError with what is wrong with the text."""
-        data = shape.read_json(text, lambda value: value)
-        if not isinstance(data, dict) or set(data) - {"rejected"} != {"releases", "live", "standby"}:
-            raise ValueError("it has exactly the entries live, releases and standby")
-        if not isinstance(data["releases"], dict):
-            raise ValueError("releases is a map")
-        reference = cls(
-            {key: Release.parse(value) for key, value in data["releases"].items()},
-            data["live"],
-            data["standby"],
-            _rejected(data.get("rejected", {})),
-        )
+        found = read_json(text, _File)
+        releases = {key: entry.release for key, entry in found.releases.items()}
+        reference = cls(releases, found.live, found.standby, found.rejected)
         for key in reference.running:
-            if not isinstance(key, str) or key not in reference.releases:
+            if key not in reference.releases:
                 raise ValueError(f"{key} is not among its releases")
         if (
             reference.live is None
@@ -216,12 +226,6 @@ class Reference:
             **({"retiring": list(self.retiring)} if self.retiring else {}),
         }
         return json.dumps(data, indent=2) + "\n"
-
-
-def _rejected(data: Any) -> Mapping[str, str]:
-    if not isinstance(data, dict) or not all(isinstance(why, str) for why in data.values()):
-        raise ValueError("rejected is a map of texts")
-    return data
 
 
 def refuse_rejected(reference: Reference, release: Release, force: str) -> None:

@@ -16,11 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from slipway.config import VARIABLE, SecretSettings, Settings, VaultSettings
+from slipway.config import Settings
 from slipway.environment import boot
 from slipway.environment.keys import DeployKey
 from slipway.errors import PipelineError
 from slipway.names import Names
+from slipway.project import VARIABLE, SecretSettings, VaultSettings
 from slipway.redaction import learn
 from slipway.tools.programs.environment import ignored
 from slipway.tools.vault import Vault

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from slipway import shape
-from slipway.config import Project, Settings, choose_cloud, choose_environment
+from slipway.config import Settings, choose_cloud, choose_environment
+from slipway.data import OpenTable, read_json
 from slipway.environment.keys import DeployKey
 from slipway.environment.outputs import Outputs
 from slipway.environment.reference import Reference
@@ -19,14 +20,22 @@ from slipway.environment.state_key import StateKey
 from slipway.errors import PipelineError
 from slipway.names import Names
 from slipway.progress import Listener, Progress
+from slipway.project import Project
 from slipway.redaction import learn
 from slipway.tools.digitalocean import API
 from slipway.tools.git.git import Git
 from slipway.tools.localocean import LocalCloud
 from slipway.tools.terraform import state
 from slipway.tools.terraform.encryption import Encryption, is_encrypted
-from slipway.tools.terraform.engine import OUTPUTS, Root, Terraform, expression
+from slipway.tools.terraform.engine import Root, Terraform, expression
 from slipway.tools.toolchain import Toolchain
+
+
+class _Kept(OpenTable):
+    """The outputs of the state whose keyed digest is ``state``."""
+
+    state: str
+    outputs: dict[str, Any]
 
 
 class Session:
@@ -117,7 +126,7 @@ class Session:
         project, names = self.settings.project, self.settings.names
         shared = {
             "environment": names.environment,
-            "region": project.region,
+            "region": project.droplet.region,
             "names": json.dumps(names.for_terraform),
         }
         env = {
@@ -136,7 +145,7 @@ class Session:
 
     def _encryption(self, root: Root) -> Encryption:
         """The encryption that is wanted; for a state that is found otherwise, on its way there."""
-        if not self.settings.project.encrypt_state:
+        if self.settings.project.state.encryption == "off":
             encrypted = is_encrypted(root.state)
             return Encryption(None).after(self.state_key) if encrypted else Encryption(None)
         self.refuse_an_engine_that_cannot_encrypt()
@@ -167,17 +176,19 @@ class Session:
         root = self.roots[0]
         if not root.has_state or root.elsewhere:
             return Outputs.parse(self.terraform.outputs() if root.has_state else {})
-        kept, key = root.folder / "outputs.json", self.state_key if self.settings.project.encrypt_state else ""
+        kept = root.folder / "outputs.json"
+        key = self.state_key if self.settings.project.state.encryption == "on" else ""
         state = hmac.digest(key.encode(), root.state.read_bytes(), "sha256").hex()
         try:
-            found = shape.read_json(kept.read_bytes(), shape.table({"state": shape.text(), "outputs": OUTPUTS}))
+            found = read_json(kept.read_bytes(), _Kept)
+            if found.state == state:
+                return Outputs.parse(found.outputs)
         except (FileNotFoundError, ValueError):
-            found = {}
-        if found.get("state") != state:
-            found = {"state": state, "outputs": self.terraform.outputs()}
-            with suppress(OSError):  # it saves a decryption, and no more
-                kept.write_text(json.dumps(found))
-        return Outputs.parse(found["outputs"])
+            pass
+        outputs = self.terraform.outputs()
+        with suppress(OSError):  # it saves a decryption, and no more
+            kept.write_text(json.dumps({"state": state, "outputs": outputs}))
+        return Outputs.parse(outputs)
 
     def host_keys(self, reference: Reference) -> dict[str, str]:
         """The variable that gives Terraform the host keys of a reference's releases."""

@@ -75,7 +75,7 @@ def lost_address(session: Session) -> str:
     It points at a droplet of the environment; or it points at nothing, no other has come since the order, and nobody
     else of the account is at work, who may have ordered it.
     """
-    root, region = session.roots[0], session.settings.project.region
+    root, region = session.roots[0], session.settings.project.droplet.region
     found = [each for each in session.api.floating_ips() if each.region == region and _is_new(root, each.address)]
     ours = [each.address for each in found if session.settings.tag in each.tags]
     if not ours and state.ordered(root.folder) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from slipway.config import DatabaseSettings
+from slipway.project import DatabaseSettings
 from slipway.tools.digitalocean import Cluster, Size
 
 

@@ -139,7 +139,7 @@ def _trouble(session: Session, run: BakeRun) -> Callable[[], str | None]:
 
     Packer itself waits an hour for a snapshot that errored, and six minutes for a droplet that did.
     """
-    limit = session.settings.project.bake_deadline
+    limit = session.settings.project.image.deadline
     deadline = time.monotonic() + limit
 
     def ask() -> str | None:
@@ -175,8 +175,8 @@ def packer_variables(
         "digest": recipe.inputs.digest,
         "tags": json.dumps(recipe.inputs.tags(recipe.version, recipe.commit)),
         "base_image": recipe.inputs.base,
-        "region": project.region,
-        "size": project.size,
+        "region": project.droplet.region,
+        "size": project.droplet.size,
         "binary": str(recipe.binary),
         "provisioning_dir": str(artifact.export(session.git, "provisioning", folder)),
         "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),

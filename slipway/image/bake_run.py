@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from slipway import shape
+from slipway.data import STRICT, Matching, read_json
 from slipway.errors import PipelineError
 from slipway.image import image
 from slipway.names import ProjectNames
@@ -27,7 +28,9 @@ from slipway.tools.digitalocean import API
 class BakeRun:
     """A bake of a project's image on the cloud at ``endpoint``. Its id begins with the time at which it began."""
 
-    id: str
+    __pydantic_config__ = STRICT
+
+    id: Annotated[str, Matching("[A-Za-z0-9-]+", "letters, digits and dashes")]
     project: str
     image: str
     endpoint: str
@@ -76,18 +79,13 @@ def forget(work: Path, run: BakeRun) -> None:
     _path(work, run).unlink(missing_ok=True)
 
 
-_SHAPE = shape.table(
-    {"id": shape.text(r"[A-Za-z0-9-]+"), **dict.fromkeys(("project", "image", "endpoint"), shape.text())}
-)
-
-
 def known(work: Path, endpoint: str) -> tuple[list[BakeRun], list[BakeRun]]:
     """The runs of this checkout on a cloud that go on, and those that ended without being forgotten."""
     alive, ended = [], []
     for path in sorted((work / "bakes").glob("*.json")):
         try:
             with path.open() as file:
-                run = BakeRun(**shape.read_json(file.read(), _SHAPE))
+                run = read_json(file.read(), BakeRun)
                 if run.endpoint != endpoint:
                     continue
                 try:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from slipway.config import Project
 from slipway.environment.reference import CLOUD_INIT
 from slipway.errors import PipelineError
 from slipway.image.artifact import digest_files
 from slipway.names import DIGEST_LENGTH, ProjectNames
+from slipway.project import Project
 from slipway.tools.digitalocean import Image
 from slipway.tools.git.git import Git
 
@@ -35,7 +35,7 @@ class Inputs:
             binary=hashlib.sha256(binary.read_bytes()).hexdigest()[:DIGEST_LENGTH],
             provisioning=digest_files(provisioning, project.root)[:DIGEST_LENGTH],
             template=digest_files(git.files("packer"), project.root)[:DIGEST_LENGTH],
-            base=project.base_image,
+            base=project.image.base,
         )
 
     @property

@@ -7,9 +7,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from slipway import shape
+from pydantic import Field
+
+from slipway.data import Count, Malformed, OpenTable, read_json
 from slipway.environment import reference
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
@@ -47,34 +49,50 @@ class Manifest:
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
         """Raises ValueError for anything that is no manifest of this format."""
-        found = shape.read_json(_unpacked(data), _SHAPE)
-        schema, settings = found["schema"], found["settings"]
+        found = read_json(_unpacked(data), _Written)
+        settings = found.settings.settings if found.settings else []
         return cls(
-            image=found["image"],
-            files={path: Entry(*entry) for path, entry in found["files"].items()},
-            packages=found["packages"],
-            units=found["units"],
-            migrations=schema["migrations"] if schema else None,
-            settings=sorted(each["name"] for each in settings["settings"]) if settings else None,
-            secret=sorted(each["name"] for each in settings["settings"] if each.get("secret")) if settings else (),
+            image=found.image,
+            files={path: Entry(*entry) for path, entry in found.files.items()},
+            packages=found.packages,
+            units=found.units,
+            migrations=[each.model_dump() for each in found.schema_.migrations] if found.schema_ else None,
+            settings=sorted(each.name for each in settings) if found.settings else None,
+            secret=sorted(each.name for each in settings if each.secret),
         )
 
 
-_TEXT = shape.text()
-_MIGRATION = shape.table({"version": shape.whole(0), "name": _TEXT, "sha256": _TEXT}, more=True)
-_SETTING = shape.table({"name": _TEXT}, {"secret": shape.one_of(True, False)}, more=True)
-_SHAPE = shape.table(
-    {
-        "format": shape.one_of(FORMAT),
-        "image": _TEXT,
-        "files": shape.map_of(shape.row(_TEXT, _TEXT, shape.whole(0), _TEXT)),
-        "packages": shape.map_of(_TEXT),
-        "units": shape.map_of(_TEXT),
-        "schema": shape.maybe(shape.table({"migrations": shape.list_of(_MIGRATION)}, more=True)),
-        "settings": shape.maybe(shape.table({"settings": shape.list_of(_SETTING)}, more=True)),
-    },
-    more=True,
-)
+class _Migration(OpenTable):
+    version: Count
+    name: str
+    sha256: str
+
+
+class _Schema(OpenTable):
+    migrations: list[_Migration]
+
+
+class _Setting(OpenTable):
+    name: str
+    secret: bool = False
+
+
+class _Settings(OpenTable):
+    settings: list[_Setting]
+
+
+class _Written(OpenTable):
+    """What the bake wrote."""
+
+    format: Literal[1]
+    image: str
+    files: dict[str, tuple[str, str, Count, str]]
+    packages: dict[str, str]
+    units: dict[str, str]
+    schema_: _Schema | None = Field(alias="schema")
+    settings: _Settings | None
+
+
 _LARGEST = 256 << 20
 """Bytes of a manifest: a droplet wrote it."""
 
@@ -84,9 +102,9 @@ def _unpacked(data: bytes) -> bytes:
         unpacking = zlib.decompressobj(wbits=31)
         found = unpacking.decompress(data, _LARGEST)
     except zlib.error as error:
-        raise shape.wrong(f"it is not a manifest: {error}") from error
+        raise Malformed([("", f"is not a manifest: {error}")]) from error
     if not unpacking.eof:
-        raise shape.wrong("it is not a whole manifest")
+        raise Malformed([("", "is not a whole manifest")])
     return found
 
 

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from slipway.config import CutoverSettings
 from slipway.database import cluster, lease
 from slipway.database.cluster import Pending
 from slipway.environment import reference
@@ -24,6 +23,7 @@ from slipway.errors import PipelineError, in_a_sentence
 from slipway.graph import retirement, strays
 from slipway.graph.graph import BootData, Graph
 from slipway.graph.plan import Now, Refused
+from slipway.project import Limits
 from slipway.release import guards, record, recover
 from slipway.release.compose import boot_data, of_today
 from slipway.release.how import How
@@ -177,8 +177,8 @@ class _Attempt:
 
     def _look_after(self, watched: Watch) -> None:
         """Raise Unfit when the cutover, or the time after it, was not as it has to be, and the droplet agrees."""
-        limits = self._how.limits or self._session.settings.project.cutover
-        if self._target.live is None or not watched.is_at_work or limits == CutoverSettings():
+        limits = self._how.limits or self._session.settings.project.limits
+        if self._target.live is None or not watched.is_at_work or limits == Limits():
             return
         release, address = self._released()
         witness = Witness(self._session, release, address)

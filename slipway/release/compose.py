@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
-from slipway.config import OURS
 from slipway.database import lease
 from slipway.environment import boot, reference, secrets
 from slipway.environment.reference import Reference, Release, check_template, template_digest
@@ -16,6 +15,7 @@ from slipway.graph import offered
 from slipway.graph.graph import BootData
 from slipway.image import image, manifest
 from slipway.names import database_user
+from slipway.project import OURS
 from slipway.tools.digitalocean import Image
 from slipway.tools.terraform.engine import expression
 
@@ -40,21 +40,22 @@ def compose(
             )
         version = live.version
     found: Image = image.find(session.settings.names, session.api.images(), version)
-    _check_size(session, size or (live.size if live else session.settings.project.size))
+    _check_size(session, size or (live.size if live else session.settings.project.droplet.size))
     secret = session.settings.project.secrets.names
     kept = {name: value for name, value in (live.config if live else {}).items() if name not in secret}
     settings = {**kept, **(config or {})}
     reference.check_config(settings)
     _check_settings(session, found.name, version, config or {})
     project, found_secrets = session.settings.project, _secrets(session)
-    if live and not size and live.size != project.size:
-        session.progress.warn(f"the size stays {live.size}; slipway.toml says {project.size}: --size changes it")
+    if live and not size and live.size != project.droplet.size:
+        wanted = project.droplet.size
+        session.progress.warn(f"the size stays {live.size}; slipway.toml says {wanted}: --size changes it")
     _refuse_to_lose_the_database(session, live)
     release = Release(
         version=version,
         commit=found.label("commit"),
         image=found.name,
-        size=size or (live.size if live else project.size),
+        size=size or (live.size if live else project.droplet.size),
         template=template_digest(project.root),
         config=settings,
         database_user=(live.database_user if live else "") or database_user(1) if project.database else "",
@@ -95,7 +96,7 @@ def boot_data(
 
 
 def _check_size(session: Session, slug: str) -> None:
-    if said := offered.droplet_refusal(session.api.sizes(), slug, session.settings.project.region):
+    if said := offered.droplet_refusal(session.api.sizes(), slug, session.settings.project.droplet.region):
         raise PipelineError(said, "Give another with --size, or in slipway.toml. Nothing was changed.")
 
 

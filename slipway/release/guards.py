@@ -36,7 +36,7 @@ def check_images(session: Session, target: Reference) -> Reference:
 
 def refuse_another_region(session: Session, outputs: Outputs) -> None:
     """Raise Refused when slipway.toml names another region than that of the floating IP, which cannot leave it."""
-    wanted, address = session.settings.project.region, outputs.address
+    wanted, address = session.settings.project.droplet.region, outputs.address
     found = next((each for each in session.api.floating_ips() if each.address == address), None)
     if found and found.region != wanted:
         raise Refused(

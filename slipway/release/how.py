@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slipway.config import CutoverSettings
+from slipway.project import Limits
 
 
 @dataclass(frozen=True)
@@ -18,5 +18,5 @@ class How:
     standby: bool = True
     keep_failed: bool = False
     commit: bool = False
-    limits: CutoverSettings | None = None
+    limits: Limits | None = None
     force: str = ""

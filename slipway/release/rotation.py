@@ -19,7 +19,7 @@ def rotate_state(session: Session) -> str:
 
     Raises PipelineError when the states cannot be read, or are plain because they were asked to be.
     """
-    if not session.settings.project.encrypt_state:
+    if session.settings.project.state.encryption == "off":
         raise PipelineError('The state is plain: [state] encryption is "off" in slipway.toml.')
     session.refuse_an_engine_that_cannot_encrypt()
     with run.alone(session, "rotate state"):

@@ -64,7 +64,7 @@ def cost(session: Session, version: str | None = None, size: str | None = None) 
     current, images, sizes = reference.read(settings.reference_path), api.images(), api.sizes()
     if version:
         image.find(settings.names, images, version)
-    wanted = size or (current.releases[current.live].size if current.live else settings.project.size)
+    wanted = size or (current.releases[current.live].size if current.live else settings.project.droplet.size)
     if wanted not in sizes:
         raise PipelineError(f"{settings.cloud.endpoint} has no size {wanted}.", f"It has {', '.join(sorted(sizes))}.")
     droplets = api.droplets(settings.tag)

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.config import Project
 from slipway.errors import PipelineError
 from slipway.names import Names
+from slipway.project import Project
 from slipway.redaction import hide
 from slipway.runs.account_lock import is_running, place
 from slipway.tools.git.refs import Shelf
@@ -102,7 +102,7 @@ class Ledger:
     def of(cls, project: Project, environment: str) -> Ledger:
         """The ledger of an environment of a checkout."""
         names = Names(project.name, environment)
-        return cls(project.work / environment / "runs", project.root, names, project.ledger_remote)
+        return cls(project.work / environment / "runs", project.root, names, project.ledger.remote)
 
     def close_dead(self) -> list[Run]:
         """Say of runs without an end whose process is gone that they died."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from slipway import shape
+from pydantic import AfterValidator, Field
+
+from slipway.data import Malformed, Moment, OpenTable, read_json
 from slipway.errors import PipelineError
 from slipway.text import line
 
@@ -82,118 +84,164 @@ def parse(text: str, skipped: Callable[[str], None] = lambda problem: None) -> R
     Raises PipelineError when it does not even begin.
     """
     events = list(_events(text, skipped))
-    if not events or events[0]["event"] != "begins":
+    if not events or events[0].event != "begins":
         raise PipelineError("A run's file does not begin with the run.", "It is not a file of the ledger's.")
     first, last = events[0], events[-1]
-    zero = first["at"]
-    end = next((event for event in events if event["event"] == "ends"), {})
+    end = next((event for event in events if isinstance(event, _End)), None)
     # Of a run that died its last sign of life counts, and not when somebody found it.
-    final = events[-2] if end.get("outcome") == "died" and len(events) > 1 else last
-    seconds = _since(zero, final)
-    named = {name: first.get(name) or "" for name in ("run", "environment", "command", "who", "host", "commit")}
-    cutover = next((event for event in events if event["event"] == "cutover"), {})
+    final = events[-2] if end and end.outcome == "died" and len(events) > 1 else last
+    seconds = _since(first.at, final)
+    cutover = next((event for event in events if isinstance(event, _Cutover)), None)
     return Record(
-        **named,
-        begun_at=zero.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        run=first.run or "",
+        environment=first.environment or "",
+        command=first.command or "",
+        who=first.who or "",
+        host=first.host or "",
+        commit=first.commit or "",
+        begun_at=first.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         seconds=seconds,
-        outcome=end.get("outcome", "running"),
-        error=end.get("error") or "",
-        before=first.get("live") or "",
-        target=next((event["release"] for event in events if event["event"] == "target"), None) or "",
-        live=end.get("live") or "",
-        force=first.get("force") or "",
-        steps=_steps(events, zero, seconds),
-        notes=[
-            Note(_since(zero, event), event["event"], event["text"])
-            for event in events
-            if event["event"] in {"warning", "evidence", "plan", "way back"}
-        ],
-        cutover=cutover.get("figures"),
-        samples=cutover.get("samples"),
+        outcome=end.outcome if end else "running",
+        error=(end and end.error) or "",
+        before=first.live or "",
+        target=next((event.release for event in events if isinstance(event, _Target)), None) or "",
+        live=(end and end.live) or "",
+        force=first.force or "",
+        steps=_steps(events, first.at, seconds),
+        notes=[Note(_since(first.at, each), each.event, each.text) for each in events if isinstance(each, _Text)],
+        cutover=cutover.figures.model_dump() if cutover else None,
+        samples=cutover.samples.model_dump() if cutover else None,
     )
 
 
-def _line(value: Any) -> str:
-    """A text as one line in which nothing steers a terminal."""
-    found: str = shape.text()(value)
-    return line(found)
+Line = Annotated[str, AfterValidator(line)]
+"""A text as one line in which nothing steers a terminal."""
+_Number = Annotated[int, Field(ge=0, le=10**15)]
+_Milliseconds = Annotated[float, Field(ge=0, le=1e12)]
+_Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
-_COUNT, _LINE = shape.whole(0, 1e15), shape.maybe(_line)
-_MS = shape.number(0, 1e12)
-_LATENCY = shape.table({"requests": _COUNT, "p50": shape.maybe(_MS), "p99": shape.maybe(_MS)}, more=True)
-_FIGURES = shape.table(
-    {
-        **dict.fromkeys(("sent", "lost", "kept_sent", "kept_lost", "reopened"), _COUNT),
-        **dict.fromkeys(("longest_gap", "late"), _MS),
-        **dict.fromkeys(("answers", "errors"), shape.map_of(_COUNT, _line)),
-        **dict.fromkeys(("before", "during", "after"), _LATENCY),
-    },
-    {"seconds": shape.number(0, 1e9), "changed_at": shape.maybe(shape.number(0, 1e9))},
-    more=True,
-)
-_POINT = shape.row(shape.number(-1e9, 1e9), _MS, shape.whole(-1, 1e6), shape.one_of(0, 1))
-_SAMPLES = shape.table(
-    {
-        "began_at": shape.number(0, 4e10),
-        "releases": shape.list_of(_line, 50),
-        "points": shape.list_of(_POINT, 20_000),
-    },
-    more=True,
-)
-_ALWAYS: Mapping[str, shape.Check] = {"event": _line, "at": shape.moment}
-_MAY: Mapping[str, shape.Check] = {
-    **dict.fromkeys(
-        ("run", "environment", "command", "who", "host", "commit", "live", "force", "error", "outcome"), _LINE
-    ),
-    "pid": shape.whole(),
+class _Latency(OpenTable):
+    requests: _Number
+    p50: _Milliseconds | None
+    p99: _Milliseconds | None
+
+
+class _Figures(OpenTable):
+    seconds: _Seconds = 0
+    sent: _Number
+    lost: _Number
+    longest_gap: _Milliseconds
+    kept_sent: _Number
+    kept_lost: _Number
+    reopened: _Number
+    answers: dict[Line, _Number]
+    errors: dict[Line, _Number]
+    before: _Latency
+    during: _Latency
+    after: _Latency
+    changed_at: _Seconds | None = None
+    late: _Milliseconds
+
+
+class _Samples(OpenTable):
+    began_at: Annotated[float, Field(ge=0, le=4e10)]
+    releases: Annotated[list[Line], Field(max_length=50)]
+    points: Annotated[
+        list[
+            tuple[
+                Annotated[float, Field(ge=-1e9, le=1e9)],
+                _Milliseconds,
+                Annotated[int, Field(ge=-1, le=10**6)],
+                Literal[0, 1],
+            ]
+        ],
+        Field(max_length=20_000),
+    ]
+
+
+class _Event(OpenTable):
+    """A line; what every kind of event may say, and the kinds below must."""
+
+    event: Line
+    at: Moment
+    run: Line | None = None
+    environment: Line | None = None
+    command: Line | None = None
+    who: Line | None = None
+    host: Line | None = None
+    commit: Line | None = None
+    live: Line | None = None
+    force: Line | None = None
+    error: Line | None = None
+    outcome: Line | None = None
+    pid: int | None = None
+
+
+class _OfAStep(_Event):
+    step: Line
+
+
+class _End(_Event):
+    outcome: Line
+
+
+class _Target(_Event):
+    release: Line | None
+
+
+class _Cutover(_Event):
+    figures: _Figures
+    samples: _Samples
+
+
+class _Text(_Event):
+    text: Line
+
+
+_KINDS: Mapping[str, type[_Event]] = {
+    "step begins": _OfAStep,
+    "step ends": _OfAStep,
+    "ends": _End,
+    "target": _Target,
+    "cutover": _Cutover,
+    **dict.fromkeys(("warning", "evidence", "plan", "way back"), _Text),
 }
-_NEEDS: Mapping[str, Mapping[str, shape.Check]] = {
-    "step begins": {"step": _line},
-    "step ends": {"step": _line},
-    "ends": {"outcome": _line},
-    "target": {"release": _LINE},
-    "cutover": {"figures": _FIGURES, "samples": _SAMPLES},
-    **dict.fromkeys(("warning", "evidence", "plan", "way back"), {"text": _line}),
-}
-_EVENT = shape.table(_ALWAYS, more=True)
 
 
-def _events(text: str, skipped: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:
+def _events(text: str, skipped: Callable[[str], None]) -> Iterator[_Event]:
     """The lines of a run that are as runs write them; in the first one that is not finished a run may have died."""
     lines = text.split("\n")
     for number, written in enumerate(lines, 1):
         if not written.strip():
             continue
         try:
-            kind = shape.read_json(written, _EVENT)["event"]
-            yield shape.read_json(written, shape.table({**_ALWAYS, **_NEEDS.get(kind, {})}, _MAY, more=True))
-        except shape.Malformed as error:
+            event = read_json(written, _Event)
+            yield read_json(written, _KINDS[event.event]) if event.event in _KINDS else event
+        except Malformed as error:
             skipped(f"line {number} was left out: {line(str(error))[:300]}")
 
 
-def _steps(events: Sequence[Mapping[str, Any]], zero: datetime, total: float) -> list[Step]:
+def _steps(events: Sequence[_Event], zero: datetime, total: float) -> list[Step]:
     """Beginnings paired with their ends by who wrote them and the title; a step lies within those that are open."""
     steps: list[Step] = []
-    opened: dict[tuple[Any, str], tuple[int, Step]] = {}
+    opened: dict[tuple[int | None, str], tuple[int, Step]] = {}
     for event in events:
-        name = (event.get("pid"), event.get("step", ""))
-        at = _since(zero, event)
-        if event["event"] == "step begins":
+        if not isinstance(event, _OfAStep):
+            continue
+        name, at = (event.pid, event.step), _since(zero, event)
+        if event.event == "step begins":
             # Steps of one process may stand side by side; those of a process that it started lie within.
-            depth = max((step.depth + 1 for (pid, _), (_, step) in opened.items() if pid != name[0]), default=0)
-            step = Step(name[1], at, max(total - at, 0), "", min(depth, _DEEPEST))
+            depth = max((step.depth + 1 for (pid, _), (_, step) in opened.items() if pid != event.pid), default=0)
+            step = Step(event.step, at, max(total - at, 0), "", min(depth, _DEEPEST))
             opened[name] = (len(steps), step)
             steps.append(step)
-        elif event["event"] == "step ends" and name in opened:
+        elif name in opened:
             place, step = opened.pop(name)
-            steps[place] = Step(
-                step.title, step.start, max(round(at - step.start, 3), 0), event.get("outcome") or "", step.depth
-            )
+            steps[place] = replace(step, seconds=max(round(at - step.start, 3), 0), outcome=event.outcome or "")
     return steps
 
 
-def _since(zero: datetime, event: Mapping[str, Any]) -> float:
+def _since(zero: datetime, event: _Event) -> float:
     """Seconds from a run's beginning to an event; none for one whose clock says that it was before."""
-    at: datetime = event["at"]
-    return max(round((at - zero).total_seconds(), 3), 0.0)
+    return max(round((event.at - zero).total_seconds(), 3), 0.0)

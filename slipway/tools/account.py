@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import requests
+from pydantic import Field
 
-from slipway import shape
 from slipway.config import Cloud
+from slipway.data import Malformed, OpenTable, read_json
 from slipway.errors import PipelineError
 from slipway.tools.rest import Patience, Rest
 
@@ -25,8 +26,17 @@ class Key:
     name: str
 
 
-_KEY = shape.table({"ssh_key": shape.table({"id": shape.whole(1), "name": shape.text()}, more=True)}, more=True)
-_REFUSAL = shape.table({}, {"message": shape.text()}, more=True)
+class _Held(OpenTable):
+    id: Annotated[int, Field(ge=1)]
+    name: str
+
+
+class _Answer(OpenTable):
+    ssh_key: _Held
+
+
+class _Refusal(OpenTable):
+    message: str = ""
 
 
 class Account:
@@ -42,23 +52,23 @@ class Account:
         answer = self._send("POST", "", order, repeatable=True)  # an account takes the same key but once
         if answer.status_code == 422 and "already in use" in answer.text:
             return None
-        return _key(self._checked(answer))
+        return self._key(answer)
 
     def key(self, which: int | str) -> Key | None:
         """A key by its id or fingerprint; None when there is none."""
         answer = self._send("GET", f"/{which}")
-        return None if answer.status_code == 404 else _key(self._checked(answer))
+        return None if answer.status_code == 404 else self._key(answer)
 
     def rename_key(self, id: int, name: str) -> bool:
         """Give a key another name; False when it is gone."""
         answer = self._send("PUT", f"/{id}", {"name": name})
-        return answer.status_code != 404 and bool(self._checked(answer))
+        return answer.status_code != 404 and bool(self._key(answer))
 
     def remove_key(self, id: int) -> bool:
         """Remove a key; False when it was gone already."""
         answer = self._send("DELETE", f"/{id}")
         if answer.status_code not in {204, 404}:
-            self._checked(answer)
+            self._key(answer)
         return answer.status_code == 204
 
     def _send(
@@ -66,18 +76,15 @@ class Account:
     ) -> requests.Response:
         return self._rest.send(method, f"account/keys{path}", body=body, repeatable=repeatable)
 
-    def _checked(self, answer: requests.Response) -> Any:
+    def _key(self, answer: requests.Response) -> Key:
         try:
             if answer.ok:
-                return shape.read_json(answer.content, _KEY)
-            said = shape.read_json(answer.content, _REFUSAL).get("message", answer.reason)
-        except shape.Malformed as error:
+                key = read_json(answer.content, _Answer).ssh_key
+                return Key(key.id, key.name)
+            said = read_json(answer.content, _Refusal).message or answer.reason
+        except Malformed as error:
             said = str(error) if answer.ok else answer.reason
         raise PipelineError(f"{self._cloud.endpoint} refused a key of the account: {answer.status_code}, {said}.")
-
-
-def _key(data: Any) -> Key:
-    return Key(int(data["ssh_key"]["id"]), str(data["ssh_key"]["name"]))
 
 
 def fingerprint(public_key: str) -> str:

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipway.config import ToolchainSettings
 from slipway.errors import PipelineError
+from slipway.project import ToolchainSettings
 from slipway.tools.programs.environment import DOWNLOADS, STATE, compose, home
 from slipway.tools.programs.process import call
 from slipway.tools.terraform import provider

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from slipway.config import CutoverSettings
+from slipway.project import Limits
 from slipway.verification.sample import Sample
 
 _AROUND = 1.0
@@ -56,7 +56,7 @@ class Figures:
     late: float
 
 
-def exceeded(limits: CutoverSettings, figures: Figures) -> str:
+def exceeded(limits: Limits, figures: Figures) -> str:
     """What was more than allowed, as the end of a sentence; empty when all is well."""
     lost = figures.lost + figures.kept_lost
     said = []

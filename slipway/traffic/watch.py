@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from functools import partial
 
 from slipway.clock import SYSTEM, Clock
-from slipway.config import CutoverSettings
 from slipway.environment import reference
 from slipway.environment.outputs import Outputs
 from slipway.environment.reference import Reference, Release
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
+from slipway.project import Limits
 from slipway.runs.ledger import Run
 from slipway.traffic import metrics
 from slipway.traffic.edge import MOVE
@@ -74,7 +74,7 @@ class Watch:
         """What was seen so far."""
         return self._prober.samples if self._prober else []
 
-    def judge(self, release: Release, limits: CutoverSettings, witness: Witness) -> None:
+    def judge(self, release: Release, limits: Limits, witness: Witness) -> None:
         """Raise Unfit when the cutover cost more than is allowed; where nothing moved it cost nothing.
 
         What a broken path of this machine cost is not the release's: the droplet itself is asked before.

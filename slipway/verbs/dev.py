@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from slipway.config import Project
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.tools.terraform.provider import locked_version
 from slipway.tools.toolchain import Toolchain
 from slipway.verbs.verb import ROOT, verb

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from slipway import durations
-from slipway.config import milliseconds
+from slipway.durations import milliseconds
 from slipway.environment import reference
 from slipway.errors import PipelineError
 from slipway.image import version

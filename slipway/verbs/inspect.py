@@ -7,10 +7,11 @@ import shlex
 from dataclasses import asdict
 from pathlib import Path
 
-from slipway.config import Project, choose_environment
+from slipway.config import choose_environment
 from slipway.environment import boot, reference
 from slipway.environment.session import Session
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.reports import cost as costs
 from slipway.reports import diff as comparing
 from slipway.reports import history, report_page

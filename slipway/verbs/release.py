@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 from invoke.context import Context
 
-from slipway.config import CutoverSettings
 from slipway.database import migration
 from slipway.environment import reference
 from slipway.environment.reference import Reference
@@ -14,6 +13,7 @@ from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.image import bake
 from slipway.image.image import version_of
+from slipway.project import Limits
 from slipway.release import deploy as deploying
 from slipway.release import heal as healing
 from slipway.release import rollback as going_back
@@ -170,9 +170,9 @@ def takeover(session: Session, yes: bool = False) -> str:
     return "Taken over. ./invoke deploy --version VERSION, with the version that is live, replaces the droplets."
 
 
-def _limits(session: Session, max_lost: int | None, max_gap: str | None, soak: str | None) -> CutoverSettings:
+def _limits(session: Session, max_lost: int | None, max_gap: str | None, soak: str | None) -> Limits:
     given = {"max_lost": count(max_lost), "max_gap": max_gap, "soak": soak}
-    return session.settings.project.cutover.but({name: value for name, value in given.items() if value is not None})
+    return session.settings.project.limits.but({name: value for name, value in given.items() if value is not None})
 
 
 def _live(session: Session, now: Reference) -> Answer:

@@ -9,10 +9,11 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from slipway import shape
 from slipway.clock import SYSTEM, Clock
 from slipway.config import Settings
+from slipway.data import read_json
 from slipway.environment import reference
 from slipway.environment.keys import DeployKey
 from slipway.environment.outputs import Group, Outputs
@@ -192,7 +193,7 @@ def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, re
 
 def _wait(settings: Settings, subject: Subject) -> float:
     """Seconds that the droplet has to become what it should be."""
-    wait = settings.project.deadline
+    wait = settings.project.verification.deadline
     return min(wait, _CONFIRMED) if subject.through_floating_ip else wait
 
 
@@ -233,7 +234,7 @@ def candidate(environ: Mapping[str, str], key: str) -> Release | None:
     """The release that Terraform's graph is about, which is not in the reference file before it is live."""
     text = environ.get("SLIPWAY_CANDIDATE")
     try:
-        release = shape.read_json(text, Release.parse) if text else None
+        release = Release.parse(read_json(text, dict[str, Any])) if text else None
     except ValueError as error:
         raise PipelineError(f"SLIPWAY_CANDIDATE is no release: {error}.", "unset SLIPWAY_CANDIDATE") from error
     return release if release and release.key == key else None

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.config import ToolchainSettings
 from slipway.errors import PipelineError
+from slipway.project import ToolchainSettings
 from slipway.tools.terraform import provider
 from slipway.tools.terraform.encryption import Encryption
 from slipway.tools.terraform.engine import Root, Terraform
@@ -105,7 +105,7 @@ def test_a_users_own_provider_is_used_under_its_own_version(
 
 def registry(toolchain: Toolchain, root: Path, cache: Path, url: str) -> Toolchain:
     own_engine = {"opentofu": str(toolchain.tofu())}
-    return Toolchain(cache, root, own_engine, ToolchainSettings("registry", url))
+    return Toolchain(cache, root, own_engine, ToolchainSettings(provider="registry", mirror=url))
 
 
 def test_a_registry_s_provider_is_locked_and_taken_over_tls(

@@ -12,7 +12,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from slipway.config import SecretSettings, VaultSettings
 from slipway.database import lease
 from slipway.environment import secrets
 from slipway.environment.outputs import Group, Outputs
@@ -20,6 +19,7 @@ from slipway.environment.reference import Reference, Release
 from slipway.environment.secrets import CredentialIssuer, SecretSource
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
+from slipway.project import SecretSettings, VaultSettings
 from slipway.tools import postgres
 from slipway.tools.digitalocean import Cluster
 from slipway.tools.postgres import Database
@@ -57,8 +57,8 @@ def connected(
 
 
 def source(session: Session, environ: Mapping[str, str]) -> SecretSource:
-    wanted = SecretSettings(("APP_WRITE_TOKEN",), "vault", VaultSettings(database_role="app"))
-    project = replace(session.settings.project, secrets=wanted)
+    wanted = SecretSettings(names=("APP_WRITE_TOKEN",), source="vault", vault=VaultSettings(database_role="app"))
+    project = session.settings.project.model_copy(update={"secrets": wanted})
     return secrets.source(replace(session.settings, project=project), environ)
 
 
@@ -151,7 +151,7 @@ def test_a_user_does_not_outlive_the_token_that_asked_for_it(session: Session, c
 def test_what_vault_refuses_is_one_sentence(session: Session, connected: VaultServer, tmp_path: Path) -> None:
     good = connected.approle("1h")
     wanted = VaultSettings(database_role="other")
-    project = replace(session.settings.project, secrets=SecretSettings((), "vault", wanted))
+    project = session.settings.project.model_copy(update={"secrets": SecretSettings(source="vault", vault=wanted)})
     denied = secrets.source(replace(session.settings, project=project), good)
     with pytest.raises(PipelineError, match="denies it: database/creds/other"):
         assert denied.issuer is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slipway import shape
+from slipway.data import Malformed, OpenTable, read_json
 from slipway.errors import PipelineError
 from slipway.tools.programs.environment import DOWNLOADS, PIPELINE, STATE, compose
 from slipway.tools.programs.process import call, stream
@@ -29,24 +29,8 @@ _CHANGES = 2
 """The exit status of `plan -detailed-exitcode` when there is something to do."""
 
 
-_DROPLET = shape.table({"id": shape.whole(1), "name": shape.text(), "address": shape.text()}, more=True)
-
-
-def _anything(value: Any) -> Any:
-    return value
-
-
-OUTPUTS = shape.table(
-    {},
-    {
-        "floating_ip": shape.maybe(shape.text()),
-        "droplets": shape.maybe(shape.map_of(_DROPLET)),
-        "reference": _anything,
-        "user_data": _anything,
-    },
-    more=True,
-)
-"""The outputs of the release graph; those of another root module are as they are."""
+class _Output(OpenTable):
+    value: Any
 
 
 class UnreadableState(PipelineError):
@@ -161,18 +145,16 @@ class Terraform:
         """The outputs in the state, by name; empty before the first apply."""
         out = self._checked("output", json=True)
         try:
-            told = shape.read_json(out or "{}", shape.map_of(shape.table({"value": _anything}, more=True)))
-            found: dict[str, Any] = OUTPUTS({name: output["value"] for name, output in told.items()})
-        except shape.Malformed as error:
+            told = read_json(out or "{}", dict[str, _Output])
+        except Malformed as error:
             raise PipelineError(
-                f"The outputs of the state are not as slipway writes them: {error}.",
-                f"Was the state changed by hand? terraform.tfstate.kept in {self.folder} is the one before.",
+                f"{self._binary.name} tells the state's outputs in an unknown form: {error}."
             ) from error
-        return found
+        return {name: output.value for name, output in told.items()}
 
     def resources(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Type and attributes of everything in the state."""
-        shown = shape.read_json(self._checked("show", json=True) or "{}", _anything)
+        shown = json.loads(self._checked("show", json=True) or "{}")
         found = ((shown.get("values") or {}).get("root_module") or {}).get("resources") or []
         return [(each["type"], each["values"]) for each in found if each["mode"] == "managed"]
 

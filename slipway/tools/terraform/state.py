@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slipway import shape
+from slipway.data import Malformed, OpenTable, read_json
 from slipway.errors import PipelineError
 
 STATE, KEPT, ERRORED = "terraform.tfstate", "terraform.tfstate.kept", "errored.tfstate"
@@ -94,20 +94,22 @@ def order(folder: Path, before: Sequence[str]) -> None:
     os.replace(new, folder / ORDERED)
 
 
+class _Ordered(OpenTable):
+    before: list[str]
+
+
 def ordered(folder: Path) -> list[str] | None:
     """What there was before an apply that never ended well; None when there is no such apply."""
     path = folder / ORDERED
     try:
-        found = shape.read_json(path.read_bytes(), shape.table({"before": shape.list_of(shape.text())}, more=True))
+        return read_json(path.read_bytes(), _Ordered).before
     except FileNotFoundError:
         return None
-    except shape.Malformed as error:
+    except Malformed as error:
         raise PipelineError(
             f"{path} is corrupt: {error}.",
             "It notes what the account had before an order. ./invoke reap finds what is left; then remove the file.",
         ) from error
-    before: list[str] = found["before"]
-    return before
 
 
 def settle(folder: Path) -> None:

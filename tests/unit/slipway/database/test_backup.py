@@ -114,14 +114,14 @@ def test_the_newest_backup_is_restored_unless_one_is_named() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"taken_at": "yesterday"}, "taken_at: it is not a time"),
-        ({"dump": "../../etc/passwd.dump"}, "dump: it is not the name of a dump"),
-        ({"dump": "/etc/passwd"}, "dump: it is not the name of a dump"),
-        ({"tables": {"public.notes": [3]}}, "tables.public.notes: it is not a list of 2 values"),
-        ({"tables": [1]}, "tables: it is not a table"),
-        ({"size": -1}, "size: it is less than 0"),
-        ({"sequences": {"s": "3"}}, "sequences.s: it is not a whole number"),
-        ({"beside": 1}, "beside: it is unknown"),
+        ({"taken_at": "yesterday"}, "taken_at is 'yesterday'; it should be a time"),
+        ({"dump": "../../etc/passwd.dump"}, "dump is '../../etc/passwd.dump'; it should be the name of a dump"),
+        ({"dump": "/etc/passwd"}, "dump is '/etc/passwd'; it should be the name of a dump"),
+        ({"tables": {"public.notes": [3]}}, "tables.public.notes.1 is missing"),
+        ({"tables": [1]}, "tables is [1]; it should be a"),
+        ({"size": -1}, "size is -1; it should be greater than or equal to 0"),
+        ({"sequences": {"s": "3"}}, "sequences.s is '3'; it should be a valid integer"),
+        ({"beside": 1}, "beside is unknown"),
     ],
 )
 def test_a_description_that_is_none_is_left_out_and_named(tmp_path: Path, change: dict[str, object], says: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from slipway.config import DatabaseSettings
 from slipway.database import migration, rehearsal
 from slipway.environment.reference import Release
 from slipway.errors import PipelineError
@@ -19,6 +18,7 @@ from slipway.progress import Progress
 from slipway.tools.digitalocean import Cluster, Droplet
 from slipway.verification import evidence
 from slipway.verification.app import Refused
+from tests.unit.slipway.projects import project
 
 RELEASE = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed", {}, database_user="app_1")
 CLUSTER = Cluster("id", "shop-local", "online", "15", "db-s-1vcpu-1gb", 1, "h", "p", 25060, "doadmin", "secret")
@@ -34,7 +34,7 @@ class World:
         self.answers = answers
         self.asked: list[str] = []
         settings = SimpleNamespace(
-            project=SimpleNamespace(deadline=60.0, database=DatabaseSettings("15", "s", 1, (), 60.0, 5.0)),
+            project=project(Path(), database={"version": "15", "size": "s", "nodes": 1}),
             environment="local",
             names=Names("shop", "local"),
             tag="slipway:shop:local",

@@ -151,10 +151,10 @@ def test_terraform_gives_every_entry_an_empty_map() -> None:
     ("encoded", "says"),
     [
         ({"APP_A": "eA=="}, "APP_A is in config and in config_base64"),
-        ({"APP_B": "no base64"}, "a map of texts in base64"),
-        ({"APP_B": 1}, "a map of texts in base64"),
-        ({"APP_B": "/w=="}, "a map of texts in base64"),
-        (["APP_B"], "a map of texts"),
+        ({"APP_B": "no base64"}, "it should be a text in base64"),
+        ({"APP_B": 1}, "it should be a text in base64"),
+        ({"APP_B": "/w=="}, "it should be a text in base64"),
+        (["APP_B"], "it should be a table"),
     ],
 )
 def test_an_entry_that_was_encoded_wrongly_is_refused(encoded: object, says: str) -> None:

@@ -71,7 +71,7 @@ def test_what_retires_runs_beside_a_reference_and_is_in_no_file() -> None:
     trial = second.beside({V1.key: V1, V3.key: V3})
     assert (trial.running, trial.retiring) == ([V2.key, V1.key, V3.key], (V3.key,))
     assert second.beside({V1.key: V1}) == second and json.loads(trial.dump())["retiring"] == [V3.key]
-    with pytest.raises(ValueError, match="exactly the entries"):
+    with pytest.raises(ValueError, match="retiring is unknown"):
         Reference.parse(trial.dump())
 
 
@@ -97,19 +97,28 @@ def corrupt(text: str, **changes: object) -> str:
     ("text", "says"),
     [
         ("{", "corrupt"),
-        ("[]", "exactly the entries"),
-        (corrupt(after(V1).dump(), extra=1), "exactly the entries"),
+        ("[]", "it should be a table"),
+        (corrupt(after(V1).dump(), extra=1), "extra is unknown"),
         (corrupt(after(V1).dump(), live="v9-none"), "v9-none is not among its releases"),
-        (corrupt(after(V1).dump(), live=["v1"]), "is not among its releases"),
+        (corrupt(after(V1).dump(), live=["v1"]), "live is ['v1']; it should be a valid string"),
         (corrupt(after(V1).dump(), live=None, standby=V1.key), "beside another release"),
         (corrupt(after(V1).dump(), standby=V1.key), "beside another release"),
-        (corrupt(after(V1).dump(), releases=[]), "releases is a map"),
-        (corrupt(after(V1).dump(), releases={V1.key: {"version": "v1"}}), "exactly the fields"),
+        (corrupt(after(V1).dump(), releases=[]), "releases is []; it should be a table"),
+        (corrupt(after(V1).dump(), releases={V1.key: {"version": "v1"}}), ".commit is missing"),
         (after(V1).dump().replace("s-1vcpu-1gb", "s-8vcpu-16gb"), "was edited under its name"),
-        (after(release("v1", PORT="80")).dump().replace('"80"', "80"), "a map of texts"),
-        (after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"\ud800"'), "APP_MESSAGE is not UTF-8"),
-        (after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"a\u0000b"'), "APP_MESSAGE has a NUL byte"),
-        (after(release("$(id)")).dump(), "'$(id)' cannot be a version"),
+        (
+            after(release("v1", PORT="80")).dump().replace('"80"', "80"),
+            ".config.PORT is 80; it should be a valid string",
+        ),
+        (
+            after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"\ud800"'),
+            "it is not JSON (unexpected end of hex escape at line 11",
+        ),
+        (
+            after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"a\u0000b"'),
+            ".config.APP_MESSAGE is 'a\\x00b'; the value has a NUL byte",
+        ),
+        (after(release("$(id)")).dump(), ".version is '$(id)'; it should be a version such as v1"),
     ],
 )
 def test_a_corrupt_file_is_refused_with_a_sentence(tmp_path: Path, text: str, says: str) -> None:
@@ -201,5 +210,5 @@ def test_only_the_latest_marks_are_kept() -> None:
 
 
 def test_marks_that_are_no_texts_are_refused() -> None:
-    with pytest.raises(ValueError, match="rejected is a map of texts"):
+    with pytest.raises(ValueError, match="rejected.v2 is 1; it should be a valid string"):
         Reference.parse(corrupt(after(V1).dump(), rejected={"v2": 1}))

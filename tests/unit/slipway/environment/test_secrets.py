@@ -9,19 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from slipway.config import Cloud, Project, SecretSettings, Settings, VaultSettings
+from slipway.config import Cloud, Settings
+from slipway.data import Malformed, checked
 from slipway.environment.keys import DeployKey
 from slipway.environment.secrets import File, Secret, VaultSecret, collect, fingerprints, source
 from slipway.errors import PipelineError
+from slipway.project import SecretSettings, VaultSettings
 from slipway.tools.vault import Vault
 from tests.support import free_port
+from tests.unit.slipway.projects import project
 
 VALUE = "a-value-that-nobody-sees"
 
 
 def settings(root: Path, secrets: SecretSettings) -> Settings:
-    project = Project(root, "shop", "debian-12-x64", "fra1", "s-1vcpu-1gb", 60, secrets=secrets)
-    return Settings(project, "local", Cloud("local", "http://127.0.0.1:1", "token"))
+    found = project(root, secrets=secrets.model_dump())
+    return Settings(found, "local", Cloud("local", "http://127.0.0.1:1", "token"))
 
 
 def a_file(folder: Path, text: str, mode: int = 0o600) -> File:
@@ -42,7 +45,7 @@ def test_a_secret_is_shown_copied_and_dumped_nowhere() -> None:
 
 
 def test_the_environment_is_the_default(tmp_path: Path) -> None:
-    found = source(settings(tmp_path, SecretSettings(("APP_KEY",))), {"APP_KEY": VALUE})
+    found = source(settings(tmp_path, SecretSettings(names=("APP_KEY",))), {"APP_KEY": VALUE})
     assert collect(found, ["APP_KEY"])["APP_KEY"].reveal() == VALUE
     assert found.issuer is None
 
@@ -153,16 +156,17 @@ def test_fingerprints_change_with_value_name_and_deploy_key_alone(tmp_path: Path
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ({"names": ["lower"]}, "no valid secrets.names"),
-        ({"names": ["APP_DATABASE_URL"]}, "APP_DATABASE_URL, which the pipeline itself provides"),
-        ({"source": "keychain"}, "no valid secrets.source"),
-        ({"vault": {"role": "x"}}, "unknown setting: secrets.vault.role"),
-        ({"vault": {"address": 1}}, "no valid secrets.vault"),
+        ({"names": ["lower"]}, "names.0 is 'lower'; it should be the name of a variable"),
+        ({"names": ["APP_DATABASE_URL"]}, "names.0 is 'APP_DATABASE_URL'; slipway itself sets this variable"),
+        ({"names": ["MAINPID"]}, "names.0 is 'MAINPID'; systemd itself sets this variable"),
+        ({"source": "keychain"}, "source is 'keychain'; it should be 'environment', 'file' or 'vault'"),
+        ({"vault": {"role": "x"}}, "vault.role is unknown; known are address, database_mount, database_role"),
+        ({"vault": {"address": 1}}, "vault.address is 1; it should be a valid string"),
     ],
 )
 def test_a_wrong_setting_is_named(table: dict[str, object], says: str) -> None:
-    with pytest.raises(PipelineError, match=says):
-        SecretSettings.parse(table)
+    with pytest.raises(Malformed, match=says):
+        checked(SecretSettings, table)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +189,8 @@ def test_a_vault_that_cannot_be_asked_safely_is_not_asked(address: str, environ:
 
 
 def test_a_vault_that_is_not_there_is_named(tmp_path: Path) -> None:
-    wanted = SecretSettings(("APP_KEY",), "vault", VaultSettings(f"http://127.0.0.1:{free_port()}"))
+    wanted = SecretSettings(
+        names=("APP_KEY",), source="vault", vault=VaultSettings(address=f"http://127.0.0.1:{free_port()}")
+    )
     with pytest.raises(PipelineError, match="does not answer"):
         source(settings(tmp_path, wanted), {"VAULT_TOKEN": VALUE}).get("APP_KEY")

@@ -26,6 +26,7 @@ from slipway.tools.account import Key
 from slipway.tools.digitalocean import Cluster, FloatingIP
 from slipway.tools.terraform import state
 from slipway.tools.terraform.engine import Root
+from tests.unit.slipway.projects import project
 
 OURS = "slipway:shop:local"
 KEY = "digitalocean_ssh_key"
@@ -55,13 +56,12 @@ class World:
         api = SimpleNamespace(
             floating_ips=lambda: self.addresses, database_names=lambda cluster: self.databases, keys=lambda: self.keys
         )
-        project = SimpleNamespace(region="fra1")
         settings = SimpleNamespace(
             environment="local",
             names=Names("shop", "local"),
             tag=OURS,
             cluster="shop-local",
-            project=project,
+            project=project(Path()),
             cloud=None,
         )
         key = SimpleNamespace(public=new_key().public)

@@ -24,7 +24,7 @@ def session(folder: Path, actions: Sequence[tuple[int, str]] = (), *, deadline: 
             raise PipelineError("The cloud does not answer.")
         return actions
 
-    project = SimpleNamespace(name=RUN.project, work=folder, bake_deadline=deadline)
+    project = SimpleNamespace(name=RUN.project, work=folder, image=SimpleNamespace(deadline=deadline))
     api = SimpleNamespace(droplets=lambda tag: [Droplet(1, "bake", "active", "")], failed_actions=failed)
     settings = SimpleNamespace(project=project, cloud=SimpleNamespace(endpoint=RUN.endpoint))
     return SimpleNamespace(settings=settings, api=api, progress=Progress())

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from slipway.config import CutoverSettings
 from slipway.database import cluster
 from slipway.environment import reference
 from slipway.environment.outputs import Group, Member, Outputs
 from slipway.environment.reference import CLOUD_INIT, Reference, Release
 from slipway.errors import PipelineError, Unrecorded
 from slipway.graph.plan import Now, Refused
+from slipway.project import Limits
 from slipway.release import recover
 from slipway.release.apply import Crew, apply
 from slipway.release.deploy import pending_changes
@@ -66,10 +66,12 @@ class World:
         (folder / CLOUD_INIT).parent.mkdir(parents=True)
         (folder / CLOUD_INIT).touch()
         self.run = Run.begin(folder / "runs", {})
-        limits = CutoverSettings(max_lost=0)
+        limits = Limits(max_lost=0)
         self.session: Any = SimpleNamespace(
             settings=SimpleNamespace(
-                project=SimpleNamespace(root=folder, cutover=limits, region="fra1", database=None),
+                project=SimpleNamespace(
+                    root=folder, limits=limits, droplet=SimpleNamespace(region="fra1"), database=None
+                ),
                 work=folder / "work",
                 reference_path=self.path,
                 environment="local",
@@ -410,7 +412,7 @@ def test_an_environment_in_which_nothing_is_live_gets_no_database(world: World) 
 
 
 def test_another_region_is_refused_by_its_name_before_anything_is_planned(world: World) -> None:
-    world.session.settings.project.region = "ams3"
+    world.session.settings.project.droplet.region = "ams3"
     world.outputs = Outputs("203.0.113.5")
     with pytest.raises(Refused, match="slipway.toml says region ams3, .* 203.0.113.5 of local is in fra1"):
         world.release()

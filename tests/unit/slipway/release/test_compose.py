@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from slipway.config import Cloud, Project, SecretSettings, Settings
+from slipway.config import Cloud, Settings
 from slipway.environment.keys import DeployKey
 from slipway.environment.reference import CLOUD_INIT, Reference, Release
 from slipway.errors import PipelineError
 from slipway.release.compose import compose
 from slipway.tools.digitalocean import Image, Size
+from tests.unit.slipway.projects import project
 
 TOKEN = "0123456789abcdef"
 SIZES = {"s-1vcpu-1gb": Size("s-1vcpu-1gb", 6.0, 0.01, ("fra1",))}
@@ -23,8 +24,6 @@ IMAGE = Image(1, "app-v1-0123456789ab", "2026-01-01T00:00:00Z", 1.0, ("slipway:a
 def session(root: Path, *secrets: str, **environ: str) -> Any:
     (root / CLOUD_INIT).parent.mkdir()
     (root / CLOUD_INIT).write_text("#cloud-config\n")
-    names = SecretSettings(secrets)
-    project = Project(root, "app", "debian-12-x64", "fra1", "s-1vcpu-1gb", 60, secrets=names)
     key = DeployKey.load(root / "work", None)
 
     def droplets(*_: object) -> None:
@@ -33,7 +32,11 @@ def session(root: Path, *secrets: str, **environ: str) -> Any:
     return cast(
         Any,
         SimpleNamespace(
-            settings=Settings(project, "local", Cloud("local", "http://127.0.0.1:1", "token")),
+            settings=Settings(
+                project(root, "app", secrets={"names": list(secrets)}),
+                "local",
+                Cloud("local", "http://127.0.0.1:1", "token"),
+            ),
             environ=environ,
             key=key,
             api=SimpleNamespace(images=lambda: [IMAGE], droplets=droplets, sizes=lambda: SIZES),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.config import ToolchainSettings
 from slipway.errors import PipelineError
+from slipway.project import ToolchainSettings
 from slipway.tools.terraform import provider
 from slipway.tools.toolchain import TOOLS, Tool, Toolchain, _failure, architecture
 
@@ -135,7 +135,7 @@ def provider_program(path: Path, says: str = PLUGIN) -> Path:
 def test_a_users_own_provider_is_laid_into_a_mirror_for_both_engines(tmp_path: Path, checkout: Path) -> None:
     own = provider_program(tmp_path / "terraform-provider-digitalocean_v2.99.1")
     environ = {"SLIPWAY_CACHE": str(tmp_path / "c"), "TERRAFORM_PROVIDER": str(own)}
-    settings = ToolchainSettings("registry")
+    settings = ToolchainSettings(provider="registry")
     toolchain = Toolchain.from_environment(checkout, environ, settings)
     assert toolchain.provider_lock is None, "a binary goes before the setting"
     said: list[str] = []
@@ -181,9 +181,11 @@ def test_a_binary_tells_its_version_by_what_go_wrote_into_it(tmp_path: Path, mod
 
 
 def test_a_registry_is_asked_directly_or_through_its_mirror(tmp_path: Path, checkout: Path) -> None:
-    direct = Toolchain(tmp_path, checkout, settings=ToolchainSettings("registry"))
+    direct = Toolchain(tmp_path, checkout, settings=ToolchainSettings(provider="registry"))
     assert "direct {}" in direct.provider_config().read_text()
-    mirror = Toolchain(tmp_path, checkout, settings=ToolchainSettings("registry", "https://mirror.example.com/p"))
+    mirror = Toolchain(
+        tmp_path, checkout, settings=ToolchainSettings(provider="registry", mirror="https://mirror.example.com/p")
+    )
     assert 'url = "https://mirror.example.com/p/"' in mirror.provider_config().read_text()
     assert direct.provider_config() != mirror.provider_config()
     assert mirror.provider_lock == checkout / "terraform" / "provider.lock.hcl"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.config import CutoverSettings as Limits
-from slipway.config import milliseconds
+from slipway.durations import milliseconds
 from slipway.errors import PipelineError
+from slipway.project import Limits
 from slipway.traffic import metrics
 from slipway.verification.sample import Sample
 

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from slipway.config import CutoverSettings
 from slipway.environment.reference import Release
+from slipway.project import Limits
 from slipway.traffic import metrics
 from slipway.traffic.prober import Pace, Prober
 from slipway.traffic.watch import Unfit, Watch
@@ -82,7 +82,7 @@ def test_a_good_release_is_watched_to_the_end() -> None:
         start = time.monotonic()
         watched.soak(release, 1.2, FINE)
         assert time.monotonic() - start >= 1.2
-        watched.judge(release, CutoverSettings(max_lost=0), FINE)
+        watched.judge(release, Limits(max_lost=0), FINE)
 
 
 def test_a_release_that_is_not_ready_any_more_is_unfit_before_the_time_is_over() -> None:
@@ -104,11 +104,11 @@ def test_a_release_that_loses_requests_is_unfit() -> None:
         with pytest.raises(Unfit, match=r"\d+ of \d+ requests were lost"):
             watched.soak(release, 30, UNWELL)
         with pytest.raises(Unfit, match="while it took over"):
-            watched.judge(release, CutoverSettings(max_lost=0), UNWELL)
+            watched.judge(release, Limits(max_lost=0), UNWELL)
 
 
 def test_what_was_lost_before_the_address_moved_is_not_held_against_a_release_that_mends_it() -> None:
-    strict = CutoverSettings(max_lost=0, max_gap=500)
+    strict = Limits(max_lost=0, max_gap=500)
     with live() as (server, release, watched):
         server.status = 500
         time.sleep(0.7)
@@ -146,7 +146,7 @@ def test_an_address_that_does_not_lead_to_its_droplet_is_no_excuse() -> None:
         with pytest.raises(Unfit, match="while it took over"):
             watched.began("move the floating IP")
             time.sleep(0.2)
-            watched.judge(release, CutoverSettings(max_lost=0), FINE)
+            watched.judge(release, Limits(max_lost=0), FINE)
 
 
 def test_what_a_broken_path_cost_is_not_the_release_s() -> None:
@@ -156,14 +156,14 @@ def test_what_a_broken_path_cost_is_not_the_release_s() -> None:
         watched.began("move the floating IP")
         time.sleep(0.2)
         SAID.clear()
-        watched.judge(release, CutoverSettings(max_lost=0), Droplet(met=False))
+        watched.judge(release, Limits(max_lost=0), Droplet(met=False))
         assert "the path from this machine is suspect" in SAID[0]
 
 
 def test_where_nothing_was_live_there_is_nothing_to_judge() -> None:
     release = Release("v1", "c", "i", "s", "t")
     Watch(None, "").soak(release, 30, Droplet(restarts=9))
-    Watch(None, "").judge(release, CutoverSettings(max_lost=0, max_gap=1), UNWELL)
+    Watch(None, "").judge(release, Limits(max_lost=0, max_gap=1), UNWELL)
 
 
 def answers(ms: float, count: int = 100) -> list[Sample]:

@@ -15,6 +15,7 @@ from slipway.errors import PipelineError
 from slipway.verification import evidence, verify
 from slipway.verification.verify import Subject
 from slipway.verification.witness import Witness, Word
+from tests.unit.slipway.projects import project
 from tests.unit.slipway.sockets import drips, says, wire
 
 
@@ -50,7 +51,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(evidence, "keep", keep)
     key = SimpleNamespace(identity=tmp_path / "id", host_key=lambda name: SimpleNamespace(public="ssh-ed25519 AAAA"))
-    settings = SimpleNamespace(tag="t", work=tmp_path, project=SimpleNamespace(root=ROOT, deadline=5))
+    settings = SimpleNamespace(tag="t", work=tmp_path, project=project(ROOT, verification={"deadline": 5}))
     progress = SimpleNamespace(step=lambda title: nullcontext(), warn=lambda text: None)
     return SimpleNamespace(settings=settings, key=key, progress=progress, environ={}, api=API)
 

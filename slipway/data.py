@@ -1,0 +1,170 @@
+"""Data that others wrote, held against its description by pydantic; what is wrong with it is told in our words.
+
+A description is a subclass of `Table` or `OpenTable`, or any other type that pydantic knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from slipway.durations import moment
+
+T = TypeVar("T")
+_SHOWN = 60
+"""Characters of a wrong value that a message shows."""
+
+
+class Malformed(ValueError):
+    """Everything that is wrong with a value, as pairs: ("image.base", "is missing")."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path or 'it'} {reason}" for path, reason in problems))
+        self.problems = problems
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""Nothing is converted: "1" is no number and 1 is no truth value. A dataclass takes it as `__pydantic_config__`."""
+
+
+class Table(BaseModel):
+    """A table with these entries and no others, read strictly."""
+
+    model_config = ConfigDict(**STRICT, frozen=True, use_attribute_docstrings=True, defer_build=True)
+
+
+class OpenTable(Table):
+    """A table that may have more entries than slipway reads."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def expected(words: str) -> PydanticCustomError:
+    """What a validator raises; ``words`` say what a value should be."""
+    return PydanticCustomError("expected", "{words}", {"words": words})
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Annotates a text that matches a pattern as a whole; ``words`` say what that asks for."""
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+    def _checked(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise expected(self.words)
+        return value
+
+
+def _moment(value: Any) -> datetime:
+    found = moment(value) if isinstance(value, str) else None
+    if found is None:
+        raise expected("a time such as 2026-11-21T12:04:32Z")
+    return found
+
+
+def _time(value: str) -> str:
+    _moment(value)
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A time in RFC 3339, with its offset from UTC."""
+Time = Annotated[str, AfterValidator(_time)]
+"""The text of one."""
+
+
+Count = Annotated[int, Field(ge=0)]
+"""A whole number from 0 on."""
+
+
+def checked(kind: type[T], value: Any) -> T:
+    """The value as what it is described to be; raises Malformed with all that is wrong with it."""
+    try:
+        found: T = _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise Malformed([_problem(kind, each) for each in error.errors(include_url=False)]) from None
+    return found
+
+
+def read_json(text: str | bytes, kind: type[T]) -> T:
+    """What a JSON text says, as what it is described to be; raises Malformed with all that is wrong with it."""
+    try:
+        found: T = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        raise Malformed([_problem(kind, each) for each in error.errors(include_url=False)]) from None
+    return found
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind, config=None if _is_table(kind) or is_dataclass(kind) else STRICT)
+    return _ADAPTERS[kind]
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _problem(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
+    where, path = error["loc"], ".".join(map(str, error["loc"]))
+    match error["type"]:
+        case "missing":
+            return path, "is missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return ".".join(map(str, where)), f"is unknown{_meant(str(where[-1]), _names(kind, where[:-1]))}"
+        case "json_invalid":
+            return path, f"is not JSON ({error['ctx']['error']})"
+        case "expected":
+            should = f"it should be {error['ctx']['words']}"
+        case "model_type" | "dict_type":
+            should = "it should be a table"
+        case "value_error":
+            should = str(error["ctx"]["error"])
+        case _:
+            should = error["msg"].replace("Input should", "it should", 1).replace("String should", "it should", 1)
+    shown = ascii(error["input"])
+    return path, f"is {shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + '…'}; {should}"
+
+
+def _names(kind: Any, where: Sequence[Any]) -> Sequence[str]:
+    """The entries that the table at a place within a described one may have."""
+    for name in where:
+        kind = kind.model_fields[name].annotation if _is_table(kind) else kind
+        kind = next((each for each in (kind, *get_args(kind)) if _is_table(each)), None)
+    if _is_table(kind):
+        return sorted(kind.model_fields)
+    return sorted(each.name for each in fields(kind)) if is_dataclass(kind) else []
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known are {', '.join(known)}" if known else ""

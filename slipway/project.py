@@ -1,0 +1,331 @@
+"""What `slipway.toml` may say, and the project that it describes.
+
+`docs/slipway.schema.json` describes the same for editors; `./invoke update` writes it from here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    Strict,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+
+from slipway.data import Malformed, Matching, Table, checked, expected
+from slipway.durations import MILLISECONDS, milliseconds
+from slipway.errors import PipelineError
+from slipway.names import SLUG
+
+FILE = "slipway.toml"
+OURS = {"APP_DATABASE_URL", "APP_IMAGE", "APP_RELEASE"}
+"""Variables that the pipeline itself gives the app."""
+SYSTEMD = {
+    *("CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID"),
+    *("MAINPID", "NOTIFY_SOCKET", "SYSTEMD_EXEC_PID", "WATCHDOG_PID", "WATCHDOG_USEC"),
+}
+"""Variables that systemd gives a service, and that an environment file would overwrite."""
+VARIABLE = r"[A-Z][A-Z0-9_]{0,99}"
+EVERYBODY = "0.0.0.0/0"
+"""What the word "everybody" stands for among the trusted sources."""
+_WIDEST = 8
+"""The shortest prefix of a range that may be trusted without that word."""
+
+Slug = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", "a slug such as s-1vcpu-1gb")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Duration = Annotated[str, Matching(MILLISECONDS, "a duration such as 500ms, 2s or 1m")]
+Place = Annotated[str, Matching(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", "a path such as secret")]
+
+
+def _variable(value: str) -> str:
+    if value in OURS:
+        raise ValueError("slipway itself sets this variable for each release")
+    if value in SYSTEMD:
+        raise ValueError("systemd itself sets this variable")
+    return value
+
+
+Variable = Annotated[str, Matching(VARIABLE, "the name of a variable such as APP_API_KEY"), AfterValidator(_variable)]
+
+
+def _trusted(value: Any) -> tuple[str, str]:
+    if value == "everybody":
+        return "ip_addr", EVERYBODY
+    kind, colon, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if colon and kind in {"tag", "droplet"} and name:
+        return kind, name
+    try:
+        ipaddress.IPv4Network(value if isinstance(value, str) else "")
+    except ValueError:
+        words = 'an address, a range, a tag or a droplet: "203.0.113.7", "203.0.113.0/24", "tag:ops", "droplet:42"'
+        raise expected(words) from None
+    return "ip_addr", value
+
+
+def _refuse_the_open(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+    """Refuse ranges that, each or together, open a database to a good part of the internet without the word for it."""
+    sources = tuple(sorted(parse(value)))
+    ranges = ipaddress.collapse_addresses(ipaddress.IPv4Network(value) for kind, value in sources if kind == "ip_addr")
+    for each in ranges if "everybody" not in value else ():
+        if each.prefixlen < _WIDEST:
+            raise ValueError(
+                f"it would open the database to {each.num_addresses:,} addresses ({each}). Name the addresses that need"
+                ' it; trusted_sources = ["everybody"] opens it to all'
+            )
+    return sources
+
+
+Trusted = Annotated[tuple[str, str], BeforeValidator(_trusted), WithJsonSchema({"type": "string"})]
+
+
+class Identity(Table):
+    """Who the project is."""
+
+    name: Annotated[
+        str, Matching(SLUG, 'small letters, digits and single dashes, beginning with a letter, such as "shop"')
+    ]
+    """A part of every name and tag that the project has in an account. It stays."""
+
+
+class ImageSettings(Table):
+    """What every image is made from."""
+
+    base: Slug
+    """The public image that every image of the project begins with."""
+    deadline: Annotated[float, Field(ge=10, le=86_400)] = 1800
+    """Seconds that a bake may take."""
+
+
+class DropletSettings(Table):
+    """What a droplet is, unless a release says otherwise."""
+
+    region: Annotated[str, Matching(r"[a-z]{3}[0-9]", "a region such as fra1")]
+    """Where the droplets, the database and the floating IP are."""
+    size: Slug
+    """The size of a droplet of the first release, and of one whose command names another."""
+
+
+class VerificationSettings(Table):
+    """What a new droplet has to prove."""
+
+    deadline: Annotated[float, Field(ge=1, le=3600)]
+    """Seconds that a new droplet has to become what it should be."""
+
+
+class DatabaseSettings(Table):
+    """The environment's PostgreSQL cluster. Without this table the app has none."""
+
+    version: Annotated[str, Matching(r"[1-9][0-9]?", 'a major version such as "15"')]
+    """PostgreSQL's major version."""
+    size: Slug
+    """The size of each node."""
+    nodes: Annotated[int, Field(ge=1, le=3)]
+    """How many nodes it has."""
+    trusted_sources: Annotated[
+        tuple[Trusted, ...], Strict(False), Field(max_length=100), WrapValidator(_refuse_the_open)
+    ] = ()
+    """Who may ask it beside the app's own droplets; in code pairs of type and value, as the API has them."""
+    migration_timeout: Seconds = 60
+    """Seconds that one migration may take."""
+    lock_timeout: Seconds = 5
+    """Seconds that a migration waits for a lock on a table."""
+
+
+class VaultSettings(Table):
+    """Where in Vault an environment's secrets are."""
+
+    address: Annotated[
+        str,
+        Matching(r"(?:https?://[A-Za-z0-9.\[\]:-]+(?:/\S*)?)?", "an address such as https://vault.example.com:8200"),
+    ] = ""
+    """Vault's address; where it is empty, VAULT_ADDR has it."""
+    mount: Place = "secret"
+    """The KV v2 engine that has the secrets."""
+    path: Annotated[
+        str,
+        Matching(
+            r"(?:[A-Za-z0-9._-]|\{project\}|\{environment\}|(?<=.)/(?=.))+",
+            "a path such as slipway/{project}/{environment}",
+        ),
+    ] = "slipway/{project}/{environment}"
+    """The one secret that has them all."""
+    database_mount: Place = "database"
+    """The database engine that hands out the app's database credentials."""
+    database_role: Annotated[str, Matching(r"[A-Za-z0-9._-]*", "the name of a role")] = ""
+    """The role of that engine; where it is empty, slipway makes the database's users itself."""
+
+
+class SecretSettings(Table):
+    """The app's secrets, and the one source that has their values."""
+
+    names: Annotated[tuple[Variable, ...], Strict(False), Field(max_length=100)] = ()
+    """The environment variables that are secrets."""
+    source: Literal["environment", "file", "vault"] = "environment"
+    """Where the values come from."""
+    vault: VaultSettings = VaultSettings()
+    """Where in Vault they are, when the source is vault."""
+
+
+class RetentionSettings(Table):
+    """What `reap` and `prune` keep."""
+
+    images: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Images that are kept beside those that git, a droplet or a standby refers to."""
+
+
+class StateSettings(Table):
+    """How OpenTofu's state is kept."""
+
+    encryption: Literal["on", "off"] = "on"
+    """Whether the state is encrypted."""
+
+
+class LedgerSettings(Table):
+    """Where the record of runs goes."""
+
+    remote: Annotated[str, Matching(r"(?!-)[^\s\x00-\x1f]*", 'a remote of git\'s such as "origin"')] = ""
+    """The remote that gets it after each run; where it is empty, it stays in this checkout."""
+
+
+class CutoverSettings(Table):
+    """What every cutover may cost, unless a command says otherwise. What is left out has no limit."""
+
+    max_lost: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    """Requests that may be lost while the traffic moves."""
+    max_gap: Duration | None = None
+    """For how long nothing may answer."""
+    soak: Duration | None = None
+    """For how long the new release is watched after the traffic has moved."""
+
+
+class ToolchainSettings(Table):
+    """Where the tools come from."""
+
+    provider: Literal["built", "registry"] = "built"
+    """Whether the DigitalOcean provider is built here or comes from a registry."""
+    mirror: (
+        Annotated[str, Matching(r'https://[^\s"\\$%]+', "an address such as https://mirror.example.com/")] | Literal[""]
+    ) = ""
+    """A mirror of the registry."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a cutover may cost; None and 0 ask for nothing. ``max_gap`` is in milliseconds, ``soak`` in seconds."""
+
+    max_lost: int | None = None
+    max_gap: float | None = None
+    soak: float = 0
+
+    def but(self, given: Mapping[str, Any]) -> Limits:
+        """These, but for what is given in the words of the table [cutover]; raises Malformed for what is no limit."""
+        table = checked(CutoverSettings, given)
+        read: dict[str, Any] = {
+            "max_lost": table.max_lost,
+            "max_gap": None if table.max_gap is None else milliseconds(table.max_gap),
+            "soak": milliseconds(table.soak or "0s") / 1000,
+        }
+        return replace(self, **{name: read[name] for name in given})
+
+
+class Project(Table):
+    """The checkout at ``root`` and what `slipway.toml` says of it."""
+
+    project: Identity
+    image: ImageSettings
+    droplet: DropletSettings
+    verification: VerificationSettings
+    database: DatabaseSettings | None = None
+    secrets: SecretSettings = SecretSettings()
+    cutover: CutoverSettings = CutoverSettings()
+    retention: RetentionSettings = RetentionSettings()
+    state: StateSettings = StateSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    toolchain: ToolchainSettings = ToolchainSettings()
+    _root: Path = PrivateAttr()
+
+    @classmethod
+    def load(cls, root: Path) -> Project:
+        """Read `slipway.toml`; raises PipelineError with everything that is wrong with it."""
+        data = _read(root / FILE)
+        try:
+            return cls.of(root, data)
+        except Malformed as error:
+            raise _refusal(error, root) from error
+
+    @classmethod
+    def of(cls, root: Path, data: Mapping[str, Any]) -> Project:
+        """The project whose file says this; raises Malformed with everything that is wrong with it."""
+        project = checked(cls, data)
+        project._root = root
+        return project
+
+    @property
+    def root(self) -> Path:
+        """The folder that `slipway.toml` is in."""
+        return self._root
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return self.project.name
+
+    @property
+    def work(self) -> Path:
+        """Where everything is kept that is not in git."""
+        return self.root / ".slipway"
+
+    @property
+    def limits(self) -> Limits:
+        """What every cutover may cost, unless a command says otherwise."""
+        return Limits().but(self.cutover.model_dump(exclude_none=True))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of `slipway.toml`, for editors."""
+    return Project.model_json_schema()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a TOML file says; a byte order mark, as some editors write it, is passed over."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PipelineError(f"{path.name} cannot be read: {error.strerror}.", f"git checkout {path.name}") from error
+    try:
+        return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise PipelineError(
+            f"{path.name} is not UTF-8: line {number} has the byte 0x{data[error.start]:02x}.",
+            f"If it is Latin-1: iconv -f latin1 -t utf-8 {path.name} >new && mv new {path.name}",
+        ) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise PipelineError(f"{path.name} is not TOML: {error}.", f"git diff {path.name}") from error
+
+
+def _refusal(error: Malformed, root: Path) -> PipelineError:
+    """The error of a wrong file; where it lacks the project's name, with the line to add."""
+    problems = [f"{path} {reason}." for path, reason in error.problems]
+    hint = "git diff slipway.toml"
+    if {("project", "is missing"), ("project.name", "is missing")} & set(error.problems):
+        words = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).lstrip("-0123456789")[:12].strip("-")
+        hint = (
+            "Add the project's name, which is part of every name in the account and which no other project of it has:"
+            f'\n[project]\nname = "{words or "app"}"'
+        )
+    if len(problems) == 1:
+        return PipelineError(f"{FILE}: {problems[0]}", hint)
+    return PipelineError(f"{FILE} has {len(problems)} mistakes.", "\n".join([*problems, hint]))
