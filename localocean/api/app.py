@@ -38,7 +38,7 @@ from localocean.api.databases import pools as database_pools
 from localocean.api.databases import replicas as database_replicas
 from localocean.api.errors import on_error
 from localocean.api.http import endpoint
-from localocean.api.middleware import Gate
+from localocean.api.middleware import RequestMiddleware
 from localocean.engine.cloud import Cloud
 from localocean.engine.errors import CloudError
 from localocean.host.errors import HostError
@@ -76,10 +76,10 @@ def build(
     cloud: Cloud, token: str, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None
 ) -> Starlette:
     """The application over a cloud; it neither starts nor stops it."""
-    table = [Route(row.path, endpoint(row.handler), methods=[row.method]) for row in ROWS]
+    table = [Route(row.path, endpoint(row.handler, row.body), methods=[row.method]) for row in ROWS]
     app = Starlette(
         routes=table,
-        middleware=[Middleware(Gate, token=token, faults=cloud.faults, rates=cloud.rates)],
+        middleware=[Middleware(RequestMiddleware, token=token, faults=cloud.faults, rates=cloud.rates)],
         exception_handlers=dict.fromkeys(FORESEEN, on_error),
         lifespan=lifespan,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from localocean.api.bodies import Body, Word
 from localocean.api.http import Call, Reply
 from localocean.api.images import gigabytes
 from localocean.api.operations import Operation, Row
-from localocean.api.schemas import ANYTHING, NAME_OR_ID, TEXT, many, some, thing, with_all
+from localocean.api.schemas import ANYTHING, TEXT, many, some, thing, with_all
 from localocean.engine.errors import BadRequest, NotFound
 from localocean.store.records import COMPLETED, ERRORED, FloatingIP, Image
 
@@ -30,12 +31,20 @@ def destroy_all(call: Call) -> Reply:
     return ACCEPTED
 
 
-def destroy_some(call: Call) -> Reply:
+class Selected(Body):
+    floating_ips: list[Word] = []
+    reserved_ips: list[Word] = []
+    snapshots: list[Word] = []
+    volumes: list[Word] = []
+    volume_snapshots: list[Word] = []
+
+
+def destroy_some(call: Call, body: Selected) -> Reply:
     """An address may be listed under either of its names; there are no volumes that could be listed."""
-    if call.words("volumes") or call.words("volume_snapshots"):
+    if body.volumes or body.volume_snapshots:
         raise NotFound
-    addresses = dict.fromkeys(call.words("floating_ips") + call.words("reserved_ips"))
-    call.cloud.associated.destroy_some(call.number("droplet"), list(addresses), call.words("snapshots"))
+    addresses = dict.fromkeys(body.floating_ips + body.reserved_ips)
+    call.cloud.associated.destroy_some(call.number("droplet"), list(addresses), body.snapshots)
     return ACCEPTED
 
 
@@ -107,11 +116,7 @@ ROUTES = [
         "DELETE",
         f"{PATH}/selective",
         destroy_some,
-        Operation(
-            "Delete a droplet and some of what belongs to it",
-            202,
-            body=some(floating_ips=many(TEXT), reserved_ips=many(TEXT), snapshots=many(NAME_OR_ID)),
-        ),
+        Operation("Delete a droplet and some of what belongs to it", 202),
     ),
     Row("POST", f"{PATH}/retry", retry, Operation("Delete once more what could not be deleted", 202)),
 ]

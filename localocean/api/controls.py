@@ -7,7 +7,7 @@ import os
 from localocean.api import actions
 from localocean.api.http import NOTHING, Call, Reply
 from localocean.api.operations import Operation, Row, gone, made
-from localocean.api.schemas import ANYTHING, ID, TEXT, many, some, thing
+from localocean.api.schemas import ANYTHING, ID, TEXT, many, thing
 from localocean.engine import overview
 
 
@@ -73,7 +73,7 @@ ROUTES = [
         "POST",
         "/_localocean/droplets/{droplet}/backup",
         back_up,
-        made("Back a droplet up now", "action", "action", some()),
+        made("Back a droplet up now", "action", "action"),
     ),
     Row(
         "GET",

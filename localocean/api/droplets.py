@@ -6,12 +6,12 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from localocean.api import actions, images, regions, sizes
+from localocean.api.bodies import Body, Policy, Truth, Word
 from localocean.api.http import NOTHING, Call, Reply, listing, whole
 from localocean.api.operations import PAGE, Operation, Row, gone, listed, shown
 from localocean.api.schemas import (
     ANYTHING,
     BEGUN,
-    DROPLET_ORDER,
     ID,
     TEXT,
     many,
@@ -95,10 +95,29 @@ def index(call: Call) -> Reply:
     return listing(call, "droplets", found, lambda view: render(call, view))
 
 
-def create(call: Call) -> Reply:
+class NewDroplet(Body):
+    NEEDED = ("size", "image")
+    name: str = ""
+    names: list[Word] | None = None
+    region: str = ""
+    size: str = ""
+    image: Word = ""
+    ssh_keys: list[Word] = []
+    user_data: str = ""
+    tags: list[Word] = []
+    monitoring: Truth = False
+    backups: Truth = False
+    backup_policy: Policy = None
+    ipv6: Truth = False
+    vpc_uuid: str | None = None
+    volumes: Any = None
+    public_networking: Truth = True
+
+
+def create(call: Call, body: NewDroplet) -> Reply:
     """One droplet for `name`, several for `names`; the two answers differ in their keys only."""
-    several = call.body.get("names") is not None
-    begun = call.cloud.droplets.create(_order(call, several))
+    several = body.names is not None
+    begun = call.cloud.droplets.create(_order(body))
     shown = [render(call, view) for view, _ in begun]
     links = {"actions": [_link(call, action) for _, action in begun]}
     if several:
@@ -170,24 +189,23 @@ def _link(call: Call, action: Action) -> dict[str, Any]:
     return actions.link(call, action, "create")
 
 
-def _order(call: Call, several: bool) -> DropletOrder:
-    if call.body.get("volumes"):
+def _order(body: NewDroplet) -> DropletOrder:
+    if body.volumes:
         raise Unsupported("The local cloud does not implement POST /v2/droplets with volumes.")
-    if call.truth("public_networking") is False:
+    if not body.public_networking:
         raise Unsupported("The local cloud does not implement POST /v2/droplets without public_networking.")
-    region = call.text("region") or DEFAULT_REGION
     return DropletOrder(
-        names=call.words("names") if several else [call.text("name") or ""],
-        region=region,
-        size=call.text("size") or "",
-        image=str(call.body.get("image") or ""),
-        ssh_keys=call.words("ssh_keys"),
-        user_data=call.text("user_data") or "",
-        tags=call.words("tags"),
-        monitoring=bool(call.truth("monitoring")),
-        ipv6=bool(call.truth("ipv6")),
-        vpc=call.text("vpc_uuid"),
-        backup_policy=backups.policy(call.body.get("backup_policy")) if call.truth("backups") else None,
+        names=[body.name] if body.names is None else body.names,
+        region=body.region or DEFAULT_REGION,
+        size=body.size,
+        image=body.image,
+        ssh_keys=body.ssh_keys,
+        user_data=body.user_data,
+        tags=body.tags,
+        monitoring=body.monitoring,
+        ipv6=body.ipv6,
+        vpc=body.vpc_uuid,
+        backup_policy=backups.policy(body.backup_policy) if body.backups else None,
     )
 
 
@@ -206,7 +224,6 @@ ROUTES = [
             "Create a droplet, or one for each of `names`",
             202,
             with_all(some(droplet=reference("droplet"), droplets=many(reference("droplet")), links=BEGUN), "links"),
-            DROPLET_ORDER,
         ),
     ),
     Row("DELETE", "/v2/droplets", delete_tagged, gone("Delete the droplets that carry a tag", tag_name=TEXT)),

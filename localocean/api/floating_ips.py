@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from localocean.api import actions, droplets, regions
-from localocean.api.http import NOTHING, Call, Handler, Reply, identifier, listing
+from localocean.api.bodies import Body, DropletId
+from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import BEGUN, ID, TEXT, nullable, reference, some, text, thing, with_all
+from localocean.api.schemas import BEGUN, reference, thing
 from localocean.engine.catalogue import REGIONS
-from localocean.engine.errors import NotFound, Unprocessable
+from localocean.engine.errors import Unprocessable
 from localocean.engine.floating import FloatingView, number, urn
 from localocean.store.records import FLOATING_IP
 
@@ -29,17 +30,29 @@ def index(call: Call, key: str) -> Reply:
     return listing(call, f"{key}s", call.cloud.floating_ips.page(call.page), lambda view: render(call, view))
 
 
-def create(call: Call, key: str) -> Reply:
+class AddressOrder(Body):
+    region: str = ""
+    droplet_id: DropletId = 0
+    project_id: str | None = None
+
+
+class AddressAction(Body):
+    NEEDED = ("type",)
+    type: str | None = None
+    droplet_id: DropletId = 0
+
+
+def create(call: Call, body: AddressOrder, key: str) -> Reply:
     """With a droplet the address is assigned by an action of its own, so it is still free in the answer."""
-    if call.body.get("droplet_id"):
-        view, action = call.cloud.floating_ips.reserve_for(_droplet_id(call))
+    if body.droplet_id:
+        view, action = call.cloud.floating_ips.reserve_for(body.droplet_id)
         href = f"{call.base}/v2/droplets/{action.args['droplet_id']}"
         links = {
             "droplets": [{"id": action.args["droplet_id"], "rel": "droplet", "href": href}],
             "actions": [actions.link(call, action, "assign_ip")],
         }
         return Reply(202, {key: render(call, view), "links": links})
-    view = call.cloud.floating_ips.reserve(call.text("region") or "", call.text("project_id"))
+    view = call.cloud.floating_ips.reserve(body.region, body.project_id)
     return Reply(202, {key: render(call, view), "links": {}})
 
 
@@ -52,11 +65,11 @@ def delete(call: Call, key: str) -> Reply:
     return NOTHING
 
 
-def act(call: Call, key: str) -> Reply:
+def act(call: Call, body: AddressAction, key: str) -> Reply:
     address = call.cloud.floating_ips.record(call.params["ip"]).address
-    match call.text("type"):
+    match body.type:
         case "assign":
-            action = call.cloud.floating_ips.assign(address, _droplet_id(call))
+            action = call.cloud.floating_ips.assign(address, _given(body.droplet_id))
         case "unassign":
             action = call.cloud.floating_ips.unassign(address)
         case other:
@@ -76,16 +89,10 @@ def _number(call: Call) -> int:
     return number(call.cloud.floating_ips.record(call.params["ip"]).address)
 
 
-def _droplet_id(call: Call) -> int:
-    value = call.body.get("droplet_id")
-    try:
-        return identifier(str(value))
-    except NotFound:
-        raise Unprocessable("droplet_id must be the id of a Droplet.") from None
-
-
-def _named(handler: Callable[[Call, str], Reply], key: str) -> Handler:
-    return lambda call: handler(call, key)
+def _given(droplet: int) -> int:
+    if not droplet:
+        raise Unprocessable("droplet_id must be the id of a Droplet.")
+    return droplet
 
 
 def _rows(key: str) -> list[Row]:
@@ -95,29 +102,30 @@ def _rows(key: str) -> list[Row]:
         f"Reserve a {title}, and assign it when a droplet is given",
         202,
         thing(**{key: reference("address")}, links=BEGUN),
-        some(region=TEXT, droplet_id=ID, project_id=nullable(TEXT)),
     )
-    action = with_all(some(type=text("assign", "unassign"), droplet_id=ID), "type")
     one = f"{path}/{{ip}}"
     return [
-        Row("GET", path, _named(index, key), listed(f"List {title}s", f"{key}s", "address")),
-        Row("POST", path, _named(create, key), reserved),
-        Row("GET", one, _named(show, key), shown(f"Show a {title}", key, "address")),
-        Row("DELETE", one, _named(delete, key), gone(f"Release a {title}")),
+        Row("GET", path, partial(index, key=key), listed(f"List {title}s", f"{key}s", "address")),
+        Row("POST", path, partial(create, key=key), reserved),
+        Row("GET", one, partial(show, key=key), shown(f"Show a {title}", key, "address")),
+        Row("DELETE", one, partial(delete, key=key), gone(f"Release a {title}")),
         Row(
             "GET",
             f"{one}/actions",
-            _named(actions_of, key),
+            partial(actions_of, key=key),
             listed(f"List what was done to a {title}", "actions", "action"),
         ),
         Row(
             "POST",
             f"{one}/actions",
-            _named(act, key),
-            made(f"Assign or unassign a {title}", "action", "action", action),
+            partial(act, key=key),
+            made(f"Assign or unassign a {title}", "action", "action"),
         ),
         Row(
-            "GET", f"{one}/actions/{{action}}", _named(action_of, key), shown(f"Show an action of a {title}", "action")
+            "GET",
+            f"{one}/actions/{{action}}",
+            partial(action_of, key=key),
+            shown(f"Show an action of a {title}", "action"),
         ),
     ]
 

@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from localocean.api.bodies import Body
 from localocean.engine.cloud import Cloud
-from localocean.engine.errors import BadRequest, NotFound, TooLarge, Unprocessable
+from localocean.engine.errors import BadRequest, NotFound, TooLarge
 from localocean.store.records import Listing, Page
 
 PER_PAGE, MOST_PER_PAGE = 20, 200
@@ -32,35 +33,11 @@ class Call:
     path: str
     params: Mapping[str, str]
     query: Mapping[str, str]
-    body: Mapping[str, Any]
     headers: Mapping[str, str]
 
     def number(self, name: str) -> int:
         """A path parameter that is an id. Raises NotFound, since no resource has any other."""
         return identifier(self.params[name])
-
-    def text(self, name: str) -> str | None:
-        """A string of the body, None when absent or null. Raises Unprocessable for another type."""
-        value = self.body.get(name)
-        if value is not None and not isinstance(value, str):
-            raise Unprocessable(f"{name} must be a string.")
-        return value
-
-    def words(self, name: str) -> list[str]:
-        """A list of strings or numbers of the body, as strings; absent and null are empty."""
-        value = self.body.get(name) or []
-        if not isinstance(value, list) or not all(_scalar(item) for item in value):
-            raise Unprocessable(f"{name} must be a list of strings or numbers.")
-        return [str(item) for item in value]
-
-    def truth(self, name: str) -> bool | None:
-        """A boolean of the body, None when absent or null; python-digitalocean sends some as strings."""
-        value = self.body.get(name)
-        if value is None or isinstance(value, bool):
-            return value
-        if str(value).lower() not in ("true", "false"):
-            raise Unprocessable(f"{name} must be true or false.")
-        return str(value).lower() == "true"
 
     @property
     def page(self) -> Page:
@@ -77,7 +54,8 @@ class Reply:
     body: Mapping[str, Any] | None = None
 
 
-Handler = Callable[[Call], Reply]
+Handler = Callable[..., Reply]
+"""Takes the call, and after it the body when it has one."""
 NOTHING = Reply(204)
 
 
@@ -120,8 +98,8 @@ def render(status: int, body: Mapping[str, Any] | None) -> Response:
     return Response(json.dumps(body, separators=(",", ":")), status, media_type="application/json")
 
 
-def endpoint(handler: Handler) -> Callable[[Request], Any]:
-    """What Starlette calls for a handler."""
+def endpoint(handler: Handler, body: type[Body] | None) -> Callable[[Request], Any]:
+    """What Starlette calls for a handler, which gets the body that it takes."""
 
     async def answer(request: Request) -> Response:
         call = Call(
@@ -130,10 +108,10 @@ def endpoint(handler: Handler) -> Callable[[Request], Any]:
             path=request.url.path,
             params=request.path_params,
             query=request.query_params,
-            body=_body(await _read(request)),
             headers=request.headers,
         )
-        reply = await run_in_threadpool(handler, call)
+        given = _body(await _read(request))
+        reply = await run_in_threadpool(lambda: handler(call, body.read(given)) if body else handler(call))
         return render(reply.status, reply.body)
 
     return answer
@@ -178,10 +156,6 @@ def _integer(text: str) -> int:
 def _no_number(text: str) -> float:
     """NaN and the infinities, which Python reads although JSON has none of them."""
     raise ValueError(text)
-
-
-def _scalar(item: object) -> bool:
-    return isinstance(item, str | int) and not isinstance(item, bool)
 
 
 def _positive(text: str | None, otherwise: int) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from localocean.api import actions
+from localocean.api.bodies import Body, Word
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import Row, gone, listed, made, shown
-from localocean.api.schemas import TEXT, TRUTH, many, some, text, with_all
+from localocean.api.schemas import TEXT, TRUTH
 from localocean.engine.catalogue import REGIONS
 from localocean.engine.errors import Unprocessable
 from localocean.engine.images import ImageFilter, ImageView
@@ -55,15 +56,30 @@ def index(call: Call) -> Reply:
     return listing(call, "images", call.cloud.images.page(call.page, wanted), render)
 
 
-def create(call: Call) -> Reply:
-    order = ImageOrder(
-        name=call.text("name") or "",
-        url=call.text("url") or "",
-        region=call.text("region") or "",
-        distribution=call.text("distribution") or "",
-        description=call.text("description") or "",
-        tags=tuple(call.words("tags")),
-    )
+class CustomImage(Body):
+    NEEDED = ("name", "url", "region")
+    name: str = ""
+    url: str = ""
+    region: str = ""
+    distribution: str = ""
+    description: str = ""
+    tags: list[Word] = []
+
+
+class ImageChange(Body):
+    name: str | None = None
+    distribution: str | None = None
+    description: str | None = None
+
+
+class ImageAction(Body):
+    NEEDED = ("type",)
+    type: str | None = None
+    region: str = ""
+
+
+def create(call: Call, body: CustomImage) -> Reply:
+    order = ImageOrder(**{**body.model_dump(), "tags": tuple(body.tags)})
     return Reply(202, {"image": render(call.cloud.custom_images.create(order))})
 
 
@@ -71,10 +87,8 @@ def show(call: Call) -> Reply:
     return Reply(200, {"image": render(call.cloud.images.get(call.params["image"]))})
 
 
-def update(call: Call) -> Reply:
-    view = call.cloud.images.edit(
-        call.number("image"), call.text("name"), call.text("distribution"), call.text("description")
-    )
+def update(call: Call, body: ImageChange) -> Reply:
+    view = call.cloud.images.edit(call.number("image"), body.name, body.distribution, body.description)
     return Reply(200, {"image": render(view)})
 
 
@@ -83,10 +97,10 @@ def delete(call: Call) -> Reply:
     return NOTHING
 
 
-def act(call: Call) -> Reply:
-    match call.text("type"):
+def act(call: Call, body: ImageAction) -> Reply:
+    match body.type:
         case "transfer":
-            action = call.cloud.custom_images.transfer(call.number("image"), call.text("region") or "")
+            action = call.cloud.custom_images.transfer(call.number("image"), body.region)
         case "convert":
             action = call.cloud.custom_images.convert(call.number("image"))
         case other:
@@ -102,13 +116,6 @@ def action_of(call: Call) -> Reply:
     return actions.one_of_resource(call, IMAGE, call.cloud.images.get(call.params["image"]).image.id)
 
 
-IMAGE_ACTION = with_all(some(type=text("transfer", "convert"), region=TEXT), "type")
-IMAGE_ORDER = with_all(
-    some(name=TEXT, url=TEXT, region=TEXT, distribution=TEXT, description=TEXT, tags=many(TEXT)),
-    "name",
-    "url",
-    "region",
-)
 ROUTES = [
     Row(
         "GET",
@@ -116,15 +123,13 @@ ROUTES = [
         index,
         listed("List images", "images", "image", type=TEXT, private=TRUTH, tag_name=TEXT, name=TEXT),
     ),
-    Row("POST", "/v2/images", create, made("Make an image of a file at a URL", "image", "image", IMAGE_ORDER, 202)),
+    Row("POST", "/v2/images", create, made("Make an image of a file at a URL", "image", "image", 202)),
     Row("GET", "/v2/images/{image}", show, shown("Show an image, by id or slug", "image")),
     Row(
         "PUT",
         "/v2/images/{image}",
         update,
-        made(
-            "Rename or describe an image", "image", "image", some(name=TEXT, distribution=TEXT, description=TEXT), 200
-        ),
+        made("Rename or describe an image", "image", "image", 200),
     ),
     Row("DELETE", "/v2/images/{image}", delete, gone("Delete an image")),
     Row("GET", "/v2/images/{image}/actions", actions_of, listed("List what was done to an image", "actions", "action")),
@@ -132,7 +137,7 @@ ROUTES = [
         "POST",
         "/v2/images/{image}/actions",
         act,
-        made("Transfer or convert an image", "action", "action", IMAGE_ACTION),
+        made("Transfer or convert an image", "action", "action"),
     ),
     Row("GET", "/v2/images/{image}/actions/{action}", action_of, shown("Show an action of an image", "action")),
 ]

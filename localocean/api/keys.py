@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from localocean.api.bodies import Named
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import Row, gone, listed, made, shown
-from localocean.api.schemas import TEXT, some, thing, with_all
 from localocean.store.records import Key
 
 
@@ -18,8 +18,13 @@ def index(call: Call) -> Reply:
     return listing(call, "ssh_keys", call.cloud.keys.page(call.page), render)
 
 
-def create(call: Call) -> Reply:
-    key = call.cloud.keys.create(call.text("name") or "", call.text("public_key") or "")
+class KeyOrder(Named):
+    NEEDED = ("name", "public_key")
+    public_key: str = ""
+
+
+def create(call: Call, body: KeyOrder) -> Reply:
+    key = call.cloud.keys.create(body.name, body.public_key)
     return Reply(201, {"ssh_key": render(key)})
 
 
@@ -27,8 +32,8 @@ def show(call: Call) -> Reply:
     return Reply(200, {"ssh_key": render(call.cloud.keys.get(call.params["key"]))})
 
 
-def update(call: Call) -> Reply:
-    key = call.cloud.keys.rename(call.params["key"], call.text("name") or "")
+def update(call: Call, body: Named) -> Reply:
+    key = call.cloud.keys.rename(call.params["key"], body.name)
     return Reply(200, {"ssh_key": render(key)})
 
 
@@ -37,16 +42,15 @@ def delete(call: Call) -> Reply:
     return NOTHING
 
 
-NAMED = with_all(some(name=TEXT), "name")
 ROUTES = [
     Row("GET", "/v2/account/keys", index, listed("List SSH keys", "ssh_keys", "ssh_key")),
     Row(
         "POST",
         "/v2/account/keys",
         create,
-        made("Register an SSH key", "ssh_key", "ssh_key", thing(name=TEXT, public_key=TEXT)),
+        made("Register an SSH key", "ssh_key", "ssh_key"),
     ),
     Row("GET", "/v2/account/keys/{key}", show, shown("Show an SSH key, by id or fingerprint", "ssh_key")),
-    Row("PUT", "/v2/account/keys/{key}", update, made("Rename an SSH key", "ssh_key", "ssh_key", NAMED, 200)),
+    Row("PUT", "/v2/account/keys/{key}", update, made("Rename an SSH key", "ssh_key", "ssh_key", 200)),
     Row("DELETE", "/v2/account/keys/{key}", delete, gone("Forget an SSH key")),
 ]

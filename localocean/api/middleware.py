@@ -38,7 +38,7 @@ async def _cut(scope: Scope, receive: Receive) -> None:
         pass
 
 
-class Gate:
+class RequestMiddleware:
     """Served directly with or without a trailing slash, because a redirect would turn a POST into a GET."""
 
     def __init__(self, app: ASGIApp, token: str, faults: Faults, rates: Rates) -> None:

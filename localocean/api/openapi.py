@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from pydantic.json_schema import models_json_schema
 
 from localocean.api.http import Call, Reply
 from localocean.api.operations import REFUSALS, Operation, Row
@@ -14,14 +16,15 @@ OPEN = {"/_localocean/health"}
 NUMBERED = {"action", "droplet", "snapshot"}
 """Path parameters that are ids; the others are names, slugs or addresses."""
 
+REFERENCE = "#/components/schemas/{model}"
 VERSION = "2.0.0"
 
 
-def document(rows: Iterable[Row]) -> dict[str, Any]:
+def document(rows: Sequence[Row]) -> dict[str, Any]:
     """The description of all these routes."""
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
-        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row.method, row.path, row.operation)
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -32,14 +35,22 @@ def document(rows: Iterable[Row]) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": RESOURCES,
+            "schemas": {**RESOURCES, **_bodies(rows)},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "responses": {"refusal": {"description": "Refused", "content": _json(reference("error"))}},
         },
     }
 
 
-def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
+def _bodies(rows: Sequence[Row]) -> dict[str, Any]:
+    """The descriptions of all bodies, and of the objects within them, by name."""
+    bodies = dict.fromkeys(row.body for row in rows if row.body)
+    _, found = models_json_schema([(body, "validation") for body in bodies], ref_template=REFERENCE)
+    return dict(found["$defs"])
+
+
+def _operation(row: Row) -> dict[str, Any]:
+    method, path, operation = row.method, row.path, row.operation
     described: dict[str, Any] = {
         "operationId": re.sub(r"[^a-z0-9]+", "_", f"{method} {path}".lower()).strip("_"),
         "summary": operation.summary,
@@ -50,8 +61,8 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
             **{str(status): {"$ref": "#/components/responses/refusal"} for status in REFUSALS},
         },
     }
-    if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _json(operation.body)}
+    if row.body is not None:
+        described["requestBody"] = {"required": True, "content": _json(reference(row.body.__name__))}
     if path in OPEN:
         described["security"] = []
     return described

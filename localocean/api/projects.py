@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from localocean.api.account import UUID as OWNER
+from localocean.api.bodies import Body, Truth, Word
 from localocean.api.http import NOTHING, Call, Reply, listing, whole
 from localocean.api.operations import Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import TEXT, TRUTH, many, reference, some, thing
+from localocean.api.schemas import many, reference, thing
 from localocean.engine.errors import Unprocessable
 from localocean.engine.kinds import IN_PROJECTS
 from localocean.engine.projects import Resource
 from localocean.store.records import Project
 
-FIELDS = ("name", "description", "purpose", "environment")
 PATHS = {kind.urn: kind.path for kind in IN_PROJECTS.values()}
 
 
@@ -38,24 +38,41 @@ def index(call: Call) -> Reply:
     return listing(call, "projects", call.cloud.projects.page(call.page), render)
 
 
-def create(call: Call) -> Reply:
-    return Reply(201, {"project": render(call.cloud.projects.create(_values(call)))})
+class ProjectChange(Body):
+    name: str | None = None
+    description: str | None = None
+    purpose: str | None = None
+    environment: str | None = None
+    is_default: Truth | None = None
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What is given of the fields of a project."""
+        return self.model_dump(exclude={"is_default"}, exclude_none=True)
+
+
+class Resources(Body):
+    resources: list[Word] = []
+
+
+def create(call: Call, body: ProjectChange) -> Reply:
+    return Reply(201, {"project": render(call.cloud.projects.create(body.values))})
 
 
 def show(call: Call) -> Reply:
     return Reply(200, {"project": render(call.cloud.projects.get(call.params["project"]))})
 
 
-def update(call: Call) -> Reply:
+def update(call: Call, body: ProjectChange) -> Reply:
     """PUT, which wants everything again."""
-    missing = [name for name in (*FIELDS, "is_default") if call.body.get(name) is None]
+    missing = [name for name, value in body if value is None]
     if missing:
         raise Unprocessable(f"{missing[0]} is required")
-    return patch(call)
+    return patch(call, body)
 
 
-def patch(call: Call) -> Reply:
-    project = call.cloud.projects.update(call.params["project"], _values(call), call.truth("is_default"))
+def patch(call: Call, body: ProjectChange) -> Reply:
+    project = call.cloud.projects.update(call.params["project"], body.values, body.is_default)
     return Reply(200, {"project": render(project)})
 
 
@@ -69,14 +86,9 @@ def resources(call: Call) -> Reply:
     return listing(call, "resources", whole(found, call.page), lambda resource: _resource(call, resource))
 
 
-def assign(call: Call) -> Reply:
-    answers = call.cloud.projects.assign(call.params["project"], call.words("resources"))
+def assign(call: Call, body: Resources) -> Reply:
+    answers = call.cloud.projects.assign(call.params["project"], body.resources)
     return Reply(200, {"resources": [_resource(call, answer) for answer in answers]})
-
-
-def _values(call: Call) -> dict[str, str]:
-    found = {name: call.text(name) for name in FIELDS}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _resource(call: Call, resource: Resource) -> dict[str, Any]:
@@ -86,17 +98,16 @@ def _resource(call: Call, resource: Resource) -> dict[str, Any]:
     return {"urn": resource.urn, "assigned_at": resource.assigned_at, "links": links, "status": resource.status}
 
 
-PROJECT_CHANGE = some(name=TEXT, description=TEXT, purpose=TEXT, environment=TEXT, is_default=TRUTH)
 ROUTES = [
     Row("GET", "/v2/projects", index, listed("List projects", "projects", "project")),
-    Row("POST", "/v2/projects", create, made("Create a project", "project", "project", PROJECT_CHANGE)),
+    Row("POST", "/v2/projects", create, made("Create a project", "project", "project")),
     Row("GET", "/v2/projects/{project}", show, shown("Show a project; `default` is one of its names", "project")),
-    Row("PUT", "/v2/projects/{project}", update, made("Change a project", "project", "project", PROJECT_CHANGE, 200)),
+    Row("PUT", "/v2/projects/{project}", update, made("Change a project", "project", "project", 200)),
     Row(
         "PATCH",
         "/v2/projects/{project}",
         patch,
-        made("Change a project in part", "project", "project", PROJECT_CHANGE, 200),
+        made("Change a project in part", "project", "project", 200),
     ),
     Row("DELETE", "/v2/projects/{project}", delete, gone("Delete a project that nothing belongs to")),
     Row(
@@ -112,7 +123,6 @@ ROUTES = [
         Operation(
             "Put resources into a project",
             answer=thing(resources=many(reference("project_resource"))),
-            body=some(resources=many(TEXT)),
         ),
     ),
 ]

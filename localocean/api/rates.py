@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localocean.api.bodies import Body
 from localocean.api.http import Call, Reply
 from localocean.api.operations import Operation, Row
-from localocean.api.schemas import ANYTHING, TEXT, some
+from localocean.api.schemas import ANYTHING
 from localocean.engine.errors import Unprocessable
 from localocean.engine.rates import Limits, Rates
 
@@ -20,10 +21,16 @@ def show(call: Call) -> Reply:
     return Reply(200, _shown(call.cloud.rates))
 
 
-def update(call: Call) -> Reply:
+class RateLimit(Body):
+    """`on`, `off`, or `MINUTE/HOUR`."""
+
+    limit: str = ""
+
+
+def update(call: Call, body: RateLimit) -> Reply:
     """The limit as the setting has it: `on`, `off`, or `MINUTE/HOUR`."""
     try:
-        limits = Limits.parse(call.text("limit") or "")
+        limits = Limits.parse(body.limit)
     except ValueError:
         raise Unprocessable("limit must be on, off or MINUTE/HOUR.") from None
     call.cloud.rates.enforce(limits)
@@ -36,6 +43,6 @@ ROUTES = [
         "PUT",
         "/_localocean/rate_limit",
         update,
-        Operation("Limit requests, or no more", answer=ANYTHING, body=some(limit=TEXT)),
+        Operation("Limit requests, or no more", answer=ANYTHING),
     ),
 ]

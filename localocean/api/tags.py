@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from localocean.api.bodies import Body, Named, Word
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import Row, gone, listed, made, shown
-from localocean.api.schemas import NAME_OR_ID, TEXT, many, some, thing, with_all
-from localocean.engine.errors import Unprocessable
 from localocean.engine.kinds import TAGGABLE
 from localocean.engine.tags import ELSEWHERE, TagUse
 from localocean.store.records import Tagging
@@ -36,8 +35,23 @@ def index(call: Call) -> Reply:
     return listing(call, "tags", call.cloud.tags.page(call.page), lambda tag: render(call, tag))
 
 
-def create(call: Call) -> Reply:
-    return Reply(201, {"tag": render(call, call.cloud.tags.create(call.text("name") or ""))})
+class TaggedResource(Body):
+    NEEDED = ("resource_id", "resource_type")
+    resource_id: Word = ""
+    resource_type: str = ""
+
+
+class TaggedResources(Body):
+    resources: list[TaggedResource]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Each as its type and its id."""
+        return [(each.resource_type, each.resource_id) for each in self.resources]
+
+
+def create(call: Call, body: Named) -> Reply:
+    return Reply(201, {"tag": render(call, call.cloud.tags.create(body.name))})
 
 
 def show(call: Call) -> Reply:
@@ -49,30 +63,21 @@ def delete(call: Call) -> Reply:
     return NOTHING
 
 
-def attach(call: Call) -> Reply:
-    call.cloud.tags.attach(call.params["name"], _resources(call))
+def attach(call: Call, body: TaggedResources) -> Reply:
+    call.cloud.tags.attach(call.params["name"], body.pairs)
     return NOTHING
 
 
-def detach(call: Call) -> Reply:
-    call.cloud.tags.detach(call.params["name"], _resources(call))
+def detach(call: Call, body: TaggedResources) -> Reply:
+    call.cloud.tags.detach(call.params["name"], body.pairs)
     return NOTHING
 
 
-def _resources(call: Call) -> list[tuple[str, str]]:
-    resources = call.body.get("resources")
-    if not isinstance(resources, list) or not all(isinstance(item, dict) for item in resources):
-        raise Unprocessable("resources must be a list of objects.")
-    return [(str(item.get("resource_type")), str(item.get("resource_id"))) for item in resources]
-
-
-NAMED = with_all(some(name=TEXT), "name")
-TAGGED = thing(resources=many(thing(resource_id=NAME_OR_ID, resource_type=TEXT)))
 ROUTES = [
     Row("GET", "/v2/tags", index, listed("List tags", "tags", "tag")),
-    Row("POST", "/v2/tags", create, made("Create a tag, or find it", "tag", "tag", NAMED)),
+    Row("POST", "/v2/tags", create, made("Create a tag, or find it", "tag", "tag")),
     Row("GET", "/v2/tags/{name}", show, shown("Show a tag and what carries it", "tag")),
     Row("DELETE", "/v2/tags/{name}", delete, gone("Delete a tag")),
-    Row("POST", "/v2/tags/{name}/resources", attach, gone("Tag resources", TAGGED)),
-    Row("DELETE", "/v2/tags/{name}/resources", detach, gone("Untag resources", TAGGED)),
+    Row("POST", "/v2/tags/{name}/resources", attach, gone("Tag resources")),
+    Row("DELETE", "/v2/tags/{name}/resources", detach, gone("Untag resources")),
 ]

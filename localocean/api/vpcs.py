@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localocean.api.bodies import Body, Truth
 from localocean.api.http import NOTHING, Call, Reply, listing, whole
 from localocean.api.operations import PAGE, Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import TEXT, TRUTH, page, some, thing
+from localocean.api.schemas import TEXT, page, thing
 from localocean.engine.errors import Unprocessable
 from localocean.engine.kinds import CLUSTERS, DROPLETS
 from localocean.store.records import DatabaseCluster, Droplet, Vpc
@@ -32,13 +33,21 @@ def index(call: Call) -> Reply:
     return listing(call, "vpcs", call.cloud.vpcs.page(call.page), render)
 
 
-def create(call: Call) -> Reply:
-    vpc = call.cloud.vpcs.create(
-        call.text("name") or "",
-        call.text("region") or "",
-        call.text("description") or "",
-        call.text("ip_range") or "",
-    )
+class VpcOrder(Body):
+    name: str = ""
+    region: str = ""
+    description: str = ""
+    ip_range: str = ""
+
+
+class VpcChange(Body):
+    name: str | None = None
+    description: str | None = None
+    default: Truth | None = None
+
+
+def create(call: Call, body: VpcOrder) -> Reply:
+    vpc = call.cloud.vpcs.create(body.name, body.region, body.description, body.ip_range)
     return Reply(201, {"vpc": render(vpc)})
 
 
@@ -46,15 +55,15 @@ def show(call: Call) -> Reply:
     return Reply(200, {"vpc": render(call.cloud.vpcs.get(call.params["vpc"]))})
 
 
-def update(call: Call) -> Reply:
+def update(call: Call, body: VpcChange) -> Reply:
     """PUT, which wants the name again."""
-    if not call.text("name"):
+    if not body.name:
         raise Unprocessable("Name can't be blank")
-    return patch(call)
+    return patch(call, body)
 
 
-def patch(call: Call) -> Reply:
-    vpc = call.cloud.vpcs.update(call.params["vpc"], call.text("name"), call.text("description"), call.truth("default"))
+def patch(call: Call, body: VpcChange) -> Reply:
+    vpc = call.cloud.vpcs.update(call.params["vpc"], body.name, body.description, body.default)
     return Reply(200, {"vpc": render(vpc)})
 
 
@@ -76,18 +85,17 @@ def _member(member: Droplet | DatabaseCluster) -> dict[str, Any]:
     return {"urn": urn, "name": member.name, "created_at": member.created_at}
 
 
-VPC_CHANGE = some(name=TEXT, description=TEXT, default=TRUTH)
 ROUTES = [
     Row("GET", "/v2/vpcs", index, listed("List VPCs", "vpcs", "vpc")),
     Row(
         "POST",
         "/v2/vpcs",
         create,
-        made("Create a VPC", "vpc", "vpc", some(name=TEXT, region=TEXT, description=TEXT, ip_range=TEXT)),
+        made("Create a VPC", "vpc", "vpc"),
     ),
     Row("GET", "/v2/vpcs/{vpc}", show, shown("Show a VPC", "vpc")),
-    Row("PUT", "/v2/vpcs/{vpc}", update, made("Change a VPC", "vpc", "vpc", VPC_CHANGE, 200)),
-    Row("PATCH", "/v2/vpcs/{vpc}", patch, made("Change a VPC in part", "vpc", "vpc", VPC_CHANGE, 200)),
+    Row("PUT", "/v2/vpcs/{vpc}", update, made("Change a VPC", "vpc", "vpc", 200)),
+    Row("PATCH", "/v2/vpcs/{vpc}", patch, made("Change a VPC in part", "vpc", "vpc", 200)),
     Row("DELETE", "/v2/vpcs/{vpc}", delete, gone("Delete a VPC")),
     Row(
         "GET",

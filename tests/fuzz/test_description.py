@@ -13,12 +13,13 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from localocean.api.app import ROWS
 from localocean.api.openapi import document
+from localocean.api.schemas import RESOURCES
 from tests.fuzz.conftest import Target
 
 EXAMPLES = 6
 """Requests per operation and kind, the same in each run, unless --fuzz-examples asks for others."""
 
-OFFERED = {(row.method, row.path): row.operation for row in ROWS}
+OFFERED = {(row.method, row.path): row for row in ROWS}
 # A reset would take away what the other requests aim at; the description of everything takes long to check.
 LEFT_OUT = {("POST", "/_localocean/reset"), ("GET", "/_localocean/openapi.json")}
 load_all_checks()
@@ -30,7 +31,7 @@ CASES = [
     for method, path in sorted(OFFERED.keys() - LEFT_OUT)
     for mode in GenerationMode
     # Where only the path can vary, any text is as good as another.
-    if mode is GenerationMode.POSITIVE or OFFERED[method, path].body or OFFERED[method, path].query
+    if mode is GenerationMode.POSITIVE or OFFERED[method, path].body or OFFERED[method, path].operation.query
 ]
 
 
@@ -75,8 +76,9 @@ def aimed(description: dict[str, Any], known: dict[str, list[Any]]) -> dict[str,
             operation.pop("security", None)
             for parameter in operation["parameters"]:
                 parameter["schema"] = _likely(parameter["name"], parameter["schema"], known)
-            if "requestBody" in operation:
-                _aim(operation["requestBody"], known)
+    schemas = described["components"]["schemas"]
+    for name in schemas.keys() - RESOURCES.keys():  # those of bodies
+        _aim(schemas[name], known)
     return described
 
 

@@ -87,27 +87,30 @@ def test_a_broken_body_is_refused(target: Target, path: str, body: bytes) -> Non
         assert target.state() == before
 
 
-OFFERED = {(row.method, row.path): row.operation for row in ROWS}
+BODIES = {(row.method, row.path): row.body for row in ROWS if row.body}
 
 
-@pytest.mark.parametrize("method, path", sorted(route for route, taken in OFFERED.items() if taken.body))
+@pytest.mark.parametrize("method, path", sorted(BODIES))
 def test_a_field_of_a_wrong_type_is_refused(target: Target, method: str, path: str) -> None:
     known = target.furnish()
     where = path.format_map({name: values[0] for name, values in known.items()} | {"vpc": "1", "name": "fuzz"})
-    fields = (OFFERED[method, path].body or {})["properties"]
+    described = BODIES[method, path].model_json_schema()
+    fields, objects = described["properties"], described.get("$defs", {})
     usual = {name: value for name, value in GOOD.items() if name in fields}
     for type in TYPES.get(path, ("rename",)):
-        for wrong in _wrong(fields):
+        for wrong in _wrong(fields, objects):
             before = target.state()
             body = usual | ({"type": type} if "type" in fields else {}) | wrong
             if fine(target.call(method, where, json=body)).status_code >= 400:
                 assert target.state() == before, f"refused, but something changed: {type} {wrong}"
 
 
-def _wrong(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _wrong(fields: Mapping[str, Any], objects: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each field with each wrong value, and so each field of an object that is a field."""
     for field, schema in fields.items():
-        kinds = [each for each in (schema, *schema.get("anyOf", ())) if "properties" in each]
+        choices = (schema, *schema.get("anyOf", ()))
+        kinds = [objects.get(each.get("$ref", "").rpartition("/")[2], each) for each in choices]
+        kinds = [each for each in kinds if "properties" in each]
         inner = kinds[0]["properties"] if kinds else {}
         yield from ({field: value} for value in WRONG)
         yield from ({field: {name: value}} for name in inner for value in WRONG)

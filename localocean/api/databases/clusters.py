@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 from urllib.parse import quote
 
+from pydantic import WithJsonSchema, model_validator
+
+from localocean.api.bodies import Body, Checked, Named, Number, Word
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import PAGE, Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import (
-    ANYTHING,
-    DATABASE_ORDER,
-    DATABASE_RULES,
-    INTEGER,
-    TEXT,
-    many,
-    page,
-    reference,
-    some,
-    thing,
-    with_all,
-)
+from localocean.api.schemas import ANYTHING, TEXT, many, page, reference, text, thing
 from localocean.engine.catalogue import REGIONS
 from localocean.engine.databases import settings
 from localocean.engine.databases.catalogue import DEFAULT_DATABASE, END_OF_LIFE, ENGINE, METRICS_PORT, PORT, SIZES
 from localocean.engine.databases.clusters import EVENTS, ClusterOrder, ClusterView, versions
 from localocean.engine.errors import Unprocessable
 from localocean.store.records import CREATING, Action, DatabaseCluster, DatabaseName, DatabaseRule, DatabaseUser
+
+CREDENTIALS = thing(basic_auth_username=TEXT, basic_auth_password=TEXT)
 
 
 def connection(address: str, user: DatabaseUser, database: str = DEFAULT_DATABASE, port: int = PORT) -> dict[str, Any]:
@@ -96,21 +89,102 @@ def index(call: Call) -> Reply:
     return listing(call, "databases", call.cloud.databases.page(call.page, call.query.get("tag_name")), render)
 
 
-def create(call: Call) -> Reply:
+class Rule(Body):
+    NEEDED = ("type", "value")
+    type: Annotated[str, WithJsonSchema(text("ip_addr", "droplet", "tag", "k8s", "app"))] = ""
+    value: Word = ""
+
+
+class Rules(Body):
+    """All trusted sources; null, as godo writes it, is none of them."""
+
+    rules: list[Rule] | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        return data
+
+
+class Backup(Body):
+    """The cluster whose backup becomes another, and the moment of it; by default the latest."""
+
+    database_name: str
+    backup_created_at: str | None = None
+
+
+class NewCluster(Body):
+    NEEDED = ("name", "engine", "size", "region", "num_nodes")
+    name: str = ""
+    engine: str = ""
+    version: str = ""
+    size: str = ""
+    region: str = ""
+    num_nodes: Number = 0
+    storage_size_mib: Number = 0
+    private_network_uuid: str = ""
+    project_id: str = ""
+    tags: list[Word] = []
+    rules: list[Rule] = []
+    backup_restore: Backup | None = None
+    autoscale: Checked = None
+
+
+class ClusterSize(Body):
+    size: str = ""
+    num_nodes: Number = 0
+    storage_size_mib: Number = 0
+
+
+class ClusterPlace(Body):
+    region: str = ""
+    private_network_uuid: str = ""
+
+
+class Window(Body):
+    day: str = ""
+    hour: str = ""
+
+
+class PostgresVersion(Body):
+    version: str = ""
+
+
+class PostgresOptions(Body):
+    NEEDED = ("config",)
+    config: Checked = None
+
+
+class Autoscale(Body):
+    NEEDED = ("storage",)
+    storage: Checked = None
+
+
+class NewUser(Named):
+    mysql_settings: Any = None
+
+
+class MetricsCredentials(Body):
+    NEEDED = ("credentials",)
+    credentials: Annotated[Any, WithJsonSchema(CREDENTIALS)] = None
+
+
+def create(call: Call, body: NewCluster) -> Reply:
+    restore = body.backup_restore
     order = ClusterOrder(
-        name=call.text("name") or "",
-        engine=call.text("engine") or "",
-        version=call.text("version") or next(iter(versions(call.cloud.config))),
-        size=call.text("size") or "",
-        region=call.text("region") or "",
-        nodes=number(call, "num_nodes"),
-        storage=number(call, "storage_size_mib"),
-        vpc=call.text("private_network_uuid") or None,
-        project=call.text("project_id") or None,
-        tags=call.words("tags"),
-        rules=_rules(call),
-        restore=_restore(call),
-        autoscale=settings.autoscale(call.body["autoscale"]) if call.body.get("autoscale") else {},
+        name=body.name,
+        engine=body.engine,
+        version=body.version or next(iter(versions(call.cloud.config))),
+        size=body.size,
+        region=body.region,
+        nodes=body.num_nodes,
+        storage=body.storage_size_mib,
+        vpc=body.private_network_uuid or None,
+        project=body.project_id or None,
+        tags=body.tags,
+        rules=_pairs(body.rules),
+        restore=(restore.database_name, restore.backup_created_at or None) if restore else None,
+        autoscale=settings.autoscale(body.autoscale) if body.autoscale else {},
     )
     return Reply(201, {"database": render(call.cloud.databases.create(order))})
 
@@ -124,31 +198,29 @@ def delete(call: Call) -> Reply:
     return NOTHING
 
 
-def resize(call: Call) -> Reply:
+def resize(call: Call, body: ClusterSize) -> Reply:
     """A cluster, or a replica, which its own id names here."""
-    identifier, size = call.params["cluster"], call.text("size") or ""
-    storage, nodes = number(call, "storage_size_mib"), number(call, "num_nodes")
+    identifier, wanted = call.params["cluster"], (body.size, body.num_nodes, body.storage_size_mib)
     if replica := call.cloud.database_replicas.find(identifier):
-        call.cloud.database_replicas.resize(replica, size, nodes, storage)
+        call.cloud.database_replicas.resize(replica, *wanted)
     else:
-        call.cloud.databases.resize(identifier, size, nodes, storage)
+        call.cloud.databases.resize(identifier, *wanted)
     return Reply(202)
 
 
-def migrate(call: Call) -> Reply:
-    vpc = call.text("private_network_uuid") or None
-    call.cloud.databases.migrate(call.params["cluster"], call.text("region") or "", vpc)
+def migrate(call: Call, body: ClusterPlace) -> Reply:
+    call.cloud.databases.migrate(call.params["cluster"], body.region, body.private_network_uuid or None)
     return Reply(202)
 
 
-def maintain(call: Call) -> Reply:
-    window = settings.window(call.text("day") or "", call.text("hour") or "")
+def maintain(call: Call, body: Window) -> Reply:
+    window = settings.window(body.day, body.hour)
     call.cloud.databases.update(call.params["cluster"], **window)
     return NOTHING
 
 
-def upgrade(call: Call) -> Reply:
-    call.cloud.databases.upgrade(call.params["cluster"], call.text("version") or "")
+def upgrade(call: Call, body: PostgresVersion) -> Reply:
+    call.cloud.databases.upgrade(call.params["cluster"], body.version)
     return NOTHING
 
 
@@ -157,8 +229,8 @@ def config(call: Call) -> Reply:
     return Reply(200, {"config": settings.effective(cluster)})
 
 
-def set_config(call: Call) -> Reply:
-    call.cloud.databases.configure(call.params["cluster"], call.body.get("config"))
+def set_config(call: Call, body: PostgresOptions) -> Reply:
+    call.cloud.databases.configure(call.params["cluster"], body.config)
     return Reply(200)
 
 
@@ -167,8 +239,9 @@ def autoscale(call: Call) -> Reply:
     return Reply(200, {"autoscale": kept or {"storage": {"enabled": False}}})
 
 
-def set_autoscale(call: Call) -> Reply:
-    call.cloud.databases.update(call.params["cluster"], autoscale=settings.autoscale(call.body))
+def set_autoscale(call: Call, body: Autoscale) -> Reply:
+    wanted = settings.autoscale(body.model_dump(exclude_unset=True))
+    call.cloud.databases.update(call.params["cluster"], autoscale=wanted)
     return NOTHING
 
 
@@ -198,10 +271,8 @@ def firewall(call: Call) -> Reply:
     return Reply(200, {"rules": [rule(call, each) for each in call.cloud.trusted.rules(cluster.id)]})
 
 
-def set_firewall(call: Call) -> Reply:
-    if "rules" not in call.body:
-        raise Unprocessable("rules is required")
-    call.cloud.databases.trust(call.params["cluster"], _rules(call))
+def set_firewall(call: Call, body: Rules) -> Reply:
+    call.cloud.databases.trust(call.params["cluster"], _pairs(body.rules or []))
     return NOTHING
 
 
@@ -209,10 +280,10 @@ def users(call: Call) -> Reply:
     return listing(call, "users", call.cloud.database_users.users(call.params["cluster"], call.page), user)
 
 
-def create_user(call: Call) -> Reply:
-    if call.body.get("mysql_settings"):
+def create_user(call: Call, body: NewUser) -> Reply:
+    if body.mysql_settings:
         raise Unprocessable("mysql_settings is not for PostgreSQL")
-    made = call.cloud.database_users.create_user(call.params["cluster"], call.text("name") or "")
+    made = call.cloud.database_users.create_user(call.params["cluster"], body.name)
     return Reply(201, {"user": user(made)})
 
 
@@ -234,8 +305,8 @@ def names(call: Call) -> Reply:
     return listing(call, "dbs", call.cloud.database_users.names(call.params["cluster"], call.page), _name)
 
 
-def create_name(call: Call) -> Reply:
-    made = call.cloud.database_users.create_name(call.params["cluster"], call.text("name") or "")
+def create_name(call: Call, body: Named) -> Reply:
+    made = call.cloud.database_users.create_name(call.params["cluster"], body.name)
     return Reply(201, {"db": _name(made)})
 
 
@@ -254,8 +325,8 @@ def metrics_credentials(call: Call) -> Reply:
     return Reply(200, {"credentials": told})
 
 
-def set_metrics_credentials(call: Call) -> Reply:
-    call.cloud.database_metrics.set_credentials(call.body.get("credentials"))
+def set_metrics_credentials(call: Call, body: MetricsCredentials) -> Reply:
+    call.cloud.database_metrics.set_credentials(body.credentials)
     return NOTHING
 
 
@@ -277,37 +348,10 @@ def _name(record: DatabaseName) -> dict[str, Any]:
     return {"name": record.name}
 
 
-def _rules(call: Call) -> list[tuple[str, str]]:
-    rules = call.body.get("rules") or []
-    if not isinstance(rules, list) or not all(isinstance(each, Mapping) for each in rules):
-        raise Unprocessable("rules must be a list of objects.")
-    return [(str(each.get("type") or ""), str(each.get("value") or "")) for each in rules]
+def _pairs(rules: Sequence[Rule]) -> list[tuple[str, str]]:
+    return [(each.type, each.value) for each in rules]
 
 
-def _restore(call: Call) -> tuple[str, str | None] | None:
-    wanted = call.body.get("backup_restore")
-    if not wanted:
-        return None
-    found = [wanted.get(name) for name in ("database_name", "backup_created_at")] if isinstance(wanted, Mapping) else []
-    if not found or not isinstance(found[0], str) or not isinstance(found[1], str | None):
-        raise Unprocessable("backup_restore must be an object with database_name, and a time in backup_created_at")
-    return found[0], found[1] or None
-
-
-def number(call: Call, name: str) -> int:
-    """A number of the body, which some clients write as text; 0 when absent. Raises Unprocessable."""
-    value = call.body.get(name)
-    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
-        value = int(value)
-    if value is None:
-        return 0
-    if type(value) is not int or value < 0:
-        raise Unprocessable(f"{name} must be a number, and not negative.")
-    return value
-
-
-CREDENTIALS = thing(basic_auth_username=TEXT, basic_auth_password=TEXT)
-NAMED = with_all(some(name=TEXT), "name")
 ROUTES = [
     Row(
         "GET",
@@ -325,10 +369,10 @@ ROUTES = [
         "PUT",
         "/v2/databases/metrics/credentials",
         set_metrics_credentials,
-        gone("Have somebody else read the clusters' metrics", thing(credentials=CREDENTIALS)),
+        gone("Have somebody else read the clusters' metrics"),
     ),
     Row("GET", "/v2/databases", index, listed("List database clusters", "databases", "database", tag_name=TEXT)),
-    Row("POST", "/v2/databases", create, made("Create a database cluster", "database", "database", DATABASE_ORDER)),
+    Row("POST", "/v2/databases", create, made("Create a database cluster", "database", "database")),
     Row("GET", "/v2/databases/{cluster}", show, shown("Show a database cluster", "database")),
     Row("DELETE", "/v2/databases/{cluster}", delete, gone("Delete a database cluster")),
     Row(
@@ -338,22 +382,21 @@ ROUTES = [
         Operation(
             "Resize a database cluster, or a replica by its own id",
             202,
-            body=some(size=TEXT, num_nodes=INTEGER, storage_size_mib=INTEGER),
         ),
     ),
     Row(
         "PUT",
         "/v2/databases/{cluster}/migrate",
         migrate,
-        Operation("Move a database cluster to another region", 202, body=some(region=TEXT, private_network_uuid=TEXT)),
+        Operation("Move a database cluster to another region", 202),
     ),
     Row(
         "PUT",
         "/v2/databases/{cluster}/maintenance",
         maintain,
-        gone("Set the maintenance window", some(day=TEXT, hour=TEXT)),
+        gone("Set the maintenance window"),
     ),
-    Row("PUT", "/v2/databases/{cluster}/upgrade", upgrade, gone("Upgrade a database cluster", some(version=TEXT))),
+    Row("PUT", "/v2/databases/{cluster}/upgrade", upgrade, gone("Upgrade a database cluster")),
     Row(
         "GET",
         "/v2/databases/{cluster}/config",
@@ -364,7 +407,7 @@ ROUTES = [
         "PATCH",
         "/v2/databases/{cluster}/config",
         set_config,
-        Operation("Set options of PostgreSQL", body=thing(config=ANYTHING)),
+        Operation("Set options of PostgreSQL"),
     ),
     Row(
         "GET",
@@ -376,7 +419,7 @@ ROUTES = [
         "PUT",
         "/v2/databases/{cluster}/autoscale",
         set_autoscale,
-        gone("Remember how storage would grow", thing(storage=ANYTHING)),
+        gone("Remember how storage would grow"),
     ),
     Row(
         "GET",
@@ -404,20 +447,20 @@ ROUTES = [
         "PUT",
         "/v2/databases/{cluster}/firewall",
         set_firewall,
-        gone("Replace all trusted sources", thing(rules=DATABASE_RULES)),
+        gone("Replace all trusted sources"),
     ),
     Row("GET", "/v2/databases/{cluster}/users", users, listed("List a cluster's users", "users", "database_user")),
-    Row("POST", "/v2/databases/{cluster}/users", create_user, made("Create a user", "user", "database_user", NAMED)),
+    Row("POST", "/v2/databases/{cluster}/users", create_user, made("Create a user", "user", "database_user")),
     Row("GET", "/v2/databases/{cluster}/users/{user}", show_user, shown("Show a user", "user", "database_user")),
     Row("DELETE", "/v2/databases/{cluster}/users/{user}", delete_user, gone("Delete a user")),
     Row(
         "POST",
         "/v2/databases/{cluster}/users/{user}/reset_auth",
         reset_user,
-        made("Give a user another password", "user", "database_user", some(), 200),
+        made("Give a user another password", "user", "database_user", 200),
     ),
     Row("GET", "/v2/databases/{cluster}/dbs", names, listed("List the databases in a cluster", "dbs", "database_name")),
-    Row("POST", "/v2/databases/{cluster}/dbs", create_name, made("Create a database", "db", "database_name", NAMED)),
+    Row("POST", "/v2/databases/{cluster}/dbs", create_name, made("Create a database", "db", "database_name")),
     Row("GET", "/v2/databases/{cluster}/dbs/{database}", show_name, shown("Show a database", "db", "database_name")),
     Row("DELETE", "/v2/databases/{cluster}/dbs/{database}", delete_name, gone("Delete a database")),
 ]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from localocean.api.databases.clusters import connection, number
+from localocean.api.bodies import Body, Number
+from localocean.api.databases.clusters import connection
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import Row, gone, listed, made, shown
-from localocean.api.schemas import INTEGER, TEXT, nullable, some, with_all
 from localocean.engine.databases.catalogue import POOL_PORT
 from localocean.engine.databases.clusters import ClusterView
 from localocean.engine.errors import Unprocessable
 from localocean.store.records import DatabasePool
-
-FIELDS = {"mode": "mode", "db": "database", "user": "user"}
-NEEDED = ("name", "mode", "size", "db")
 
 
 def render(view: ClusterView, pool: DatabasePool) -> dict[str, Any]:
@@ -37,12 +34,29 @@ def index(call: Call) -> Reply:
     return listing(call, "pools", found, lambda pool: render(view, pool))
 
 
-def create(call: Call) -> Reply:
-    for name in NEEDED:
-        if not call.body.get(name):
-            raise Unprocessable(f"{name} is required")
-    values = {"name": call.text("name"), **_values(call)}
-    pool = call.cloud.database_pools.create(call.params["cluster"], values)
+class PoolChange(Body):
+    NEEDED: ClassVar[tuple[str, ...]] = ("mode", "size", "db")
+    mode: str = ""
+    size: Number = 0
+    db: str = ""
+    user: str = ""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The same for the engine; raises Unprocessable when something is missing."""
+        for name in self.NEEDED:
+            if not getattr(self, name):
+                raise Unprocessable(f"{name} is required")
+        return {"mode": self.mode, "size": self.size, "database": self.db, "user": self.user}
+
+
+class NewPool(PoolChange):
+    NEEDED = ("name", "mode", "size", "db")
+    name: str = ""
+
+
+def create(call: Call, body: NewPool) -> Reply:
+    pool = call.cloud.database_pools.create(call.params["cluster"], {**body.values, "name": body.name})
     return Reply(201, {"pool": render(call.cloud.databases.get(call.params["cluster"]), pool)})
 
 
@@ -51,11 +65,8 @@ def show(call: Call) -> Reply:
     return Reply(200, {"pool": render(call.cloud.databases.get(call.params["cluster"]), pool)})
 
 
-def update(call: Call) -> Reply:
-    for name in NEEDED[1:]:
-        if not call.body.get(name):
-            raise Unprocessable(f"{name} is required")
-    call.cloud.database_pools.update(call.params["cluster"], call.params["pool"], _values(call))
+def update(call: Call, body: PoolChange) -> Reply:
+    call.cloud.database_pools.update(call.params["cluster"], call.params["pool"], body.values)
     return NOTHING
 
 
@@ -64,14 +75,6 @@ def delete(call: Call) -> Reply:
     return NOTHING
 
 
-def _values(call: Call) -> dict[str, Any]:
-    return {"size": number(call, "size")} | {field: call.text(name) or "" for name, field in FIELDS.items()}
-
-
-POOL_CHANGE = with_all(some(mode=TEXT, size=INTEGER, db=TEXT, user=nullable(TEXT)), "mode", "size", "db")
-POOL_ORDER = with_all(
-    some(name=TEXT, mode=TEXT, size=INTEGER, db=TEXT, user=nullable(TEXT)), "name", "mode", "size", "db"
-)
 ROUTES = [
     Row(
         "GET",
@@ -83,9 +86,9 @@ ROUTES = [
         "POST",
         "/v2/databases/{cluster}/pools",
         create,
-        made("Create a connection pool", "pool", "database_pool", POOL_ORDER),
+        made("Create a connection pool", "pool", "database_pool"),
     ),
     Row("GET", "/v2/databases/{cluster}/pools/{pool}", show, shown("Show a connection pool", "pool", "database_pool")),
-    Row("PUT", "/v2/databases/{cluster}/pools/{pool}", update, gone("Change a connection pool", POOL_CHANGE)),
+    Row("PUT", "/v2/databases/{cluster}/pools/{pool}", update, gone("Change a connection pool")),
     Row("DELETE", "/v2/databases/{cluster}/pools/{pool}", delete, gone("Delete a connection pool")),
 ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from localocean.api.databases.clusters import connection, number
+from localocean.api.bodies import Named, Number, Word
+from localocean.api.databases.clusters import connection
 from localocean.api.http import NOTHING, Call, Reply, listing, whole
 from localocean.api.operations import Row, gone, listed, made, shown
-from localocean.api.schemas import INTEGER, TEXT, many, nullable, some, with_all
 from localocean.engine.databases.catalogue import SIZES
 from localocean.engine.databases.clusters import ClusterView
 from localocean.store.records import DATABASE, DatabaseNode
@@ -35,15 +35,23 @@ def index(call: Call) -> Reply:
     return listing(call, "replicas", found, lambda node: render(call, view, node))
 
 
-def create(call: Call) -> Reply:
+class NewReplica(Named):
+    size: str = ""
+    region: str = ""
+    private_network_uuid: str = ""
+    tags: list[Word] = []
+    storage_size_mib: Number = 0
+
+
+def create(call: Call, body: NewReplica) -> Reply:
     node = call.cloud.database_replicas.create(
         call.params["cluster"],
-        call.text("name") or "",
-        size=call.text("size") or "",
-        region=call.text("region") or "",
-        vpc=call.text("private_network_uuid") or None,
-        tags=call.words("tags"),
-        storage=number(call, "storage_size_mib"),
+        body.name,
+        size=body.size,
+        region=body.region,
+        vpc=body.private_network_uuid or None,
+        tags=body.tags,
+        storage=body.storage_size_mib,
     )
     return Reply(201, {"replica": render(call, call.cloud.databases.get(call.params["cluster"]), node)})
 
@@ -63,17 +71,6 @@ def promote(call: Call) -> Reply:
     return NOTHING
 
 
-REPLICA_ORDER = with_all(
-    some(
-        name=TEXT,
-        size=nullable(TEXT),
-        region=nullable(TEXT),
-        private_network_uuid=nullable(TEXT),
-        tags=nullable(many(TEXT)),
-        storage_size_mib=INTEGER,
-    ),
-    "name",
-)
 ROUTES = [
     Row(
         "GET",
@@ -85,7 +82,7 @@ ROUTES = [
         "POST",
         "/v2/databases/{cluster}/replicas",
         create,
-        made("Create a read-only replica", "replica", "database_replica", REPLICA_ORDER),
+        made("Create a read-only replica", "replica", "database_replica"),
     ),
     Row(
         "GET",
