@@ -1,20 +1,21 @@
 """Data that others wrote, held against its description by pydantic; what is wrong with it is told in our words.
 
-A description is a subclass of `Table` or `OpenTable`, or any other type that pydantic knows.
+A description is a frozen dataclass on `Table` or `OpenTable`, or another type that pydantic knows. It costs nothing
+until something is held against it: all of them as pydantic's models would take as long as a verb takes to start.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -40,22 +41,23 @@ class Malformed(ValueError):
         self.problems = problems
 
 
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+"""Nothing is converted: "1" is no number and 1 is no truth value."""
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
-STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-"""Nothing is converted: "1" is no number and 1 is no truth value. A dataclass takes it as `__pydantic_config__`."""
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The base of a dataclass that describes a table with these entries and no others."""
+
+    __pydantic_config__ = STRICT
 
 
-class Table(BaseModel):
-    """A table with these entries and no others, read strictly."""
-
-    model_config = ConfigDict(**STRICT, frozen=True, use_attribute_docstrings=True, defer_build=True)
-
-
+@dataclass(frozen=True, kw_only=True)
 class OpenTable(Table):
-    """A table that may have more entries than slipway reads."""
+    """The base of one that may have more entries than slipway reads."""
 
-    model_config = ConfigDict(extra="ignore")
+    __pydantic_config__ = ConfigDict(**{**STRICT, "extra": "ignore"})
 
 
 def expected(words: str) -> PydanticCustomError:
@@ -105,31 +107,30 @@ Count = Annotated[int, Field(ge=0)]
 
 
 def checked(kind: type[T], value: Any) -> T:
-    """The value as what it is described to be; raises Malformed with all that is wrong with it."""
+    """A value that TOML or JSON can hold, as what it is described to be.
+
+    Raises Malformed with all that is wrong with it.
+    """
     try:
-        found: T = _adapter(kind).validate_python(value)
-    except ValidationError as error:
-        raise Malformed([_problem(kind, each) for each in error.errors(include_url=False)]) from None
-    return found
+        return read_json(json.dumps(value, default=lambda each: [str(each)]), kind)  # a date, of which nothing is made
+    except RecursionError:
+        raise Malformed([("", "is nested too deep")]) from None
 
 
 def read_json(text: str | bytes, kind: type[T]) -> T:
     """What a JSON text says, as what it is described to be; raises Malformed with all that is wrong with it."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind, config=None if is_dataclass(kind) else STRICT)
     try:
-        found: T = _adapter(kind).validate_json(text)
+        found: T = _ADAPTERS[kind].validate_json(text)
     except ValidationError as error:
         raise Malformed([_problem(kind, each) for each in error.errors(include_url=False)]) from None
     return found
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind, config=None if _is_table(kind) or is_dataclass(kind) else STRICT)
-    return _ADAPTERS[kind]
-
-
-def _is_table(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def schema(kind: type[Any]) -> dict[str, Any]:
+    """The JSON schema of what is described."""
+    return TypeAdapter(kind).json_schema()
 
 
 def _problem(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
@@ -143,7 +144,7 @@ def _problem(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
             return path, f"is not JSON ({error['ctx']['error']})"
         case "expected":
             should = f"it should be {error['ctx']['words']}"
-        case "model_type" | "dict_type":
+        case "dataclass_type" | "dict_type":
             should = "it should be a table"
         case "value_error":
             should = str(error["ctx"]["error"])
@@ -156,10 +157,8 @@ def _problem(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
 def _names(kind: Any, where: Sequence[Any]) -> Sequence[str]:
     """The entries that the table at a place within a described one may have."""
     for name in where:
-        kind = kind.model_fields[name].annotation if _is_table(kind) else kind
-        kind = next((each for each in (kind, *get_args(kind)) if _is_table(each)), None)
-    if _is_table(kind):
-        return sorted(kind.model_fields)
+        kind = get_type_hints(kind)[name] if is_dataclass(kind) else kind
+        kind = next((each for each in (kind, *get_args(kind)) if is_dataclass(each)), None)
     return sorted(each.name for each in fields(kind)) if is_dataclass(kind) else []
 
 

@@ -17,7 +17,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PrivateAttr,
     Strict,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
@@ -90,6 +89,7 @@ def _refuse_the_open(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
 Trusted = Annotated[tuple[str, str], BeforeValidator(_trusted), WithJsonSchema({"type": "string"})]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Identity(Table):
     """Who the project is."""
 
@@ -99,6 +99,7 @@ class Identity(Table):
     """A part of every name and tag that the project has in an account. It stays."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class ImageSettings(Table):
     """What every image is made from."""
 
@@ -108,6 +109,7 @@ class ImageSettings(Table):
     """Seconds that a bake may take."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class DropletSettings(Table):
     """What a droplet is, unless a release says otherwise."""
 
@@ -117,6 +119,7 @@ class DropletSettings(Table):
     """The size of a droplet of the first release, and of one whose command names another."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class VerificationSettings(Table):
     """What a new droplet has to prove."""
 
@@ -124,6 +127,7 @@ class VerificationSettings(Table):
     """Seconds that a new droplet has to become what it should be."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class DatabaseSettings(Table):
     """The environment's PostgreSQL cluster. Without this table the app has none."""
 
@@ -143,6 +147,7 @@ class DatabaseSettings(Table):
     """Seconds that a migration waits for a lock on a table."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class VaultSettings(Table):
     """Where in Vault an environment's secrets are."""
 
@@ -167,6 +172,7 @@ class VaultSettings(Table):
     """The role of that engine; where it is empty, slipway makes the database's users itself."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class SecretSettings(Table):
     """The app's secrets, and the one source that has their values."""
 
@@ -178,6 +184,7 @@ class SecretSettings(Table):
     """Where in Vault they are, when the source is vault."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class RetentionSettings(Table):
     """What `reap` and `prune` keep."""
 
@@ -185,6 +192,7 @@ class RetentionSettings(Table):
     """Images that are kept beside those that git, a droplet or a standby refers to."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class StateSettings(Table):
     """How OpenTofu's state is kept."""
 
@@ -192,6 +200,7 @@ class StateSettings(Table):
     """Whether the state is encrypted."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class LedgerSettings(Table):
     """Where the record of runs goes."""
 
@@ -199,6 +208,7 @@ class LedgerSettings(Table):
     """The remote that gets it after each run; where it is empty, it stays in this checkout."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class CutoverSettings(Table):
     """What every cutover may cost, unless a command says otherwise. What is left out has no limit."""
 
@@ -210,6 +220,7 @@ class CutoverSettings(Table):
     """For how long the new release is watched after the traffic has moved."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class ToolchainSettings(Table):
     """Where the tools come from."""
 
@@ -240,8 +251,9 @@ class Limits:
         return replace(self, **{name: read[name] for name in given})
 
 
-class Project(Table):
-    """The checkout at ``root`` and what `slipway.toml` says of it."""
+@dataclass(frozen=True, kw_only=True)
+class ProjectFile(Table):
+    """What `slipway.toml` says."""
 
     project: Identity
     image: ImageSettings
@@ -254,7 +266,13 @@ class Project(Table):
     state: StateSettings = StateSettings()
     ledger: LedgerSettings = LedgerSettings()
     toolchain: ToolchainSettings = ToolchainSettings()
-    _root: Path = PrivateAttr()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project(ProjectFile):
+    """The checkout at ``root`` and what its `slipway.toml` says."""
+
+    root: Path
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -268,14 +286,7 @@ class Project(Table):
     @classmethod
     def of(cls, root: Path, data: Mapping[str, Any]) -> Project:
         """The project whose file says this; raises Malformed with everything that is wrong with it."""
-        project = checked(cls, data)
-        project._root = root
-        return project
-
-    @property
-    def root(self) -> Path:
-        """The folder that `slipway.toml` is in."""
-        return self._root
+        return cls(root=root, **vars(checked(ProjectFile, data)))
 
     @property
     def name(self) -> str:
@@ -290,12 +301,7 @@ class Project(Table):
     @property
     def limits(self) -> Limits:
         """What every cutover may cost, unless a command says otherwise."""
-        return Limits().but(self.cutover.model_dump(exclude_none=True))
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of `slipway.toml`, for editors."""
-    return Project.model_json_schema()
+        return Limits().but({name: value for name, value in vars(self.cutover).items() if value is not None})
 
 
 def _read(path: Path) -> dict[str, Any]:

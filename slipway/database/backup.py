@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slipway.data import STRICT, Count, Matching, Time, read_json
+from slipway.data import Count, Matching, Table, Time, read_json
 from slipway.database import bridge
 from slipway.database import cluster as database
 from slipway.environment.session import Session
@@ -27,13 +27,11 @@ FORMAT: Literal[1] = 1
 
 
 @dataclass(frozen=True)
-class Backup:
+class Backup(Table):
     """A dump, and what was in the database at its moment: ``tables`` has rows and checksum by table.
 
     ``taken_at`` is RFC 3339 in UTC, ``size`` in bytes, ``version`` the server's. An older backup names no ``project``.
     """
-
-    __pydantic_config__ = STRICT
 
     environment: str
     cluster: str

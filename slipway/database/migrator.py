@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -18,19 +19,22 @@ from slipway.verification.app import App, Refused
 UNTOUCHED = "Nothing was changed: the schema is as it was."
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Status(OpenTable):
     current: Count
     pending: list[Count]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Step(OpenTable):
     version: Count
     name: str
     ms: Annotated[float, Field(ge=0)]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Migrated(OpenTable):
-    from_: Count = Field(alias="from")
+    from_: Annotated[Count, Field(alias="from")]
     to: Count
     applied: list[_Step]
 

@@ -40,12 +40,14 @@ class Group:
         return self.members[0]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Droplet(OpenTable):
     id: Annotated[int, Field(ge=1)]
     name: str = ""
     address: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Outputs(OpenTable):
     floating_ip: str | None = None
     droplets: dict[str, _Droplet] | None = None

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator
 
 from slipway.data import Matching, Table, Time, checked, expected, read_json
 from slipway.environment import boot
@@ -99,6 +99,7 @@ def _from_base64(text: Any) -> str:
 Value = Annotated[str, AfterValidator(_fit)]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Entry(Table):
     """A release as the file has it."""
 
@@ -109,28 +110,27 @@ class _Entry(Table):
     template: str
     config: dict[str, Value]
     database_user: str = ""
-    secrets: dict[str, str] = {}
+    secrets: dict[str, str] = field(default_factory=dict)
     database_expires: Time | Literal[""] = ""
     config_base64: dict[str, Annotated[Value, BeforeValidator(_from_base64)]] | None = None  # OpenTofu writes null
 
-    @model_validator(mode="after")
-    def _given_once(self) -> _Entry:
+    def __post_init__(self) -> None:
         if twice := sorted(self.config.keys() & (self.config_base64 or {}).keys()):
             raise ValueError(f"{twice[0]} is in config and in {_ENCODED}")
-        return self
 
     @property
     def release(self) -> Release:
         """The same with all its settings in one place."""
-        given = self.model_dump(exclude={_ENCODED})
+        given = {name: value for name, value in vars(self).items() if name != _ENCODED}
         return Release(**{**given, "config": {**self.config, **(self.config_base64 or {})}})
 
 
+@dataclass(frozen=True, kw_only=True)
 class _File(Table):
     live: str | None
     standby: str | None
     releases: dict[str, _Entry]
-    rejected: dict[str, str] = {}
+    rejected: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from slipway.tools.terraform.engine import Root, Terraform, expression
 from slipway.tools.toolchain import Toolchain
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Kept(OpenTable):
     """The outputs of the state whose keyed digest is ``state``."""
 

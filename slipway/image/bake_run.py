@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from slipway.data import STRICT, Matching, read_json
+from slipway.data import Matching, Table, read_json
 from slipway.errors import PipelineError
 from slipway.image import image
 from slipway.names import ProjectNames
@@ -25,10 +25,8 @@ from slipway.tools.digitalocean import API
 
 
 @dataclass(frozen=True)
-class BakeRun:
+class BakeRun(Table):
     """A bake of a project's image on the cloud at ``endpoint``. Its id begins with the time at which it began."""
-
-    __pydantic_config__ = STRICT
 
     id: Annotated[str, Matching("[A-Za-z0-9-]+", "letters, digits and dashes")]
     project: str

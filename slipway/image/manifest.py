@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -56,31 +56,36 @@ class Manifest:
             files={path: Entry(*entry) for path, entry in found.files.items()},
             packages=found.packages,
             units=found.units,
-            migrations=[each.model_dump() for each in found.schema_.migrations] if found.schema_ else None,
+            migrations=[vars(each) for each in found.schema_.migrations] if found.schema_ else None,
             settings=sorted(each.name for each in settings) if found.settings else None,
             secret=sorted(each.name for each in settings if each.secret),
         )
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Migration(OpenTable):
     version: Count
     name: str
     sha256: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Schema(OpenTable):
     migrations: list[_Migration]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Setting(OpenTable):
     name: str
     secret: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Settings(OpenTable):
     settings: list[_Setting]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Written(OpenTable):
     """What the bake wrote."""
 
@@ -89,7 +94,7 @@ class _Written(OpenTable):
     files: dict[str, tuple[str, str, Count, str]]
     packages: dict[str, str]
     units: dict[str, str]
-    schema_: _Schema | None = Field(alias="schema")
+    schema_: Annotated[_Schema | None, Field(alias="schema")]
     settings: _Settings | None
 
 

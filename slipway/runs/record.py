@@ -109,8 +109,8 @@ def parse(text: str, skipped: Callable[[str], None] = lambda problem: None) -> R
         force=first.force or "",
         steps=_steps(events, first.at, seconds),
         notes=[Note(_since(first.at, each), each.event, each.text) for each in events if isinstance(each, _Text)],
-        cutover=cutover.figures.model_dump() if cutover else None,
-        samples=cutover.samples.model_dump() if cutover else None,
+        cutover=asdict(cutover.figures) if cutover else None,
+        samples=asdict(cutover.samples) if cutover else None,
     )
 
 
@@ -121,12 +121,14 @@ _Milliseconds = Annotated[float, Field(ge=0, le=1e12)]
 _Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Latency(OpenTable):
     requests: _Number
     p50: _Milliseconds | None
     p99: _Milliseconds | None
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Figures(OpenTable):
     seconds: _Seconds = 0
     sent: _Number
@@ -144,6 +146,7 @@ class _Figures(OpenTable):
     late: _Milliseconds
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Samples(OpenTable):
     began_at: Annotated[float, Field(ge=0, le=4e10)]
     releases: Annotated[list[Line], Field(max_length=50)]
@@ -160,6 +163,7 @@ class _Samples(OpenTable):
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Event(OpenTable):
     """A line; what every kind of event may say, and the kinds below must."""
 
@@ -178,23 +182,28 @@ class _Event(OpenTable):
     pid: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class _OfAStep(_Event):
     step: Line
 
 
+@dataclass(frozen=True, kw_only=True)
 class _End(_Event):
     outcome: Line
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Target(_Event):
     release: Line | None
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Cutover(_Event):
     figures: _Figures
     samples: _Samples
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Text(_Event):
     text: Line
 

@@ -26,15 +26,18 @@ class Key:
     name: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Held(OpenTable):
     id: Annotated[int, Field(ge=1)]
     name: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Answer(OpenTable):
     ssh_key: _Held
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Refusal(OpenTable):
     message: str = ""
 

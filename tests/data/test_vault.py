@@ -58,7 +58,7 @@ def connected(
 
 def source(session: Session, environ: Mapping[str, str]) -> SecretSource:
     wanted = SecretSettings(names=("APP_WRITE_TOKEN",), source="vault", vault=VaultSettings(database_role="app"))
-    project = session.settings.project.model_copy(update={"secrets": wanted})
+    project = replace(session.settings.project, secrets=wanted)
     return secrets.source(replace(session.settings, project=project), environ)
 
 
@@ -151,7 +151,7 @@ def test_a_user_does_not_outlive_the_token_that_asked_for_it(session: Session, c
 def test_what_vault_refuses_is_one_sentence(session: Session, connected: VaultServer, tmp_path: Path) -> None:
     good = connected.approle("1h")
     wanted = VaultSettings(database_role="other")
-    project = session.settings.project.model_copy(update={"secrets": SecretSettings(source="vault", vault=wanted)})
+    project = replace(session.settings.project, secrets=SecretSettings(source="vault", vault=wanted))
     denied = secrets.source(replace(session.settings, project=project), good)
     with pytest.raises(PipelineError, match="denies it: database/creds/other"):
         assert denied.issuer is not None

@@ -29,6 +29,7 @@ _CHANGES = 2
 """The exit status of `plan -detailed-exitcode` when there is something to do."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Output(OpenTable):
     value: Any
 

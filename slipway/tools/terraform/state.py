@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def order(folder: Path, before: Sequence[str]) -> None:
     os.replace(new, folder / ORDERED)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Ordered(OpenTable):
     before: list[str]
 

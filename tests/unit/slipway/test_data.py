@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +20,12 @@ from slipway.tools.terraform import state
 from slipway.verification.verify import candidate
 
 
+@dataclass(frozen=True, kw_only=True)
 class Inner(Table):
     c: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Outer(Table):
     a: list[Annotated[int, Field(ge=1)]]
     b: str

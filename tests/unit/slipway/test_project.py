@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from slipway.data import schema
 from slipway.errors import PipelineError
-from slipway.project import Limits, Project, schema
+from slipway.project import Limits, Project, ProjectFile
 
 ROOT = Path(__file__).parents[3]
 
@@ -242,11 +243,11 @@ def test_any_value_of_any_type_anywhere_ends_in_a_sentence(tmp_path: Path) -> No
 
 def test_the_schema_for_editors_is_that_of_the_file() -> None:
     """`./invoke update` writes it."""
-    assert json.loads((ROOT / "docs/slipway.schema.json").read_text()) == schema()
+    assert json.loads((ROOT / "docs/slipway.schema.json").read_text()) == schema(ProjectFile)
     first = (ROOT / "slipway.toml").read_text().splitlines()[0]
     assert first == "#:schema ./docs/slipway.schema.json"
 
 
 def test_the_schema_describes_every_setting() -> None:
-    tables = schema()["$defs"].values()
+    tables = schema(ProjectFile)["$defs"].values()
     assert [name for table in tables for name, each in table["properties"].items() if "description" not in each] == []

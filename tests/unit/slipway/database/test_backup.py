@@ -52,7 +52,7 @@ def test_the_backups_of_an_environment_are_known_the_oldest_first(tmp_path: Path
     for each in (newer, BACKUP, other):
         stored(tmp_path, each)
     (tmp_path / "local-notes.json").write_text("[]")
-    stored(tmp_path, replace(BACKUP, format=99, dump="local-from-later.dump"))
+    stored(tmp_path, replace(BACKUP, format=99, dump="local-from-later.dump"))  # type: ignore[arg-type]
     stored(tmp_path, replace(BACKUP, project="other", dump="other-local-20261121T100000Z.dump"))
     names = Names("shop", "local")
     assert known(tmp_path, names) == [BACKUP, newer]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ VALUE = "a-value-that-nobody-sees"
 
 
 def settings(root: Path, secrets: SecretSettings) -> Settings:
-    found = project(root, secrets=secrets.model_dump())
+    found = project(root, secrets=asdict(secrets))
     return Settings(found, "local", Cloud("local", "http://127.0.0.1:1", "token"))
 
 

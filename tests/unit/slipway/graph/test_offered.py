@@ -43,16 +43,13 @@ def test_what_is_offered_is_not_refused() -> None:
     ],
 )
 def test_a_cluster_that_cannot_be_had_is_refused(changed: dict[str, object], region: str, said: str) -> None:
-    (found,) = offered.refusals(OPTIONS, WANTED.model_copy(update=changed), region, None)  # type: ignore[arg-type]
+    (found,) = offered.refusals(OPTIONS, replace(WANTED, **changed), region, None)  # type: ignore[arg-type]
     assert said in found
 
 
 def test_a_cluster_keeps_what_is_not_offered_any_more() -> None:
     old = replace(CLUSTER, version="13", size="db-old")
-    assert (
-        list(offered.refusals(OPTIONS, WANTED.model_copy(update={"version": "13", "size": "db-old"}), "fra1", old))
-        == []
-    )
+    assert list(offered.refusals(OPTIONS, replace(WANTED, version="13", size="db-old"), "fra1", old)) == []
 
 
 def test_a_droplet_of_a_size_that_there_is_not_is_refused() -> None:
@@ -72,12 +69,12 @@ def test_a_droplet_of_a_size_that_there_is_not_is_refused() -> None:
     ],
 )
 def test_what_would_lose_data_or_take_it_away_is_harm(changed: dict[str, object], region: str, said: str) -> None:
-    (found,) = cluster.harm(WANTED.model_copy(update=changed), region, CLUSTER)  # type: ignore[arg-type]
+    (found,) = cluster.harm(replace(WANTED, **changed), region, CLUSTER)  # type: ignore[arg-type]
     assert said in found
 
 
 def test_a_larger_cluster_is_no_harm() -> None:
-    assert list(cluster.harm(WANTED.model_copy(update={"size": "db-s-2vcpu-4gb", "nodes": 2}), "fra1", CLUSTER)) == []
+    assert list(cluster.harm(replace(WANTED, size="db-s-2vcpu-4gb", nodes=2), "fra1", CLUSTER)) == []
 
 
 @pytest.mark.parametrize(
