@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from invoke.executor import Executor
@@ -23,6 +24,7 @@ class SharingExecutor(Executor):
 
         What cannot be meant is refused here, before the first task begins.
         """
+        gc.enable()  # all is loaded: start.py has disabled it until then
         calls: list[Call] = super().normalize(tasks)
         if words_after_dashes() and not any(call.called_as in TAKE_WORDS for call in calls):
             hint = f"{' and '.join(sorted(TAKE_WORDS, reverse=True))} take a command there."
