@@ -154,13 +154,15 @@ def _online(session: Session, made: Cluster, way: bridge.Bridge) -> Cluster:
 
 
 def _wait_for(database: postgres.Database) -> None:
-    """Trusted sources take a moment to be known to a cluster."""
-    deadline = time.monotonic() + _REACHABLE_WITHIN
-    while True:
+    """Trusted sources take a moment to be known to a cluster; raises PipelineError when that is too long."""
+
+    def connects() -> bool:
         try:
             with postgres.connect(database):
-                return
+                return True
         except PipelineError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
+            return False
+
+    if not polled(connects, _REACHABLE_WITHIN, 1):
+        with postgres.connect(database):
+            pass

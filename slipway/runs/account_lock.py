@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from slipway import names
+from slipway.clock import SYSTEM, Clock
 from slipway.errors import PipelineError
 from slipway.tools.account import Account, Key, fingerprint
 
@@ -88,11 +89,19 @@ class LockUnsure(LockLost):
 class RemoteLock:
     """The lock of one environment."""
 
-    def __init__(self, account: Account, public_key: str, holder: Holder, rhythm: Rhythm | None = None) -> None:
+    def __init__(
+        self,
+        account: Account,
+        public_key: str,
+        holder: Holder,
+        rhythm: Rhythm | None = None,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._account = account
         self._public_key = public_key
         self._rhythm = rhythm or Rhythm()
         self._holder = holder
+        self._clock = clock
         self._key: Key | None = None
         self._renewed = 0.0
         self._lost = ""
@@ -108,7 +117,7 @@ class RemoteLock:
                 # Whether the key was made is told by the next attempt, which finds it under our name.
                 if attempt == _ATTEMPTS - 1:
                     raise
-                time.sleep(min(1, self._rhythm.beat) * (attempt + 1))
+                self._clock.sleep(min(1, self._rhythm.beat) * (attempt + 1))
                 continue
             other = Holder.parse(found.name) if found else None
             if found and other and other.run == self._holder.run:
@@ -134,7 +143,7 @@ class RemoteLock:
         if abs(time.time() - other.heartbeat) <= self._rhythm.stale:
             return False
         say(f"watching for {self._rhythm.watch:.0f} s whether a run still lives: {other}")
-        time.sleep(self._rhythm.watch)
+        self._clock.sleep(self._rhythm.watch)
         again = self._account.key(found.id)
         return again is None or again.name == found.name
 

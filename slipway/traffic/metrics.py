@@ -1,4 +1,4 @@
-"""What the prober saw, in figures, and whether it is within what was allowed."""
+"""What the prober saw, in figures. `gates` says whether that is within what is allowed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from slipway.project import Limits
 from slipway.verification.sample import Sample
 
 _AROUND = 1.0
 """Seconds before and after the change that still count as during it."""
 _POINTS = 2000
-_ERRORS = 0.01
-"""The share of requests that may be lost after a cutover."""
-_SLOWER, _SLOWER_BY = 3, 100
-"""So many times slower than before, and by so many milliseconds (p99), is too slow."""
-_FEWEST = 20
-"""Requests below which nothing is said of their share or their latency."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +47,6 @@ class Figures:
     after: Latency
     changed_at: float | None
     late: float
-
-
-def exceeded(limits: Limits, figures: Figures) -> str:
-    """What was more than allowed, as the end of a sentence; empty when all is well."""
-    lost = figures.lost + figures.kept_lost
-    said = []
-    if limits.max_lost is not None and lost > limits.max_lost:
-        said.append(f"{lost} of {figures.sent + figures.kept_sent} requests were lost ({limits.max_lost} allowed)")
-    if limits.max_gap is not None and figures.longest_gap > limits.max_gap:
-        said.append(f"for {figures.longest_gap:.0f} ms nothing answered ({limits.max_gap:.0f} ms allowed)")
-    return " and ".join(said)
 
 
 def figures(samples: Sequence[Sample]) -> Figures:
@@ -120,21 +102,6 @@ def latency(samples: Sequence[Sample]) -> Latency:
     """Of samples that were all answered."""
     times = sorted(sample.ms for sample in samples)
     return Latency(len(times), _percentile(times, 50), _percentile(times, 99))
-
-
-def trouble(before: Latency, samples: Sequence[Sample]) -> str:
-    """What is wrong with the answers since a cutover, next to those before; empty when nothing is."""
-    if len(samples) < _FEWEST:
-        return ""
-    lost = sum(sample.lost for sample in samples)
-    if lost > len(samples) * _ERRORS:
-        return f"{lost} of {len(samples)} requests were lost"
-    now = latency([sample for sample in samples if not sample.kept and not sample.lost])
-    if before.p99 is None or now.p99 is None or now.requests < _FEWEST:
-        return ""
-    if now.p99 > max(before.p99 * _SLOWER, before.p99 + _SLOWER_BY):
-        return f"one answer in a hundred takes {now.p99:.0f} ms or more, and took {before.p99:.0f} ms before"
-    return ""
 
 
 def _percentile(times: Sequence[float], percent: int) -> float | None:

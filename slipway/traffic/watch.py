@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 from slipway.clock import SYSTEM, Clock
 from slipway.environment import reference
@@ -14,15 +13,14 @@ from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.project import Limits
 from slipway.runs.ledger import Run
-from slipway.traffic import metrics
+from slipway.traffic import gates, metrics
 from slipway.traffic.edge import MOVE
+from slipway.traffic.gates import Seen, When
 from slipway.traffic.prober import Prober
 from slipway.verification.app_client import AppClient
 from slipway.verification.sample import Sample
 from slipway.verification.witness import Witness, Word
 
-_UNREADY = 3
-"""Times in a row that a release may say it is not ready, or nothing, once a second, before it is gone back from."""
 _RESTARTS_EVERY = 5
 _SUSPECT = "the path from this machine is suspect, and no traffic is moved"
 
@@ -81,7 +79,7 @@ class Watch:
         """
         moved = self._moved
         since = [sample for sample in self.samples if moved is not None and sample.at >= moved]
-        if not (said := metrics.exceeded(limits, metrics.figures(since))):
+        if not (said := gates.failed(When.CUTOVER, Seen(since, limits))):
             return
         lost_before = any(sample.lost for sample in self.samples if sample.at < (moved or 0))
         if (lost_before or self._is_silent(release)) and self._is_excused(witness, release):
@@ -103,22 +101,21 @@ class Watch:
         app = AppClient.of(release, self._address)
         while (now := self._prober.elapsed) - start < seconds:
             unready = 0 if app.is_ready() else unready + 1
-            said = f"it was not ready {unready} times in a row" if unready >= _UNREADY else ""
-            said = said or metrics.trouble(before, [s for s in self.samples if s.at >= since])
-            if said:
+            seen = Seen([s for s in self.samples if s.at >= since], before=before, unready=unready)
+            if said := gates.failed(When.SOAK, seen):
                 self._hold_against(release, witness, before, said, now - start)
                 unready, since = 0, self._prober.elapsed
             if now - asked >= _RESTARTS_EVERY or not asked:
                 asked = now
-                if count := witness.restarts():
-                    raise Unfit(release, f"its app restarted {count} times, {now - start:.0f} s after the cutover")
+                if said := gates.failed(When.DROPLET, Seen(restarts=witness.restarts() or 0)):
+                    raise Unfit(release, f"{said}, {now - start:.0f} s after the cutover")
             self._clock.sleep(min(1, max(seconds - (self._prober.elapsed - start), 0.01)))
 
     def _hold_against(
         self, release: Release, witness: Witness, before: metrics.Latency, said: str, after: float
     ) -> None:
         """Raise Unfit unless the droplet itself says that all is well, and the address leads there."""
-        own = witness.against(partial(metrics.trouble, before))
+        own = witness.against(lambda samples: gates.failed(When.SOAK, Seen(samples, before=before)))
         when = f"{after:.0f} s after the cutover"
         if own is None:
             raise Unfit(release, f"{said}, {when}, and the droplet itself cannot be reached over SSH")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from slipway.clock import SYSTEM
 from slipway.errors import PipelineError
 from slipway.tools.git.git import variables
 from slipway.tools.programs.process import call
@@ -127,7 +127,7 @@ def _attempts(complaint: str) -> Iterator[int]:
     """Several, with pauses of their own length, so that two who are in each other's way part; then PipelineError."""
     for attempt in range(_ATTEMPTS):
         yield attempt
-        time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))
+        SYSTEM.sleep(random.uniform(0.02, 0.1) * (attempt + 1))
     raise PipelineError(complaint, "Try again.")
 
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import math
 import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from slipway.errors import PipelineError
+from slipway.retries import polled
 from slipway.tools.programs.environment import compose
 
 PATIENCE_S = 5.0
@@ -60,16 +62,19 @@ class Child:
             (signal.SIGKILL, PATIENCE_S),
         ):
             _signal(known, number)
-            deadline = time.monotonic() + seconds
-            while (known := self._left(known)) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            if not known:
+            if polled(partial(self._are_over, known), seconds, POLL_INTERVAL_S):
                 return
+            known = self._left(known)
+
+    def _are_over(self, known: set[int]) -> bool:
+        return not self._left(known)
 
     def _left(self, known: set[int]) -> set[int]:
         return self.members() | (known & dict(_processes()).keys() if self.shares else set())
 
 
+POLL_INTERVAL_S = 0.05
+"""Between two looks at programs that are to end."""
 _running: dict[int, Child] = {}
 
 
@@ -110,8 +115,7 @@ def started(
         for pipe in (child.program.stdout, child.program.stderr):
             if pipe is not None:  # a program that cannot write would not end
                 threading.Thread(target=_drain, args=[pipe.fileno()], daemon=True).start()
-        while _state.ending:
-            time.sleep(0.05)
+        polled(lambda: not _state.ending, math.inf, POLL_INTERVAL_S)
         child.end()
         child.program.wait()
         raise

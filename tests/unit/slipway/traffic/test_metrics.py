@@ -6,20 +6,9 @@ import pytest
 
 from slipway.durations import milliseconds
 from slipway.errors import PipelineError
-from slipway.project import Limits
 from slipway.traffic import metrics
 from slipway.verification.sample import Sample
-
-
-def steady(release: str, start: float, stop: float, ms: float = 2, interval: float = 0.05) -> list[Sample]:
-    return [Sample(start + i * interval, ms, release) for i in range(round((stop - start) / interval))]
-
-
-def lost(start: float, stop: float) -> list[Sample]:
-    return [Sample(start + i * 0.05, 2000, "", error="no answer in time") for i in range(round((stop - start) / 0.05))]
-
-
-MOVED = [*steady("v1", 0, 10), *steady("v2", 10, 20, ms=4)]
+from tests.unit.slipway.traffic.samples import lost, steady
 
 
 def test_before_during_and_after_are_told_apart() -> None:
@@ -56,23 +45,6 @@ def test_time_in_which_the_prober_itself_stood_still_is_not_held_against_the_rel
 def test_nothing_asked_is_nothing_lost() -> None:
     found = metrics.figures([])
     assert (found.sent, found.lost, found.longest_gap, found.before.p50, found.changed_at) == (0, 0, 0, None, None)
-
-
-def test_a_cutover_within_its_limits_says_nothing() -> None:
-    assert metrics.exceeded(Limits(), metrics.figures(lost(0, 3))) == ""
-    assert metrics.exceeded(Limits(max_lost=0, max_gap=500), metrics.figures(MOVED)) == ""
-
-
-def test_a_cutover_over_its_limits_says_by_how_much() -> None:
-    found = metrics.figures([*steady("v1", 0, 5), *lost(5, 6), *steady("v2", 6, 9)])
-    assert metrics.exceeded(Limits(max_lost=0), found) == "20 of 180 requests were lost (0 allowed)"
-    assert metrics.exceeded(Limits(max_gap=500), found) == "for 1050 ms nothing answered (500 ms allowed)"
-    assert metrics.exceeded(Limits(max_lost=20, max_gap=2000), found) == ""
-
-
-def test_a_kept_connection_that_is_lost_counts() -> None:
-    found = metrics.figures([*MOVED, Sample(12, 5, "", kept=True, error="connection reset")])
-    assert metrics.exceeded(Limits(max_lost=0), found).startswith("1 of 401")
 
 
 def test_the_graph_keeps_every_loss_and_the_moment_of_the_change() -> None:

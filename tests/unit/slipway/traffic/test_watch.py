@@ -13,10 +13,8 @@ import pytest
 
 from slipway.environment.reference import Release
 from slipway.project import Limits
-from slipway.traffic import metrics
 from slipway.traffic.prober import Pace, Prober
 from slipway.traffic.watch import Unfit, Watch
-from slipway.verification.sample import Sample
 from slipway.verification.witness import Witness, Word
 
 
@@ -164,26 +162,3 @@ def test_where_nothing_was_live_there_is_nothing_to_judge() -> None:
     release = Release("v1", "c", "i", "s", "t")
     Watch(None, "").soak(release, 30, Droplet(restarts=9))
     Watch(None, "").judge(release, Limits(max_lost=0, max_gap=1), UNWELL)
-
-
-def answers(ms: float, count: int = 100) -> list[Sample]:
-    return [Sample(number * 0.05, ms, "v2") for number in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "says"),
-    [
-        (10, 12, ""),
-        (10, 105, ""),
-        (10, 120, "takes 120 ms or more, and took 10 ms before"),
-        (200, 500, ""),
-        (200, 650, "takes 650 ms"),
-    ],
-)
-def test_slower_is_much_slower_than_before(before: float, after: float, says: str) -> None:
-    said = metrics.trouble(metrics.latency(answers(before)), answers(after))
-    assert says in said and bool(said) == bool(says)
-
-
-def test_too_few_requests_say_nothing() -> None:
-    assert metrics.trouble(metrics.latency(answers(1)), answers(5000, 10)) == ""

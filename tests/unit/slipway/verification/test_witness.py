@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,9 +14,11 @@ from slipway.environment import reference
 from slipway.environment.reference import Release
 from slipway.errors import PipelineError
 from slipway.tools import ssh
-from slipway.traffic.metrics import Latency, trouble
+from slipway.traffic.gates import Seen, When, failed
+from slipway.traffic.metrics import Latency
 from slipway.verification import witness
 from slipway.verification.app_client import AppClient
+from slipway.verification.sample import Sample
 from slipway.verification.witness import Witness, Word
 from tests.unit.slipway.sockets import Answer, Instant, hangs_up, says, wire
 
@@ -25,6 +26,11 @@ RELEASE = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed", 
 MINE = says(200, json.dumps({"release": RELEASE.key}).encode())
 OTHER = says(200, b'{"release": "v1-0"}')
 BEFORE = Latency(100, 5.0, 10.0)
+
+
+def trouble(samples: Sequence[Sample]) -> str:
+    """What the gates say of a droplet's own answers."""
+    return failed(When.SOAK, Seen(samples, before=BEFORE))
 
 
 @contextmanager
@@ -66,7 +72,7 @@ def test_a_droplet_that_cannot_be_reached_says_nothing(monkeypatch: pytest.Monke
     monkeypatch.setattr(Witness, "_connected", unreachable)
     session: Any = None
     droplet = Witness(session, RELEASE, "192.0.2.1", Instant())
-    assert (droplet.word(), droplet.restarts(), droplet.against(partial(trouble, BEFORE))) == (Word.SILENT, None, None)
+    assert (droplet.word(), droplet.restarts(), droplet.against(trouble)) == (Word.SILENT, None, None)
 
 
 @pytest.mark.parametrize(("printed", "count"), [("3\n", 3), ("0\n", 0), ("", None), ("Failed to connect\n", None)])
@@ -85,11 +91,11 @@ def test_restarts_are_counted_where_the_droplet_tells(
 
 def test_what_was_seen_from_here_is_compared_with_what_the_droplet_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     with loopback(MINE, monkeypatch) as droplet:
-        assert droplet.against(partial(trouble, BEFORE)) == ""
+        assert droplet.against(trouble) == ""
     with loopback(hangs_up, monkeypatch) as droplet:
-        assert droplet.against(partial(trouble, BEFORE)) == Word.UNWELL.value
+        assert droplet.against(trouble) == Word.UNWELL.value
         monkeypatch.setattr(Witness, "word", lambda self: Word.FINE)
-        assert droplet.against(partial(trouble, BEFORE)) == "60 of 60 requests were lost"
+        assert droplet.against(trouble) == "60 of 60 requests were lost (1% allowed)"
 
 
 def test_the_path_is_suspect_only_when_nothing_answers_here_and_the_droplet_is_fine(
