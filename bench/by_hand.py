@@ -74,8 +74,8 @@ class ByHand:
         target = current.deploying(compose(session, current, name, None))
         var_file = settings.work / "by-hand.tfvars.json"
         reference.write(var_file, target)
-        env = {**session.terraform.environment, **session.host_keys(target), **boot.variable(target.releases, {})}
+        env = {**session.terraform().environment, **session.host_keys(target), **boot.variable(target.releases, {})}
         argv = [str(session.toolchain.tofu()), "apply", "-auto-approve", "-input=false", f"-var-file={var_file}"]
         with watch.time("tofu apply"):
-            run(argv, cwd=session.terraform.folder, env=env)
+            run(argv, cwd=session.terraform().folder, env=env)
         reference.write(settings.reference_path, target)

@@ -96,7 +96,7 @@ def gather(session: Session, older_than: timedelta | None = None, address: str =
         notes.append(f"volumes were not looked at: {error.message}")
     in_state, resources = None, list[tuple[str, Mapping[str, Any]]]()
     if session.roots[0].has_state:
-        resources = session.terraform.resources()
+        resources = session.terraform().resources()
         in_state = {str(each["name"]): int(each["id"]) for kind, each in resources if kind == "digitalocean_droplet"}
     else:
         notes.append(f"droplets of {settings.environment} were not looked at: its state is not here")

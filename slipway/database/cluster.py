@@ -90,7 +90,7 @@ def carry_out(session: Session, pending: Pending) -> None:
                 if cluster is None:
                     _order(session, wanted)
                     adoption.adopt_database(session, online(session), ordered_now=True)
-                session.database.apply(None, Narrator(session.progress))
+                session.database().apply(None, Narrator(session.progress))
         _stamp(session).write_text(_digest(session, wanted))
     online(session)
 
@@ -142,20 +142,20 @@ def is_smaller(wanted: str, now: str) -> bool:
 
 
 def _is_in_the_state(session: Session) -> bool:
-    return session.roots[1].has_state and bool(session.database.outputs().get("cluster"))
+    return session.roots[1].has_state and bool(session.database().outputs().get("cluster"))
 
 
 def _refuse_a_plan_that_destroys(session: Session) -> None:
     file = session.settings.work / "database-plan"
     try:
-        _refuse(planning.losses(session.database.plan(None, file)))
+        _refuse(planning.losses(session.database().plan(None, file)))
     finally:
         file.unlink(missing_ok=True)
 
 
 def _refuse_a_cluster_of_another_name(session: Session) -> None:
     """Raise PipelineError when the state has a cluster of before, or of another name of the project."""
-    for kind, each in session.database.resources():
+    for kind, each in session.database().resources():
         if kind == "digitalocean_database_cluster" and each["name"] != session.settings.cluster:
             raise PipelineError(
                 f"The environment's database is the cluster {each['name']}, and the name of the project makes that"
@@ -236,11 +236,11 @@ def destroy(session: Session) -> None:
     with session.progress.step(f"remove the database {session.settings.cluster}"):
         if session.api.cluster(session.settings.cluster, session.settings.tag) is None:
             _refuse_a_cluster_of_another_name(session)
-            session.database.forget(_GONE_WITH_IT)
+            session.database().forget(_GONE_WITH_IT)
         else:
             _adopt(session)
-        session.database.unprotect(_PROTECTED)
-        session.database.destroy(None, Narrator(session.progress))
+        session.database().unprotect(_PROTECTED)
+        session.database().destroy(None, Narrator(session.progress))
     _stamp(session).unlink(missing_ok=True)
 
 

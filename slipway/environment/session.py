@@ -79,9 +79,12 @@ class Session:
         project = self.settings.project
         return Toolchain.from_environment(project.root, self.environ, project.toolchain)
 
-    @cached_property
     def state_key(self) -> str:
         """What encrypts the environment's states."""
+        return self._state_key
+
+    @cached_property
+    def _state_key(self) -> str:
         found = StateKey(self.settings.work, self.environ)
         fresh = not (found.given or found.path.exists())
         key = found.load((root.state for root in self.roots), elsewhere=any(root.elsewhere for root in self.roots))
@@ -101,15 +104,21 @@ class Session:
             Root(source / "database", work / "database", environments / f"{name}.database.backend.tf", lock),
         )
 
-    @cached_property
     def terraform(self) -> Terraform:
-        """The environment's release graph, ready to be applied."""
+        """The environment's release graph, ready to be applied; at first this may build tools or re-encrypt it."""
+        return self._terraform
+
+    @cached_property
+    def _terraform(self) -> Terraform:
         variables = {"deploy_public_key": self.key.public, "project": str(self.settings.project.root)}
         return self.engine(self.roots[0], variables)
 
-    @cached_property
     def database(self) -> Terraform:
-        """The environment's database, ready to be applied."""
+        """The environment's database, in the same way."""
+        return self._database
+
+    @cached_property
+    def _database(self) -> Terraform:
         wanted = self.settings.project.database
         if wanted is None:
             raise PipelineError("slipway.toml has no [database].", "git log -p slipway.toml shows whether it had one.")
@@ -149,10 +158,10 @@ class Session:
         """The encryption that is wanted; for a state that is found otherwise, on its way there."""
         if self.settings.project.state.encryption == "off":
             encrypted = is_encrypted(root.state)
-            return Encryption(None).after(self.state_key) if encrypted else Encryption(None)
+            return Encryption(None).after(self.state_key()) if encrypted else Encryption(None)
         self.refuse_an_engine_that_cannot_encrypt()
         plain = is_encrypted(root.state) is False
-        return Encryption(self.state_key).after(None) if plain else Encryption(self.state_key)
+        return Encryption(self.state_key()).after(None) if plain else Encryption(self.state_key())
 
     def refuse_an_engine_that_cannot_encrypt(self) -> None:
         """Raise PipelineError for HashiCorp's Terraform, which has no encryption of states."""
@@ -177,9 +186,9 @@ class Session:
         """
         root = self.roots[0]
         if not root.has_state or root.elsewhere:
-            return Outputs.parse(self.terraform.outputs() if root.has_state else {})
+            return Outputs.parse(self.terraform().outputs() if root.has_state else {})
         kept = root.folder / "outputs.json"
-        key = self.state_key if self.settings.project.state.encryption == "on" else ""
+        key = self.state_key() if self.settings.project.state.encryption == "on" else ""
         state = hmac.digest(key.encode(), root.state.read_bytes(), "sha256").hex()
         try:
             found = read_json(kept.read_bytes(), _Kept)
@@ -187,7 +196,7 @@ class Session:
                 return Outputs.parse(found.outputs)
         except (FileNotFoundError, ValueError):
             pass
-        outputs = self.terraform.outputs()
+        outputs = self.terraform().outputs()
         with suppress(OSError):  # it saves a decryption, and no more
             kept.write_text(json.dumps({"state": state, "outputs": outputs}))
         return Outputs.parse(outputs)

@@ -59,12 +59,12 @@ def adopt(session: Session, outputs: Outputs) -> bool:
     if outputs.confirmed.live or not is_due(root):
         return False
     unsettled = state.ordered(root.folder) is not None
-    known = _kinds(session.terraform) if root.has_state else set()
+    known = _kinds(session.terraform()) if root.has_state else set()
     key = own_key(session) if KEY not in known else None
     if key and key.name == session.settings.names.deploy_key and _is_new(root, str(key.id)):
-        _take(session, session.terraform, f"{KEY}.deploy", str(key.id), f"the deploy key {key.name}")
+        _take(session, session.terraform(), f"{KEY}.deploy", str(key.id), f"the deploy key {key.name}")
     if ADDRESS not in known and (address := lost_address(session)):
-        _take(session, session.terraform, f"{ADDRESS}.public", address, f"the floating IP {address}")
+        _take(session, session.terraform(), f"{ADDRESS}.public", address, f"the floating IP {address}")
     state.settle(root.folder)
     return unsettled
 
@@ -102,19 +102,19 @@ def adopt_database(session: Session, cluster: Cluster, *, ordered_now: bool = Fa
     """
     root, known = session.roots[1], set[str]()
     if root.has_state:
-        known = _kinds(session.database)
+        known = _kinds(session.database())
     if _CLUSTER not in known:
         if not _is_new(root, cluster.id):
             return
         _take(
             session,
-            session.database,
+            session.database(),
             f"{_CLUSTER}.app",
             cluster.id,
             "" if ordered_now else f"the database cluster {cluster.name}",
         )
     if _DATABASE not in known and "app" in session.api.database_names(cluster.id):
-        _take(session, session.database, f"{_DATABASE}.app", f"{cluster.id},app", f"the database of {cluster.name}")
+        _take(session, session.database(), f"{_DATABASE}.app", f"{cluster.id},app", f"the database of {cluster.name}")
 
 
 def _is_new(root: Root, id: str) -> bool:

@@ -90,7 +90,7 @@ class Graph:
         A standby that the plan would create or verify is dropped with a warning: no user waits for it, and it may fail.
         """
         group = self._session.outputs().group(target.live)
-        known = dict(self._session.terraform.resources()).get(ASSIGNMENT, {}).get("droplet_id")
+        known = dict(self._session.terraform().resources()).get(ASSIGNMENT, {}).get("droplet_id")
         astray = group and now.carrying == target.live and known not in (None, group.first.id)
         wish = self._adopted(now.address, group.first.id) if group and astray else Wish()
         with self._planned(target, now, wish) as planned:
@@ -155,7 +155,7 @@ class Graph:
 
     def _adopted(self, address: str, droplet: int) -> Wish:
         """How a plan adopts an address that has moved, once the state has let go of where it was."""
-        self._session.terraform.forget([_LIVE])
+        self._session.terraform().forget([_LIVE])
         return Wish(moved=f"{address},{droplet}")
 
     @contextmanager
@@ -166,7 +166,7 @@ class Graph:
         """
         file = self._session.settings.work / "plan"
         variables = {**self._session.host_keys(target), **self._variables, **wish.variables}
-        engine = self._session.terraform.using(variables)
+        engine = self._session.terraform().using(variables)
         try:
             planned = engine.plan(var_file(self._session, target), file)
             yield planning.read(planned, target, now, self._boot_data.releases), file, engine

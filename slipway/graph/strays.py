@@ -30,7 +30,7 @@ def remove_strays(session: Session, outputs: Outputs) -> bool:
     users = _users(session, outputs)
     if not (droplets or users):
         return carries
-    resources = session.terraform.resources()
+    resources = session.terraform().resources()
     known = {str(each.get("id")) for kind, each in resources if kind == "digitalocean_droplet"}
     named = {str(each.get("name")) for kind, each in resources if kind == "digitalocean_database_user"}
     for number, name in droplets.items():

@@ -39,10 +39,10 @@ class Standing:
 def find(session: Session) -> Standing | None:
     """What stands of the environment and no state here knows; None when there is nothing, or the state is here."""
     names, api, (app, data) = session.settings.names, session.api, session.roots
-    if _is_here(app, lambda: session.outputs() != Outputs() or session.terraform.resources()):
+    if _is_here(app, lambda: session.outputs() != Outputs() or session.terraform().resources()):
         return None
     cluster = None
-    if session.settings.project.database and not _is_here(data, lambda: session.database.resources()):
+    if session.settings.project.database and not _is_here(data, lambda: session.database().resources()):
         cluster = api.cluster(names.cluster, names.tag)
     keys = [id for id, name in api.keys() if name == names.deploy_key]
     standing = Standing(api.droplets(names.tag), cluster, keys)
@@ -134,7 +134,7 @@ def _take_database(session: Session, cluster: Cluster) -> None:
     """With the users that the droplets log in as: what no state knows would be removed while they still serve."""
     adoption.adopt_database(session, cluster)
     users = [name for name in session.api.database_users(cluster.id) if user_number(name) is not None]
-    engine = session.terraform.using({"TF_VAR_users": json.dumps(users)})
+    engine = session.terraform().using({"TF_VAR_users": json.dumps(users)})
     for name in users:
         engine.adopt(f'digitalocean_database_user.app["{name}"]', f"{cluster.id},{name}")
 

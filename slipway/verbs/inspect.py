@@ -84,7 +84,7 @@ def cost(session: Session, version: str | None = None, size: str | None = None) 
 def env(session: Session) -> Answer:
     """Print the exports with which OpenTofu can be run by hand: eval "$(./invoke env)"."""
     current = reference.read(session.settings.reference_path)
-    engines = [session.terraform, *([session.database] if session.settings.project.database else [])]
+    engines = [session.terraform(), *([session.database()] if session.settings.project.database else [])]
     variables = {name: value for engine in engines for name, value in engine.environment.items()}
     at_boot = boot.variable(current.releases, {})  # a release with secrets is made by ./invoke deploy alone
     given = {**variables, **session.host_keys(current), **at_boot}

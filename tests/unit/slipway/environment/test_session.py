@@ -34,7 +34,7 @@ def session(tmp_path: Path) -> Session:
     environments.mkdir(parents=True)
     shutil.copy(ROOT / "terraform/environments/production.tfvars.json", environments)
     made = Session(tmp_path, {"DIGITALOCEAN_TOKEN": "a-token"}, "production")
-    vars(made).update(terraform=Engine(), state_key="a-key")
+    vars(made).update(_terraform=Engine(), _state_key="a-key")
     return made
 
 
@@ -48,7 +48,7 @@ def written(session: Session, text: str) -> None:
 
 def test_without_a_state_there_are_no_outputs_and_no_engine_is_asked(session: Session) -> None:
     assert session.outputs() == Outputs()
-    assert vars(session)["terraform"].reads == 0
+    assert vars(session)["_terraform"].reads == 0
 
 
 def test_outputs_are_read_once_for_each_state(session: Session) -> None:
@@ -77,7 +77,7 @@ def test_outputs_that_cannot_be_kept_are_read_each_time(session: Session) -> Non
 def test_outputs_that_were_read_with_another_key_are_not_taken(session: Session) -> None:
     written(session, "one")
     before = session.outputs()
-    vars(session)["state_key"] = "another key"
+    vars(session)["_state_key"] = "another key"
     assert session.outputs() != before
 
 

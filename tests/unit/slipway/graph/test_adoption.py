@@ -67,7 +67,13 @@ class World:
         key = SimpleNamespace(public=new_key().public)
         roots = (self.root, self.root)
         return SimpleNamespace(
-            api=api, settings=settings, roots=roots, terraform=engine, database=engine, progress=progress, key=key
+            api=api,
+            settings=settings,
+            roots=roots,
+            terraform=lambda: engine,
+            database=lambda: engine,
+            progress=progress,
+            key=key,
         )
 
     @property

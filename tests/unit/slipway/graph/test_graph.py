@@ -150,7 +150,7 @@ class Engine:
         self.target = Reference()
         self.session: Any = SimpleNamespace(
             settings=SimpleNamespace(work=folder),
-            terraform=self,
+            terraform=lambda: self,
             progress=Progress(),
             host_keys=lambda target: {},
             outputs=Outputs,

@@ -46,7 +46,7 @@ def test_only_what_no_state_knows_and_no_address_points_at_is_removed(tmp_path: 
         roots=(Root(tmp_path, tmp_path, tmp_path / "backend.tf"),),
         progress=Progress(),
         settings=SimpleNamespace(tag="t", cluster="c", project=SimpleNamespace(database=object())),
-        terraform=SimpleNamespace(resources=lambda: resources),
+        terraform=lambda: SimpleNamespace(resources=lambda: resources),
     )
     live = {"version": "v1", "commit": "", "image": "i", "size": "s", "template": "t", "database_user": "app_1"}
     release = Release.parse({**live, "config": {}})

@@ -81,8 +81,8 @@ class World:
             ),
             api=api,
             roots=(self.root("app"), self.root("data")),
-            terraform=engine,
-            database=engine,
+            terraform=lambda: engine,
+            database=lambda: engine,
             outputs=lambda: Outputs.parse(self.outputs),
             progress=Progress(),
         )
@@ -233,7 +233,7 @@ def test_a_cluster_under_another_name_is_not_taken_for_gone() -> None:
             cluster="shop-local", tag="slipway:shop:local", project=SimpleNamespace(database=object())
         ),
         roots=(None, SimpleNamespace(has_state=True)),
-        database=SimpleNamespace(outputs=lambda: {"cluster": "c-1"}, resources=lambda: resources),
+        database=lambda: SimpleNamespace(outputs=lambda: {"cluster": "c-1"}, resources=lambda: resources),
         progress=Progress(),
     )
     for touch in (database._refuse_a_cluster_of_another_name, database.destroy):
