@@ -8,7 +8,7 @@ from localocean.api.bodies import Body, Word
 from localocean.api.http import Call, Reply
 from localocean.api.images import gigabytes
 from localocean.api.operations import Operation, Row
-from localocean.api.schemas import ANYTHING, TEXT, many, some, thing, with_all
+from localocean.api.schemas import ANYTHING, TEXT, many, object_of, optional_object, with_all
 from localocean.engine.errors import BadRequest, NotFound
 from localocean.store.records import COMPLETED, ERRORED, FloatingIP, Image
 
@@ -94,7 +94,8 @@ def _snapshot(image: Image) -> dict[str, Any]:
 
 
 PATH = "/v2/droplets/{droplet}/destroy_with_associated_resources"
-ASSOCIATED = thing(**dict.fromkeys(("reserved_ips", "floating_ips", "snapshots"), many(some(id=TEXT, name=TEXT))))
+_LISTED = many(optional_object(id=TEXT, name=TEXT))
+ASSOCIATED = object_of(**dict.fromkeys(("reserved_ips", "floating_ips", "snapshots"), _LISTED))
 ROUTES = [
     Row("GET", PATH, show, Operation("List what belongs to a droplet and would outlive it", answer=ASSOCIATED)),
     Row(
@@ -103,7 +104,7 @@ ROUTES = [
         status,
         Operation(
             "Show how far a droplet's end has come",
-            answer=with_all(some(droplet=ANYTHING, resources=ASSOCIATED), "droplet"),
+            answer=with_all(optional_object(droplet=ANYTHING, resources=ASSOCIATED), "droplet"),
         ),
     ),
     Row(

@@ -7,7 +7,7 @@ from typing import Any
 from localocean.api import images
 from localocean.api.http import Call, Reply, listing
 from localocean.api.operations import PAGE, Operation, Row, listed
-from localocean.api.schemas import ANYTHING, many, some, thing, with_all
+from localocean.api.schemas import ANYTHING, many, object_of, optional_object, with_all
 from localocean.engine import backups
 from localocean.store.records import BACKUP, Droplet
 
@@ -59,20 +59,22 @@ ROUTES = [
         "/v2/droplets/backups/policies",
         policies,
         Operation(
-            "Show when backups are due, by droplet", answer=with_all(some(policies=ANYTHING), "policies"), query=PAGE
+            "Show when backups are due, by droplet",
+            answer=with_all(optional_object(policies=ANYTHING), "policies"),
+            query=PAGE,
         ),
     ),
     Row(
         "GET",
         "/v2/droplets/backups/supported_policies",
         supported,
-        Operation("List what a backup policy can be", answer=thing(supported_policies=many(ANYTHING))),
+        Operation("List what a backup policy can be", answer=object_of(supported_policies=many(ANYTHING))),
     ),
     Row("GET", "/v2/droplets/{droplet}/backups", index, listed("List a droplet's backups", "backups", "image")),
     Row(
         "GET",
         "/v2/droplets/{droplet}/backups/policy",
         policy,
-        Operation("Show when a droplet's backups are due", answer=thing(policy=ANYTHING)),
+        Operation("Show when a droplet's backups are due", answer=object_of(policy=ANYTHING)),
     ),
 ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from localocean.api.schemas import ANYTHING, ID, INTEGER, NAME_OR_ID, TEXT, TRUTH, nullable, some, text
+from localocean.api.schemas import ANYTHING, BOOLEAN, ID, INTEGER, NAME_OR_ID, TEXT, nullable, optional_object, text
 from localocean.engine.errors import Unprocessable
 
 # What a value must be, by the type of pydantic's error.
@@ -93,7 +93,7 @@ def _droplet(value: Any) -> int:
 
 Word = Annotated[str, BeforeValidator(_word), WithJsonSchema(NAME_OR_ID)]
 """A name, a slug or an id; an id becomes a text."""
-Truth = Annotated[bool, BeforeValidator(_truth), WithJsonSchema(TRUTH)]
+Truth = Annotated[bool, BeforeValidator(_truth), WithJsonSchema(BOOLEAN)]
 """A boolean, which python-digitalocean writes as text in places."""
 Number = Annotated[int, BeforeValidator(_number), WithJsonSchema(INTEGER)]
 """A number from 0 on, which some clients write as text."""
@@ -101,7 +101,7 @@ DropletId = Annotated[int, BeforeValidator(_droplet), WithJsonSchema(ID)]
 """The number of a droplet, which some clients write as text; 0 is none."""
 Policy = Annotated[
     Any,
-    WithJsonSchema(nullable(some(plan=text("daily", "weekly"), weekday=TEXT, hour=INTEGER))),
+    WithJsonSchema(nullable(optional_object(plan=text("daily", "weekly"), weekday=TEXT, hour=INTEGER))),
 ]
 """When backups are made; the engine checks it."""
 Checked = Annotated[Any, WithJsonSchema(ANYTHING)]

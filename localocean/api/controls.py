@@ -7,7 +7,7 @@ import os
 from localocean.api import actions
 from localocean.api.http import NOTHING, Call, Reply
 from localocean.api.operations import Operation, Row, gone, made
-from localocean.api.schemas import ANYTHING, ID, TEXT, many, thing
+from localocean.api.schemas import ANYTHING, ID, TEXT, many, object_of
 from localocean.engine import overview
 
 
@@ -53,7 +53,7 @@ ROUTES = [
         health,
         Operation(
             "Say that this cloud is alive; needs no token",
-            answer=thing(status=TEXT, pid=ID, state=TEXT, bases=ANYTHING),
+            answer=object_of(status=TEXT, pid=ID, state=TEXT, bases=ANYTHING),
         ),
     ),
     Row("GET", "/_localocean/status", status, Operation("Show all that is in the cloud", answer=ANYTHING)),
@@ -61,13 +61,13 @@ ROUTES = [
         "GET",
         "/_localocean/usage",
         usage,
-        Operation("Count bytes on disk of droplets and images", answer=thing(droplets=ANYTHING, images=ANYTHING)),
+        Operation("Count bytes on disk of droplets and images", answer=object_of(droplets=ANYTHING, images=ANYTHING)),
     ),
     Row(
         "GET",
         "/_localocean/droplets/{droplet}/login",
         login,
-        Operation("Tell a droplet's address and host keys", answer=thing(address=TEXT, host_keys=many(TEXT))),
+        Operation("Tell a droplet's address and host keys", answer=object_of(address=TEXT, host_keys=many(TEXT))),
     ),
     Row(
         "POST",
@@ -79,7 +79,7 @@ ROUTES = [
         "GET",
         "/_localocean/droplets/{droplet}/password",
         password,
-        Operation("Tell root's password after a reset", answer=thing(password=TEXT)),
+        Operation("Tell root's password after a reset", answer=object_of(password=TEXT)),
     ),
     Row("POST", "/_localocean/reset", reset, gone("Remove everything in the cloud")),
 ]

@@ -6,7 +6,7 @@ from localocean.api import actions
 from localocean.api.bodies import Body, Policy, Truth, Word
 from localocean.api.http import Call, Reply
 from localocean.api.operations import Operation, Row, made, shown
-from localocean.api.schemas import TEXT, many, reference, thing
+from localocean.api.schemas import TEXT, many, object_of, reference
 from localocean.engine.droplet_actions import Wish
 from localocean.engine.errors import Unprocessable
 from localocean.store.records import DROPLET
@@ -54,7 +54,7 @@ ROUTES = [
         Operation(
             "Do something to all droplets that carry a tag",
             201,
-            thing(actions=many(reference("action"))),
+            object_of(actions=many(reference("action"))),
             {"tag_name": TEXT},
         ),
     ),

@@ -15,10 +15,10 @@ from localocean.api.schemas import (
     ID,
     TEXT,
     many,
+    object_of,
+    optional_object,
     page,
     reference,
-    some,
-    thing,
     with_all,
 )
 from localocean.config import Config
@@ -223,7 +223,9 @@ ROUTES = [
         Operation(
             "Create a droplet, or one for each of `names`",
             202,
-            with_all(some(droplet=reference("droplet"), droplets=many(reference("droplet")), links=BEGUN), "links"),
+            with_all(
+                optional_object(droplet=reference("droplet"), droplets=many(reference("droplet")), links=BEGUN), "links"
+            ),
         ),
     ),
     Row("DELETE", "/v2/droplets", delete_tagged, gone("Delete the droplets that carry a tag", tag_name=TEXT)),
@@ -269,6 +271,6 @@ ROUTES = [
         "GET",
         "/v2/reports/droplet_neighbors_ids",
         neighbor_ids,
-        Operation("List droplets that share a host", answer=thing(neighbor_ids=many(many(ID)))),
+        Operation("List droplets that share a host", answer=object_of(neighbor_ids=many(many(ID)))),
     ),
 ]

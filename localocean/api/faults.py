@@ -11,7 +11,7 @@ from localocean.api import errors
 from localocean.api.bodies import Body
 from localocean.api.http import NOTHING, Call, Reply, render
 from localocean.api.operations import Operation, Row, gone
-from localocean.api.schemas import ANYTHING, many, text, thing
+from localocean.api.schemas import ANYTHING, many, object_of, text
 from localocean.engine.errors import PENDING_DROPLET
 from localocean.engine.faults import KINDS, Fault
 
@@ -67,13 +67,16 @@ def clear(call: Call) -> Reply:
 
 ROUTES = [
     Row(
-        "GET", "/_localocean/faults", index, Operation("List the faults that wait", answer=thing(faults=many(ANYTHING)))
+        "GET",
+        "/_localocean/faults",
+        index,
+        Operation("List the faults that wait", answer=object_of(faults=many(ANYTHING))),
     ),
     Row(
         "POST",
         "/_localocean/faults",
         create,
-        Operation("Have something go wrong", status=201, answer=thing(fault=ANYTHING)),
+        Operation("Have something go wrong", status=201, answer=object_of(fault=ANYTHING)),
     ),
     Row("DELETE", "/_localocean/faults", clear, gone("Clear all faults")),
     Row("DELETE", "/_localocean/faults/{fault}", delete, gone("Clear a fault")),

@@ -9,7 +9,7 @@ from localocean.api import actions, droplets, regions
 from localocean.api.bodies import Body, DropletId
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import BEGUN, reference, thing
+from localocean.api.schemas import BEGUN, object_of, reference
 from localocean.engine.catalogue import REGIONS
 from localocean.engine.errors import Unprocessable
 from localocean.engine.floating import FloatingView, number, urn
@@ -101,7 +101,7 @@ def _rows(key: str) -> list[Row]:
     reserved = Operation(
         f"Reserve a {title}, and assign it when a droplet is given",
         202,
-        thing(**{key: reference("address")}, links=BEGUN),
+        object_of(**{key: reference("address")}, links=BEGUN),
     )
     one = f"{path}/{{ip}}"
     return [

@@ -8,7 +8,7 @@ from localocean.api import actions
 from localocean.api.bodies import Body, Word
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import Row, gone, listed, made, shown
-from localocean.api.schemas import TEXT, TRUTH
+from localocean.api.schemas import BOOLEAN, TEXT
 from localocean.engine.catalogue import REGIONS
 from localocean.engine.errors import Unprocessable
 from localocean.engine.images import ImageFilter, ImageView
@@ -121,7 +121,7 @@ ROUTES = [
         "GET",
         "/v2/images",
         index,
-        listed("List images", "images", "image", type=TEXT, private=TRUTH, tag_name=TEXT, name=TEXT),
+        listed("List images", "images", "image", type=TEXT, private=BOOLEAN, tag_name=TEXT, name=TEXT),
     ),
     Row("POST", "/v2/images", create, made("Make an image of a file at a URL", "image", "image", 202)),
     Row("GET", "/v2/images/{image}", show, shown("Show an image, by id or slug", "image")),

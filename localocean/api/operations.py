@@ -9,7 +9,7 @@ from inspect import signature
 
 from localocean.api.bodies import Body
 from localocean.api.http import Handler
-from localocean.api.schemas import Schema, page, reference, thing
+from localocean.api.schemas import Schema, object_of, page, reference
 
 PAGE: Mapping[str, Schema] = {
     "page": {"type": "integer", "minimum": 1},
@@ -51,11 +51,11 @@ def listed(summary: str, key: str, resource: str, **query: Schema) -> Operation:
 
 
 def shown(summary: str, key: str, resource: str | None = None) -> Operation:
-    return Operation(summary, answer=thing(**{key: reference(resource or key)}))
+    return Operation(summary, answer=object_of(**{key: reference(resource or key)}))
 
 
 def made(summary: str, key: str, resource: str, status: int = 201) -> Operation:
-    return Operation(summary, status, thing(**{key: reference(resource)}))
+    return Operation(summary, status, object_of(**{key: reference(resource)}))
 
 
 def gone(summary: str, **query: Schema) -> Operation:

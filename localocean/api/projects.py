@@ -8,7 +8,7 @@ from localocean.api.account import UUID as OWNER
 from localocean.api.bodies import Body, Truth, Word
 from localocean.api.http import NOTHING, Call, Reply, listing, whole
 from localocean.api.operations import Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import many, reference, thing
+from localocean.api.schemas import many, object_of, reference
 from localocean.engine.errors import Unprocessable
 from localocean.engine.kinds import IN_PROJECTS
 from localocean.engine.projects import Resource
@@ -122,7 +122,7 @@ ROUTES = [
         assign,
         Operation(
             "Put resources into a project",
-            answer=thing(resources=many(reference("project_resource"))),
+            answer=object_of(resources=many(reference("project_resource"))),
         ),
     ),
 ]

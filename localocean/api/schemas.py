@@ -9,7 +9,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
 INTEGER: Schema = {"type": "integer"}
-TRUTH: Schema = {"type": "boolean"}
+BOOLEAN: Schema = {"type": "boolean"}
 ANYTHING: Schema = {"type": "object"}
 ID: Schema = {"type": "integer", "minimum": 1}
 # Where a slug, a fingerprint or an id will do.
@@ -29,14 +29,14 @@ def many(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def some(**properties: Schema) -> Schema:
+def optional_object(**properties: Schema) -> Schema:
     """An object that may have these properties."""
     return {"type": "object", "properties": properties}
 
 
-def thing(**properties: Schema) -> Schema:
+def object_of(**properties: Schema) -> Schema:
     """An object that has all of these properties."""
-    return {**some(**properties), "required": list(properties)}
+    return {**optional_object(**properties), "required": list(properties)}
 
 
 def with_all(schema: Schema, *required: str) -> Schema:
@@ -55,32 +55,38 @@ def reference(name: str) -> Schema:
 
 def page(key: str, items: Schema) -> Schema:
     """One page of a list."""
-    return thing(**{key: many(items)}, links=some(pages=some(**dict.fromkeys(LINKS, TEXT))), meta=thing(total=INTEGER))
+    return object_of(
+        **{key: many(items)},
+        links=optional_object(pages=optional_object(**dict.fromkeys(LINKS, TEXT))),
+        meta=object_of(total=INTEGER),
+    )
 
 
 LINKS = ("first", "prev", "next", "last")
-ADDRESS = thing(ip_address=TEXT, netmask={"anyOf": [TEXT, INTEGER]}, gateway=TEXT, type=text("public", "private"))
-BEGUN = some(actions=many(thing(id=ID, rel=TEXT, href=TEXT)), droplets=many(thing(id=ID, rel=TEXT, href=TEXT)))
+ADDRESS = object_of(ip_address=TEXT, netmask={"anyOf": [TEXT, INTEGER]}, gateway=TEXT, type=text("public", "private"))
+BEGUN = optional_object(
+    actions=many(object_of(id=ID, rel=TEXT, href=TEXT)), droplets=many(object_of(id=ID, rel=TEXT, href=TEXT))
+)
 TAGGABLE = ("droplets", "images", "volumes", "volume_snapshots", "databases")
-COUNT = with_all(some(count=INTEGER, last_tagged_uri=TEXT), "count")
+COUNT = with_all(optional_object(count=INTEGER, last_tagged_uri=TEXT), "count")
 
 PROJECT = with_optional(
-    thing(
+    object_of(
         id=TEXT,
         owner_uuid=TEXT,
         owner_id=INTEGER,
         name=TEXT,
         description=TEXT,
         purpose=TEXT,
-        is_default=TRUTH,
+        is_default=BOOLEAN,
         created_at=TEXT,
         updated_at=TEXT,
     ),
     environment=text("Development", "Staging", "Production"),
 )
-AUTOSCALE = with_all(some(enabled=TRUTH, threshold_percent=INTEGER, increment_gib=INTEGER), "enabled")
+AUTOSCALE = with_all(optional_object(enabled=BOOLEAN, threshold_percent=INTEGER, increment_gib=INTEGER), "enabled")
 DATABASE = with_optional(
-    thing(
+    object_of(
         id=TEXT,
         name=TEXT,
         engine=TEXT,
@@ -94,19 +100,19 @@ DATABASE = with_optional(
         users=nullable(many(reference("database_user"))),
         connection=reference("database_connection"),
         private_connection=reference("database_connection"),
-        maintenance_window=thing(day=TEXT, hour=TEXT, pending=TRUTH),
+        maintenance_window=object_of(day=TEXT, hour=TEXT, pending=BOOLEAN),
         tags=many(TEXT),
         private_network_uuid=TEXT,
         project_id=TEXT,
         storage_size_mib=INTEGER,
-        metrics_endpoints=many(thing(host=TEXT, port=INTEGER)),
+        metrics_endpoints=many(object_of(host=TEXT, port=INTEGER)),
     ),
-    autoscale=some(storage=AUTOSCALE),
+    autoscale=optional_object(storage=AUTOSCALE),
 )
 
 RESOURCES: dict[str, Schema] = {
-    "error": thing(id=TEXT, message=TEXT, request_id=TEXT),
-    "account": thing(
+    "error": object_of(id=TEXT, message=TEXT, request_id=TEXT),
+    "account": object_of(
         droplet_limit=INTEGER,
         floating_ip_limit=INTEGER,
         reserved_ip_limit=INTEGER,
@@ -114,12 +120,12 @@ RESOURCES: dict[str, Schema] = {
         email=TEXT,
         name=TEXT,
         uuid=TEXT,
-        email_verified=TRUTH,
+        email_verified=BOOLEAN,
         status=TEXT,
         status_message=TEXT,
-        team=thing(uuid=TEXT, name=TEXT),
+        team=object_of(uuid=TEXT, name=TEXT),
     ),
-    "action": thing(
+    "action": object_of(
         id=ID,
         status=text("in-progress", "completed", "errored"),
         type=TEXT,
@@ -130,8 +136,8 @@ RESOURCES: dict[str, Schema] = {
         region=reference("region"),
         region_slug=TEXT,
     ),
-    "region": thing(slug=TEXT, name=TEXT, sizes=many(TEXT), available=TRUTH, features=many(TEXT)),
-    "size": thing(
+    "region": object_of(slug=TEXT, name=TEXT, sizes=many(TEXT), available=BOOLEAN, features=many(TEXT)),
+    "size": object_of(
         slug=TEXT,
         memory=INTEGER,
         vcpus=INTEGER,
@@ -140,16 +146,16 @@ RESOURCES: dict[str, Schema] = {
         price_monthly=NUMBER,
         price_hourly=NUMBER,
         regions=many(TEXT),
-        available=TRUTH,
+        available=BOOLEAN,
         description=TEXT,
     ),
-    "image": thing(
+    "image": object_of(
         id=ID,
         name=TEXT,
         type=TEXT,
         distribution=TEXT,
         slug=nullable(TEXT),
-        public=TRUTH,
+        public=BOOLEAN,
         regions=many(TEXT),
         created_at=TEXT,
         min_disk_size=INTEGER,
@@ -159,7 +165,7 @@ RESOURCES: dict[str, Schema] = {
         status=TEXT,
         error_message=TEXT,
     ),
-    "snapshot": thing(
+    "snapshot": object_of(
         id=TEXT,
         name=TEXT,
         created_at=TEXT,
@@ -170,13 +176,13 @@ RESOURCES: dict[str, Schema] = {
         resource_type=TEXT,
         tags=many(TEXT),
     ),
-    "droplet": thing(
+    "droplet": object_of(
         id=ID,
         name=TEXT,
         memory=INTEGER,
         vcpus=INTEGER,
         disk=INTEGER,
-        locked=TRUTH,
+        locked=BOOLEAN,
         status=text("new", "active", "off", "archive"),
         kernel=nullable(ANYTHING),
         created_at=TEXT,
@@ -188,31 +194,33 @@ RESOURCES: dict[str, Schema] = {
         volume_ids=many(TEXT),
         size=reference("size"),
         size_slug=TEXT,
-        networks=thing(v4=many(ADDRESS), v6=many(ADDRESS)),
+        networks=object_of(v4=many(ADDRESS), v6=many(ADDRESS)),
         region=reference("region"),
         tags=many(TEXT),
         vpc_uuid=TEXT,
     ),
-    "ssh_key": thing(id=ID, name=TEXT, fingerprint=TEXT, public_key=TEXT),
-    "address": thing(
-        ip=TEXT, region=reference("region"), droplet=nullable(reference("droplet")), locked=TRUTH, project_id=TEXT
+    "ssh_key": object_of(id=ID, name=TEXT, fingerprint=TEXT, public_key=TEXT),
+    "address": object_of(
+        ip=TEXT, region=reference("region"), droplet=nullable(reference("droplet")), locked=BOOLEAN, project_id=TEXT
     ),
-    "tag": thing(
+    "tag": object_of(
         name=TEXT,
-        resources=with_all(some(**COUNT["properties"], **dict.fromkeys(TAGGABLE, COUNT)), "count", *TAGGABLE),
+        resources=with_all(
+            optional_object(**COUNT["properties"], **dict.fromkeys(TAGGABLE, COUNT)), "count", *TAGGABLE
+        ),
     ),
-    "vpc": thing(
-        id=TEXT, urn=TEXT, name=TEXT, description=TEXT, region=TEXT, ip_range=TEXT, created_at=TEXT, default=TRUTH
+    "vpc": object_of(
+        id=TEXT, urn=TEXT, name=TEXT, description=TEXT, region=TEXT, ip_range=TEXT, created_at=TEXT, default=BOOLEAN
     ),
     "project": PROJECT,
     "database": DATABASE,
-    "database_connection": thing(
-        protocol=TEXT, uri=TEXT, database=TEXT, host=TEXT, port=INTEGER, user=TEXT, password=TEXT, ssl=TRUTH
+    "database_connection": object_of(
+        protocol=TEXT, uri=TEXT, database=TEXT, host=TEXT, port=INTEGER, user=TEXT, password=TEXT, ssl=BOOLEAN
     ),
-    "database_user": thing(name=TEXT, role=text("primary", "normal"), password=TEXT),
-    "database_name": thing(name=TEXT),
+    "database_user": object_of(name=TEXT, role=text("primary", "normal"), password=TEXT),
+    "database_name": object_of(name=TEXT),
     "database_pool": with_all(
-        some(
+        optional_object(
             name=TEXT,
             mode=text("session", "transaction", "statement"),
             size=INTEGER,
@@ -228,7 +236,7 @@ RESOURCES: dict[str, Schema] = {
         "connection",
         "private_connection",
     ),
-    "database_replica": thing(
+    "database_replica": object_of(
         id=TEXT,
         name=TEXT,
         region=TEXT,
@@ -241,7 +249,7 @@ RESOURCES: dict[str, Schema] = {
         connection=reference("database_connection"),
         private_connection=reference("database_connection"),
     ),
-    "database_backup": thing(created_at=TEXT, size_gigabytes=NUMBER, incremental=TRUTH),
-    "database_rule": thing(uuid=TEXT, cluster_uuid=TEXT, type=TEXT, value=TEXT, created_at=TEXT),
-    "project_resource": thing(urn=TEXT, assigned_at=TEXT, links=thing(self=TEXT), status=TEXT),
+    "database_backup": object_of(created_at=TEXT, size_gigabytes=NUMBER, incremental=BOOLEAN),
+    "database_rule": object_of(uuid=TEXT, cluster_uuid=TEXT, type=TEXT, value=TEXT, created_at=TEXT),
+    "project_resource": object_of(urn=TEXT, assigned_at=TEXT, links=object_of(self=TEXT), status=TEXT),
 }

@@ -7,7 +7,7 @@ from typing import Any
 from localocean.api.bodies import Body, Truth
 from localocean.api.http import NOTHING, Call, Reply, listing, whole
 from localocean.api.operations import PAGE, Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import TEXT, page, thing
+from localocean.api.schemas import TEXT, object_of, page
 from localocean.engine.errors import Unprocessable
 from localocean.engine.kinds import CLUSTERS, DROPLETS
 from localocean.store.records import DatabaseCluster, Droplet, Vpc
@@ -103,7 +103,7 @@ ROUTES = [
         members,
         Operation(
             "List the droplets and databases in a VPC",
-            answer=page("members", thing(urn=TEXT, name=TEXT, created_at=TEXT)),
+            answer=page("members", object_of(urn=TEXT, name=TEXT, created_at=TEXT)),
             query={"resource_type": TEXT, **PAGE},
         ),
     ),

@@ -47,7 +47,7 @@ def run(unit: str, words: Sequence[str], *, input: str | None = None, timeout: f
     return said.getvalue().decode(errors="replace")
 
 
-def pour(unit: str, words: Sequence[str], *, source: Path | None, target: Path | None, timeout: float) -> None:
+def run_to_file(unit: str, words: Sequence[str], *, source: Path | None, target: Path | None, timeout: float) -> None:
     """Run ``words`` with their input from one file and their output into another, which only root may read.
 
     Raises ``HostError`` as :func:`run` does.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slipway.cleanup import remains, retention
-from slipway.cleanup.remains import OLDER_THAN, Facts, Left
+from slipway.cleanup.remains import OLDER_THAN, Facts, Leftover
 from slipway.environment import reference
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
@@ -31,7 +31,7 @@ class Reaped:
     """What was found, and removed if it was to be. ``notes`` say what could not be judged."""
 
     applied: bool
-    found: Sequence[Left]
+    found: Sequence[Leftover]
     notes: Sequence[str]
 
     @property
@@ -153,9 +153,9 @@ def _addresses(session: Session, in_state: Collection[str], named: str) -> tuple
     ]
 
 
-def remove(session: Session, found: Sequence[Left]) -> list[Left]:
+def remove(session: Session, found: Sequence[Leftover]) -> list[Leftover]:
     """Remove what was found; what cannot be removed says why, and the rest goes on."""
-    done: list[Left] = []
+    done: list[Leftover] = []
     for each in found:
         if each.kind == "tag" and any(before.problem for before in done):
             done.append(replace(each, problem="By it the rest is found again."))
@@ -164,7 +164,7 @@ def remove(session: Session, found: Sequence[Left]) -> list[Left]:
     return done
 
 
-def _remove(session: Session, left: Left) -> Left:
+def _remove(session: Session, left: Leftover) -> Leftover:
     try:
         session.api.remove(left.path)
     except PipelineError as error:

@@ -23,7 +23,7 @@ _SILENT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Left:
+class Leftover:
     """Something that no release needs. ``monthly`` is in USD, None where the API tells no price.
 
     ``path`` is where the API has it; ``problem`` is why it could not be removed.
@@ -78,7 +78,7 @@ class Facts:
         return made is not None and self.now - made > (self.older_than if age is None else age)
 
 
-def find(facts: Facts) -> list[Left]:
+def find(facts: Facts) -> list[Leftover]:
     """Everything that is left over."""
     builds = list(_builds(facts))
     dead = [each for each in facts.droplets if str(each.id) in {left.id for left in builds}]
@@ -95,7 +95,7 @@ def find(facts: Facts) -> list[Left]:
     ]
 
 
-def beyond(facts: Facts) -> Iterator[Left]:
+def beyond(facts: Facts) -> Iterator[Leftover]:
     """The images of versions that are neither new nor needed."""
     if facts.named is None:
         return
@@ -103,7 +103,7 @@ def beyond(facts: Facts) -> Iterator[Left]:
         yield _image(each, f"not among the {facts.keep} newest images, and nothing names it")
 
 
-def _builds(facts: Facts) -> Iterator[Left]:
+def _builds(facts: Facts) -> Iterator[Leftover]:
     for each in facts.droplets:
         run = next(filter(None, map(facts.names.run_of, each.tags)), None)
         if BUILD not in each.tags or run is None or each.id in facts.addressed:
@@ -112,7 +112,7 @@ def _builds(facts: Facts) -> Iterator[Left]:
             yield _droplet(each, "the build droplet of a bake that ended")
 
 
-def _candidates(facts: Facts) -> Iterator[Left]:
+def _candidates(facts: Facts) -> Iterator[Leftover]:
     if facts.in_state is None:
         return
     # A droplet that the reference file wants is known, unless the state has another one of its name.
@@ -124,7 +124,7 @@ def _candidates(facts: Facts) -> Iterator[Left]:
             yield _droplet(each, f"a droplet of {facts.names.environment} that is in no state")
 
 
-def _keys(facts: Facts, standing: Collection[str]) -> Iterator[Left]:
+def _keys(facts: Facts, standing: Collection[str]) -> Iterator[Leftover]:
     for number, name in facts.keys:
         holder, run, why = Holder.parse(name), facts.names.run_of(name), ""
         if run and name not in standing and _over(facts, run):
@@ -133,10 +133,10 @@ def _keys(facts: Facts, standing: Collection[str]) -> Iterator[Left]:
             silent = timedelta(seconds=facts.now.timestamp() - holder.heartbeat)
             why = "the lock of a run that died" if number in facts.dead_locks or silent > _SILENT else ""
         if why:
-            yield Left("key", str(number), name, why, f"account/keys/{number}")
+            yield Leftover("key", str(number), name, why, f"account/keys/{number}")
 
 
-def _unfinished(facts: Facts) -> Iterator[Left]:
+def _unfinished(facts: Facts) -> Iterator[Leftover]:
     used = {droplet.image for droplet in facts.droplets}
     for each in facts.images:
         free = each.id not in used and each.name not in (facts.named or ())
@@ -145,32 +145,34 @@ def _unfinished(facts: Facts) -> Iterator[Left]:
             yield _image(each, "the image of a bake that was killed before it was labelled")
 
 
-def _clusters(facts: Facts) -> Iterator[Left]:
+def _clusters(facts: Facts) -> Iterator[Leftover]:
     for each in facts.clusters:
         drilled = facts.names.is_drill(each.name, each.tags)
         if drilled and facts.old(each.created_at, max(facts.older_than, drill.LEFT_BEHIND)):
             why = "the cluster of a drill that ended"
-            yield Left("cluster", each.id, each.name, why, f"databases/{each.id}", each.created_at, None)
+            yield Leftover("cluster", each.id, each.name, why, f"databases/{each.id}", each.created_at, None)
 
 
-def _volumes(facts: Facts) -> Iterator[Left]:
+def _volumes(facts: Facts) -> Iterator[Leftover]:
     for each in facts.volumes:
         if facts.names.tag in each.tags and not each.attached and facts.old(each.created_at):
             place = "volumes" if each.kind == "volume" else "snapshots"
             price = image_price(each.size) if each.kind == "snapshot" else None
-            yield Left(each.kind, each.id, each.name, "no droplet has it", f"{place}/{each.id}", each.created_at, price)
+            yield Leftover(
+                each.kind, each.id, each.name, "no droplet has it", f"{place}/{each.id}", each.created_at, price
+            )
 
 
-def _addresses(facts: Facts) -> Iterator[Left]:
+def _addresses(facts: Facts) -> Iterator[Leftover]:
     for address, why in facts.addresses.items():
-        yield Left("address", address, address, why, f"floating_ips/{address}", monthly=IDLE_ADDRESS)
+        yield Leftover("address", address, address, why, f"floating_ips/{address}", monthly=IDLE_ADDRESS)
 
 
-def _tags(facts: Facts, dead: Sequence[Droplet]) -> Iterator[Left]:
+def _tags(facts: Facts, dead: Sequence[Droplet]) -> Iterator[Leftover]:
     for name, count in facts.tags.items():
         run, carried = facts.names.run_of(name), sum(name in each.tags for each in dead)
         if run and count <= carried and run not in facts.alive and (carried or _over(facts, run)):
-            yield Left("tag", name, name, "the tag of a bake that ended", f"tags/{name}")
+            yield Leftover("tag", name, name, "the tag of a bake that ended", f"tags/{name}")
 
 
 def _over(facts: Facts, run: str) -> bool:
@@ -192,9 +194,9 @@ def made_by_packer(name: str) -> datetime | None:
         return None
 
 
-def _droplet(each: Droplet, why: str) -> Left:
-    return Left("droplet", str(each.id), each.name, why, f"droplets/{each.id}", each.created_at, each.monthly)
+def _droplet(each: Droplet, why: str) -> Leftover:
+    return Leftover("droplet", str(each.id), each.name, why, f"droplets/{each.id}", each.created_at, each.monthly)
 
 
-def _image(each: Image, why: str) -> Left:
-    return Left("image", str(each.id), each.name, why, f"images/{each.id}", each.created_at, image_price(each.size))
+def _image(each: Image, why: str) -> Leftover:
+    return Leftover("image", str(each.id), each.name, why, f"images/{each.id}", each.created_at, image_price(each.size))

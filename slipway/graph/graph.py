@@ -22,7 +22,7 @@ from slipway.errors import PipelineError
 from slipway.graph import adoption, order
 from slipway.graph import plan as planning
 from slipway.graph.narrator import Narrator
-from slipway.graph.plan import ADDRESS, ASSIGNMENT, DROPLET, KEY, USER, Now, Plan
+from slipway.graph.plan import ADDRESS, ASSIGNMENT, DROPLET, KEY, USER, CurrentState, Plan
 from slipway.names import user_number
 from slipway.runs.ledger import Run
 from slipway.tools.terraform.engine import Terraform
@@ -79,12 +79,12 @@ class Graph:
         self._boot_data = boot_data
         self._variables = {**boot_data.variables, "SLIPWAY_EVIDENCE": str(evidence)}
 
-    def apply(self, target: Reference, now: Now) -> None:
+    def apply(self, target: Reference, now: CurrentState) -> None:
         """Plan, say it, and do just that in one apply. Raises Refused before anything is done that must not be."""
         with self._planned(target, now) as planned:
             self._do(*planned)
 
-    def restore(self, target: Reference, now: Now) -> None:
+    def restore(self, target: Reference, now: CurrentState) -> None:
         """The same on the way back, when the address may have moved to the live release without the state's knowing.
 
         A standby that the plan would create or verify is dropped with a warning: no user waits for it, and it may fail.
@@ -122,7 +122,7 @@ class Graph:
             orders = order.of_plan(engine.show(file)) if wanted else []
         return Judged(self, plan, target, now, standing, orders)
 
-    def step(self, target: Reference, now: Now, wish: Wish = Wish()) -> None:
+    def step(self, target: Reference, now: CurrentState, wish: Wish = Wish()) -> None:
         """One apply of those that a judged plan takes; it is judged again, and refused with the way back to go."""
         with self._planned(target, now, wish) as (plan, file, engine):
             if plan.refused:
@@ -136,7 +136,7 @@ class Graph:
         if self._run:
             self._run.write("plan", text=plan.sentence)
 
-    def orders(self, target: Reference, now: Now, wanted: Collection[str]) -> Sequence[order.Order] | None:
+    def orders(self, target: Reference, now: CurrentState, wanted: Collection[str]) -> Sequence[order.Order] | None:
         """The droplets that a plan would create, as requests; None when not all of them is known yet."""
         with self._planned(target, now, Wish(wanted=wanted)) as (_, file, engine):
             return order.of_plan(engine.show(file))
@@ -159,7 +159,9 @@ class Graph:
         return Wish(moved=f"{address},{droplet}")
 
     @contextmanager
-    def _planned(self, target: Reference, now: Now, wish: Wish = Wish()) -> Iterator[tuple[Plan, Path, Terraform]]:
+    def _planned(
+        self, target: Reference, now: CurrentState, wish: Wish = Wish()
+    ) -> Iterator[tuple[Plan, Path, Terraform]]:
         """What OpenTofu would do to get to a reference, the file of it, and the engine for it; all go with the context.
 
         One engine plans and applies, since a host key has another text each time that it is written.
@@ -181,7 +183,7 @@ class Judged:
     graph: Graph
     plan: Plan
     target: Reference
-    now: Now
+    now: CurrentState
     standing: Collection[str]
     orders: Sequence[order.Order] | None
 
@@ -237,10 +239,10 @@ class Judged:
         return any(each.creates and {each.kind, f"{each.kind}.{each.name}"} & set(kinds) for each in self.plan.changes)
 
 
-def now_of(session: Session, outputs: Outputs) -> Now:
+def now_of(session: Session, outputs: Outputs) -> CurrentState:
     """What stands, by the outputs of the last apply and by the cloud."""
     carrying = session.api.floating_ip_target(outputs.address) if outputs.address else None
-    return Now(outputs.confirmed, outputs.address, outputs.release_of(carrying))
+    return CurrentState(outputs.confirmed, outputs.address, outputs.release_of(carrying))
 
 
 def var_file(session: Session, target: Reference) -> Path:

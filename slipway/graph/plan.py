@@ -57,7 +57,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Now:
+class CurrentState:
     """What stands before a plan. ``confirmed`` is the reference that was confirmed last: its releases are verified.
 
     ``address`` is the floating IP, and ``carrying`` the release whose droplet it points at in the cloud, whatever the
@@ -122,7 +122,10 @@ class Plan:
 
 
 def read(
-    planned: Sequence[Mapping[str, Any]] | None, target: Reference, now: Now, with_boot_data: Collection[str] = ()
+    planned: Sequence[Mapping[str, Any]] | None,
+    target: Reference,
+    now: CurrentState,
+    with_boot_data: Collection[str] = (),
 ) -> Plan:
     """Judge a plan that leads to ``target``, by its changes; None is one without any.
 
@@ -151,7 +154,7 @@ def _changes(planned: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
             yield Change(*names, "" if key is None else str(key), actions)
 
 
-def _refusals(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:
+def _refusals(changes: Sequence[Change], target: Reference, now: CurrentState) -> Iterator[str]:
     moves = any(each.kind == ASSIGNMENT and each.creates for each in changes)
     used = {target.releases[key].database_user for key in target.running}
     for each in changes:
@@ -185,14 +188,14 @@ def _vanished(changes: Sequence[Change], with_boot_data: Collection[str]) -> Ite
             yield f"the droplet of {each.key} vanished during this run"
 
 
-def _stays(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:
+def _stays(changes: Sequence[Change], target: Reference, now: CurrentState) -> Iterator[str]:
     """Why a plan is of no use that leaves the address where it should not be."""
     moves = any(each.kind == ASSIGNMENT and each.creates for each in changes)
     if target.live and not moves and target.live != now.carrying:
         yield f"it would not move {now.address or 'the floating IP'} to {target.live}"
 
 
-def _sentence(changes: Sequence[Change], target: Reference, now: Now) -> str:
+def _sentence(changes: Sequence[Change], target: Reference, now: CurrentState) -> str:
     """One sentence without a subject and a full stop."""
     made = [_image_of(each, target) for each in changes if each.kind == DROPLET and each.creates]
     gone = [*(each.key for each in changes if each.kind == DROPLET and each.deletes), *target.retiring]
@@ -218,7 +221,7 @@ def _image_of(droplet: Change, target: Reference) -> str:
     return target.releases[droplet.key].image if droplet.key in target.releases else droplet.key
 
 
-def _moves(changes: Sequence[Change], target: Reference, now: Now) -> Iterator[str]:
+def _moves(changes: Sequence[Change], target: Reference, now: CurrentState) -> Iterator[str]:
     for each in changes:
         if each.kind == ASSIGNMENT:
             address = now.address or "the floating IP"

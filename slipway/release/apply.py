@@ -22,16 +22,16 @@ from slipway.environment.session import Session
 from slipway.errors import PipelineError, in_a_sentence
 from slipway.graph import retirement, strays
 from slipway.graph.graph import BootData, Graph
-from slipway.graph.plan import Now, Refused
+from slipway.graph.plan import CurrentState, Refused
 from slipway.project import Limits
 from slipway.release import guards, record, recover
 from slipway.release.compose import boot_data, of_today
-from slipway.release.how import How
+from slipway.release.options import ReleaseOptions
 from slipway.runs import run as runs
 from slipway.runs.account_lock import LockLost
 from slipway.runs.ledger import Run
 from slipway.traffic import watch
-from slipway.traffic.watch import Unfit, Watch
+from slipway.traffic.watch import ReleaseUnhealthy, Watch
 from slipway.verification import evidence
 from slipway.verification.witness import Witness
 
@@ -49,10 +49,10 @@ class Engine(Protocol):
     def judge(self, target: Reference, before: Outputs, standing: Collection[str], done: str = "") -> Judged:
         """Plan all that leads to a reference; raises Refused when it must not be done."""
 
-    def apply(self, target: Reference, now: Now) -> None:
+    def apply(self, target: Reference, now: CurrentState) -> None:
         """Plan and do it in one."""
 
-    def restore(self, target: Reference, now: Now) -> None:
+    def restore(self, target: Reference, now: CurrentState) -> None:
         """The same on the way back."""
 
 
@@ -71,32 +71,34 @@ def apply_release(
     run: Run,
     current: Reference,
     release: Release,
-    how: How,
+    options: ReleaseOptions,
     pending: Pending | None = None,
     *,
     new_user: bool = False,
     rejected: Release | None = None,
 ) -> Reference:
     """Make a release live with a database user of its own, and mark the one that it is to be ``rejected`` for."""
-    with lease.user_for(session, current, release, anew=new_user, keep=how.keep_failed) as leased:
-        target = current.deploying(leased.release, standby=how.standby)
+    with lease.user_for(session, current, release, anew=new_user, keep=options.keep_failed) as leased:
+        target = current.deploying(leased.release, standby=options.standby)
         if rejected:
             target = target.rejecting(rejected, f"rolled back by {runs.who(session.environ)}")
-        return apply(session, run, current, target, how, pending, passwords=leased.passwords)
+        return apply(session, run, current, target, options, pending, passwords=leased.passwords)
 
 
-def apply_reference(session: Session, run: Run, current: Reference, target: Reference, how: How) -> Reference:
+def apply_reference(
+    session: Session, run: Run, current: Reference, target: Reference, options: ReleaseOptions
+) -> Reference:
     """Make the world what another reference says, with a new release in the place of one that must be made anew.
 
     Raises PipelineError as `apply` does.
     """
     release = target.releases[target.live or ""]
     if release.key in retirement.standing(session, session.outputs()):
-        return apply(session, run, current, target, how)
+        return apply(session, run, current, target, options)
     today = of_today(session, release)
-    with lease.user_for(session, current, today, anew=False, keep=how.keep_failed) as leased:
+    with lease.user_for(session, current, today, anew=False, keep=options.keep_failed) as leased:
         anew = target.replacing(release, leased.release)
-        return apply(session, run, current, anew, how, passwords=leased.passwords)
+        return apply(session, run, current, anew, options, passwords=leased.passwords)
 
 
 def apply(
@@ -104,7 +106,7 @@ def apply(
     run: Run,
     current: Reference,
     target: Reference,
-    how: How,
+    options: ReleaseOptions,
     pending: Pending | None = None,
     *,
     passwords: Mapping[str, Secret] | None = None,
@@ -115,7 +117,7 @@ def apply(
     Raises PipelineError when it cannot be made so. What was confirmed before is live then, and the reference file is as
     it was, save for the mark on a release that was live and was not fit.
     """
-    return _Attempt(session, run, current, target, how, pending, passwords or {}, crew).make()
+    return _Attempt(session, run, current, target, options, pending, passwords or {}, crew).make()
 
 
 class _Attempt:
@@ -125,12 +127,12 @@ class _Attempt:
         run: Run,
         current: Reference,
         target: Reference,
-        how: How,
+        options: ReleaseOptions,
         pending: Pending | None,
         passwords: Mapping[str, Secret],
         crew: Crew,
     ) -> None:
-        self._session, self._run, self._how, self._crew = session, run, how, crew
+        self._session, self._run, self._options, self._crew = session, run, options, crew
         self._current, self._pending = current, pending
         self._target = target = guards.check_images(session, target)
         self._before = before = session.outputs()
@@ -159,7 +161,7 @@ class _Attempt:
                     self._look_after(watched)
             except (LockLost, Refused):
                 raise  # the world is somebody else's by now, or as it was
-            except Unfit as error:
+            except ReleaseUnhealthy as error:
                 self._give_up_on_the_unfit(error)
             except PipelineError as error:
                 self._give_up(error)
@@ -172,12 +174,12 @@ class _Attempt:
                     strays.remove_strays(self._session, self._session.outputs())
         done = f"{target.live} is live" if target.live else "Nothing is live any more"
         message = f"Release {target.live} to {self._session.settings.environment}"
-        record.commit_reference(self._session, message, done, commit=self._how.commit)
+        record.commit_reference(self._session, message, done, commit=self._options.commit)
         return target
 
     def _look_after(self, watched: Watch) -> None:
-        """Raise Unfit when the cutover, or the time after it, was not as it has to be, and the droplet agrees."""
-        limits = self._how.limits or self._session.settings.project.limits
+        """Raise ReleaseUnhealthy when the cutover or the soak was not as it has to be, and the droplet agrees."""
+        limits = self._options.limits or self._session.settings.project.limits
         if self._target.live is None or not watched.is_at_work or limits == Limits():
             return
         release, address = self._released()
@@ -188,7 +190,7 @@ class _Attempt:
                 watched.soak(release, limits.soak, witness)
             watched.judge(release, limits, witness)
 
-    def _give_up_on_the_unfit(self, error: Unfit) -> NoReturn:
+    def _give_up_on_the_unfit(self, error: ReleaseUnhealthy) -> NoReturn:
         """Go back from a release that was live: users first, then evidence, the rest of the world, and the mark."""
         restored = self._crew.restore_traffic(self._session, self._before)
         release, folder = self._target.releases[self._target.live or ""], self._folder
@@ -197,12 +199,12 @@ class _Attempt:
             self._note(folder)
         recover.go_back(self._session, self._run, self._before, restored, self._restore)
         with self._at_best(f"{release.key} is not marked as rejected"):
-            record.reject(self._session, self._current, release, error.why, commit=self._how.commit)
+            record.reject(self._session, self._current, release, error.why, commit=self._options.commit)
         raise evidence.failure(folder) or error from error
 
     def _give_up(self, error: PipelineError) -> NoReturn:
         """Go back from a release that never came to be live, unless it is kept for a look."""
-        back = None if self._how.keep_failed else self._crew.restore_traffic(self._session, self._before)
+        back = None if self._options.keep_failed else self._crew.restore_traffic(self._session, self._before)
         if back and back.other:
             failed = self._target.releases[self._target.live or ""]
             with self._at_best("the evidence is not complete"):
@@ -213,7 +215,7 @@ class _Attempt:
             recover.go_back(self._session, self._run, self._before, back, self._restore)
         raise evidence.failure(self._folder) or error from error
 
-    def _restore(self, confirmed: Reference, now: Now, boot: BootData) -> None:
+    def _restore(self, confirmed: Reference, now: CurrentState, boot: BootData) -> None:
         self._crew.engine(self._session, self._run, self._folder, boot).restore(confirmed, now)
 
     def _retire(self) -> None:
@@ -226,7 +228,7 @@ class _Attempt:
             with in_a_sentence():
                 retirement.remove(session, trial, self._before)
                 engine = self._crew.engine(session, self._run, self._folder, BootData())
-                engine.apply(target, Now(trial, self._before.address, trial.live or ""))
+                engine.apply(target, CurrentState(trial, self._before.address, trial.live or ""))
         except PipelineError as error:
             if target.live == self._before.confirmed.live:
                 raise

@@ -17,7 +17,7 @@ from slipway.graph.plan import Plan
 from slipway.release import guards, takeover
 from slipway.release.apply import apply, apply_release
 from slipway.release.compose import boot_data, compose
-from slipway.release.how import How
+from slipway.release.options import ReleaseOptions
 from slipway.runs import run as runs
 from slipway.runs.checkout_lock import only_one
 
@@ -25,7 +25,7 @@ from slipway.runs.checkout_lock import only_one
 def deploy(
     session: Session,
     version: str | None,
-    how: How,
+    options: ReleaseOptions,
     *,
     config: Mapping[str, str] | None = None,
     size: str | None = None,
@@ -37,22 +37,22 @@ def deploy(
     """
     changed = f" with {', '.join(sorted(config))}" if config else ""
     takeover.refuse(session)
-    with runs.alone(session, f"deploy {version or ''}".strip() + changed, how.force) as run:
+    with runs.alone(session, f"deploy {version or ''}".strip() + changed, options.force) as run:
         current = reference.read(session.settings.reference_path)
         release = compose(session, current, version, config, size) if version or config or size else None
         if release is not None:
-            reference.refuse_rejected(current, release, how.force)
+            reference.refuse_rejected(current, release, options.force)
         pending = _begun(session, pending_changes(session, current, release))
         if release is not None:
-            return apply_release(session, run, current, release, how, pending)
-        target = current if how.standby else replace(current, standby=None)
-        return apply(session, run, current, target, how, pending)
+            return apply_release(session, run, current, release, options, pending)
+        target = current if options.standby else replace(current, standby=None)
+        return apply(session, run, current, target, options, pending)
 
 
 def plan(
     session: Session,
     version: str | None,
-    how: How,
+    options: ReleaseOptions,
     *,
     config: Mapping[str, str] | None = None,
     size: str | None = None,
@@ -62,11 +62,11 @@ def plan(
     with only_one(session.settings.work, "deploy --plan"):
         settings = session.settings
         current = reference.read(settings.reference_path)
-        target = current if how.standby else replace(current, standby=None)
+        target = current if options.standby else replace(current, standby=None)
         release = compose(session, current, version, config, size) if version or config or size else None
         if release is not None:
-            reference.refuse_rejected(current, release, how.force)
-            target = current.deploying(release, standby=how.standby)
+            reference.refuse_rejected(current, release, options.force)
+            target = current.deploying(release, standby=options.standby)
         pending = pending_changes(session, current, release)
         if pending and pending.first:
             return Plan(f"{pending.sentence}; the rest can be planned when it is there")
@@ -77,7 +77,7 @@ def plan(
         return graph.judge(target, before, standing).plan.after(pending.sentence if pending else "")
 
 
-def rotate_database(session: Session, how: How) -> Reference:
+def rotate_database(session: Session, options: ReleaseOptions) -> Reference:
     """A new release of what is live, with a database user of its own; the old user goes with its last release."""
     takeover.refuse(session)
     with runs.alone(session, "rotate database") as run:
@@ -86,7 +86,7 @@ def rotate_database(session: Session, how: How) -> Reference:
         if not release.database_user:
             raise PipelineError("There is no database user to change: slipway.toml has no [database].")
         pending = _begun(session, pending_changes(session, current, release))
-        return apply_release(session, run, current, release, how, pending, new_user=True)
+        return apply_release(session, run, current, release, options, pending, new_user=True)
 
 
 def pending_changes(session: Session, current: Reference, release: Release | None) -> Pending | None:

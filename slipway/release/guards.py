@@ -12,7 +12,7 @@ from slipway.graph.plan import Refused
 from slipway.verification import verify
 from slipway.verification.witness import Witness, Word
 
-_ASKED = 2
+_HEALTH_CHECKS = 2
 """Times that a droplet is asked before traffic moves to it."""
 
 
@@ -54,7 +54,7 @@ def refuse_the_dead(session: Session, outputs: Outputs, target: Reference) -> No
     if target.live not in outputs.confirmed.running:
         return  # it is of a run that did not end well, and has the gate before it
     release = target.releases[target.live]
-    if verify.answers(release, group.first.address, _ASKED):
+    if verify.answers(release, group.first.address, _HEALTH_CHECKS):
         return
     if Witness(session, release, group.first.address).word() is not Word.FINE:
         raise PipelineError(

@@ -14,7 +14,7 @@ from slipway.environment.reference import Reference, Release
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.release import apply, takeover
-from slipway.release.how import How
+from slipway.release.options import ReleaseOptions
 from slipway.retries import polled
 from slipway.runs import run as runs
 from slipway.runs.ledger import Run
@@ -24,7 +24,7 @@ from slipway.verification import verify
 from slipway.verification.verify import Subject
 from slipway.verification.witness import Witness, Word
 
-_ASKED = 3
+_HEALTH_CHECKS = 3
 """Times that a droplet is asked, once a second, before it is taken for dead."""
 _FORCE = 'Look from another machine. If the droplet is dead: ./invoke heal --force "why".'
 
@@ -41,17 +41,17 @@ class Healed:
     seconds: float
 
 
-def heal(session: Session, how: How, clock: Clock = SYSTEM) -> Healed:
+def heal(session: Session, options: ReleaseOptions, clock: Clock = SYSTEM) -> Healed:
     """Make the address answer from a verified release as quickly as that can be done, and the rest what git says.
 
     Raises PipelineError when nothing is live, and when none of the ways leads there.
     """
     takeover.refuse(session)
-    with runs.alone(session, "heal", how.force) as run:
+    with runs.alone(session, "heal", options.force) as run:
         current = reference.read(session.settings.reference_path)
         if current.live is None:
             raise PipelineError("Nothing is live, so there is nothing to heal.", "./invoke build deploy --version v1")
-        return _Healing(session, run, current, how, clock).heal()
+        return _Healing(session, run, current, options, clock).heal()
 
 
 def render(healed: Healed) -> str:
@@ -62,8 +62,8 @@ def render(healed: Healed) -> str:
 
 
 class _Healing:
-    def __init__(self, session: Session, run: Run, current: Reference, how: How, clock: Clock) -> None:
-        self._session, self._run, self._current, self._how = session, run, current, how
+    def __init__(self, session: Session, run: Run, current: Reference, options: ReleaseOptions, clock: Clock) -> None:
+        self._session, self._run, self._current, self._options = session, run, current, options
         self._clock = clock
         self._outputs = session.outputs()
         self._address = self._outputs.address
@@ -75,16 +75,16 @@ class _Healing:
         """Live first; what stands beside it can wait."""
         current, seconds, target = self._current, 0.0, self._current
         live = current.releases[current.live or ""]
-        if not verify.answers(live, self._address, _ASKED):
+        if not verify.answers(live, self._address, _HEALTH_CHECKS):
             target = self._live(live)
             seconds = self._clock.now() - self._start
         if target.standby and target == current:
             self._standby(current.releases[target.standby])
         if self._done or not self._as_written():
-            target = apply.apply_reference(self._session, self._run, current, target, self._how)
+            target = apply.apply_reference(self._session, self._run, current, target, self._options)
             self._done = self._done or ["the world was made what the reference file says"]
             seconds = seconds or self._clock.now() - self._start
-        if target.live is None or not verify.answers(target.releases[target.live], self._address, _ASKED):
+        if target.live is None or not verify.answers(target.releases[target.live], self._address, _HEALTH_CHECKS):
             raise PipelineError(f"{target.live} does not answer at {self._address}.", "./invoke status says more.")
         return Healed(target.live, self._done, round(seconds, 1))
 
@@ -123,7 +123,7 @@ class _Healing:
             with self._session.progress.step(f"point the address at {live.key} again"):
                 self._edge.move(vouched, again=True)
             self._did(f"the address was pointed at the droplet of {live.key} again")
-        if not verify.answers(live, self._address, _ASKED):
+        if not verify.answers(live, self._address, _HEALTH_CHECKS):
             raise PipelineError(
                 f"{live.key} does not answer at {self._address} from here, and its droplet says that it is fine: the"
                 " path from this machine is suspect. No traffic was moved.",
@@ -134,7 +134,7 @@ class _Healing:
         """Raise PipelineError when no droplet at all can be reached, which one broken path explains better."""
         standby = self._current.releases.get(self._current.standby or "")
         word = self._word(self._droplet(standby), standby) if standby else None
-        if word is Word.SILENT and not self._how.force:
+        if word is Word.SILENT and not self._options.force:
             raise PipelineError(
                 f"Neither {live.key} nor its standby can be reached from here, over HTTP or SSH, and both droplets are"
                 " active: the path from this machine is suspect. Nothing was changed.",
@@ -143,7 +143,7 @@ class _Healing:
 
     def _refuse_to_guess(self, droplet: Droplet, live: Release) -> None:
         """Raise PipelineError when a droplet would be removed that is merely silent from here."""
-        if self._word(droplet, live) is Word.SILENT and not self._how.force and not self._reached_another():
+        if self._word(droplet, live) is Word.SILENT and not self._options.force and not self._reached_another():
             raise PipelineError(
                 f"The droplet of {live.key} cannot be reached from here, over HTTP or SSH, and the cloud says that it"
                 " is active. It was started anew, and not removed.",
@@ -169,7 +169,7 @@ class _Healing:
         self._did(f"the droplet of the standby {standby.key} is gone, and another one is made of its image")
 
     def _is_well(self, droplet: Droplet, of: Release) -> bool:
-        return verify.answers(of, droplet.address, _ASKED) or self._word(droplet, of) is Word.FINE
+        return verify.answers(of, droplet.address, _HEALTH_CHECKS) or self._word(droplet, of) is Word.FINE
 
     def _start_again(self, droplet: Droplet, of: Release, action: str, *, public: bool = True) -> bool:
         """Whether a droplet comes up again and passes."""

@@ -11,7 +11,7 @@ from slipway.errors import PipelineError, Unrecorded
 
 
 def commit_reference(session: Session, message: str, done: str, *, commit: bool) -> None:
-    """Commit the reference file, or say how. Raises Unrecorded, which says what is ``done``, when git refuses."""
+    """Commit the reference file, or say options. Raises Unrecorded, which says what is ``done``, when git refuses."""
     path = session.settings.reference_path
     name = path.relative_to(session.settings.project.root)
     if not session.git.changed([str(name)]):

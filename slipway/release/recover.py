@@ -16,7 +16,7 @@ from slipway.environment.session import Session
 from slipway.errors import PipelineError, in_a_sentence
 from slipway.graph import adoption, retirement, strays
 from slipway.graph.graph import BootData, now_of
-from slipway.graph.plan import Now, Refused
+from slipway.graph.plan import CurrentState, Refused
 from slipway.release.compose import boot_data
 from slipway.retries import Again, retrying
 from slipway.runs.account_lock import LockLost, LockUnsure
@@ -83,7 +83,7 @@ def go_back(
     run: Run,
     before: Outputs,
     restored: Restored,
-    restore: Callable[[Reference, Now, BootData], None],
+    restore: Callable[[Reference, CurrentState, BootData], None],
 ) -> None:
     """Make state and world what was confirmed before, until that worked or minutes have passed.
 

@@ -9,14 +9,14 @@ from slipway.errors import PipelineError
 from slipway.release import takeover
 from slipway.release.apply import apply_release
 from slipway.release.compose import of_today
-from slipway.release.how import How
+from slipway.release.options import ReleaseOptions
 from slipway.runs import run as runs
 
 
-def rollback(session: Session, how: How) -> Reference:
+def rollback(session: Session, options: ReleaseOptions) -> Reference:
     """Go back to the standby, or to the release before the live one, which becomes the standby and is marked."""
     takeover.refuse(session)
-    with runs.alone(session, "rollback", how.force) as run:
+    with runs.alone(session, "rollback", options.force) as run:
         current = reference.read(session.settings.reference_path)
         back = current.previous
         if back is None:
@@ -25,7 +25,7 @@ def rollback(session: Session, how: How) -> Reference:
                 "./invoke releases shows the images there are; ./invoke deploy --version … makes one live.",
             )
         release, bad = current.releases[back], current.releases[current.live or ""]
-        reference.refuse_rejected(current, release, how.force)
+        reference.refuse_rejected(current, release, options.force)
         if back not in session.outputs().groups:
             release = of_today(session, release)  # its droplet is made anew
-        return apply_release(session, run, current, release, how, rejected=bad)  # and the database is left as it is
+        return apply_release(session, run, current, release, options, rejected=bad)  # and the database is left as it is

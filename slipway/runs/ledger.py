@@ -21,7 +21,7 @@ from slipway.names import Names
 from slipway.project import Project
 from slipway.redaction import hide
 from slipway.runs.account_lock import is_running, place
-from slipway.tools.git.refs import Shelf
+from slipway.tools.git.refs import GitRefStore
 
 CONTINUED = "SLIPWAY_RUN"
 """The variable by which the verbs that Terraform's graph calls know whose steps theirs are."""
@@ -96,7 +96,7 @@ class Ledger:
     def __init__(self, folder: Path, root: Path, names: Names, remote: str = "") -> None:
         self.folder = folder
         self._remote = remote
-        self._shelf = Shelf(root, names.ledger)
+        self._shelf = GitRefStore(root, names.ledger)
 
     @classmethod
     def of(cls, project: Project, environment: str) -> Ledger:

@@ -25,7 +25,7 @@ _RESTARTS_EVERY = 5
 _SUSPECT = "the path from this machine is suspect, and no traffic is moved"
 
 
-class Unfit(PipelineError):
+class ReleaseUnhealthy(PipelineError):
     """A release that was live and did not keep what was asked of it: it is gone back from, and marked with ``why``."""
 
     def __init__(self, release: Release, why: str) -> None:
@@ -73,7 +73,7 @@ class Watch:
         return self._prober.samples if self._prober else []
 
     def judge(self, release: Release, limits: Limits, witness: Witness) -> None:
-        """Raise Unfit when the cutover cost more than is allowed; where nothing moved it cost nothing.
+        """Raise ReleaseUnhealthy when the cutover cost more than is allowed; where nothing moved it cost nothing.
 
         What a broken path of this machine cost is not the release's: the droplet itself is asked before.
         """
@@ -85,10 +85,10 @@ class Watch:
         if (lost_before or self._is_silent(release)) and self._is_excused(witness, release):
             self._say(f"{said} while it took over; the droplet itself is fine, so {_SUSPECT}")
             return
-        raise Unfit(release, f"while it took over {said}")
+        raise ReleaseUnhealthy(release, f"while it took over {said}")
 
     def soak(self, release: Release, seconds: float, witness: Witness) -> None:
-        """Look after a release that is live; raises Unfit when two witnesses say that it is not what it should be.
+        """Look after a live release; raises ReleaseUnhealthy when two witnesses say that it is not as it should be.
 
         They are the public address from here, and the droplet itself. One that cannot be reached excuses nobody: what
         was confirmed before is the safer one for users.
@@ -108,21 +108,21 @@ class Watch:
             if now - asked >= _RESTARTS_EVERY or not asked:
                 asked = now
                 if said := gates.failed(When.DROPLET, Seen(restarts=witness.restarts() or 0)):
-                    raise Unfit(release, f"{said}, {now - start:.0f} s after the cutover")
+                    raise ReleaseUnhealthy(release, f"{said}, {now - start:.0f} s after the cutover")
             self._clock.sleep(min(1, max(seconds - (self._prober.elapsed - start), 0.01)))
 
     def _hold_against(
         self, release: Release, witness: Witness, before: metrics.Latency, said: str, after: float
     ) -> None:
-        """Raise Unfit unless the droplet itself says that all is well, and the address leads there."""
+        """Raise ReleaseUnhealthy unless the droplet itself says that all is well, and the address leads there."""
         own = witness.against(lambda samples: gates.failed(When.SOAK, Seen(samples, before=before)))
         when = f"{after:.0f} s after the cutover"
         if own is None:
-            raise Unfit(release, f"{said}, {when}, and the droplet itself cannot be reached over SSH")
+            raise ReleaseUnhealthy(release, f"{said}, {when}, and the droplet itself cannot be reached over SSH")
         if own:
-            raise Unfit(release, f"{said}, {when}, and on the droplet itself {own}")
+            raise ReleaseUnhealthy(release, f"{said}, {when}, and on the droplet itself {own}")
         if self._is_silent(release) and witness.is_met_from_here():
-            raise Unfit(release, f"{said}, {when}: the address does not lead to its droplet")
+            raise ReleaseUnhealthy(release, f"{said}, {when}: the address does not lead to its droplet")
         self._say(f"{said}; the droplet itself is fine, so {_SUSPECT}")
 
     def _is_silent(self, release: Release) -> bool:

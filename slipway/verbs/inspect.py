@@ -12,11 +12,15 @@ from slipway.environment import boot, reference
 from slipway.environment.session import Session
 from slipway.progress import Progress
 from slipway.project import Project
-from slipway.reports import cost as costs
-from slipway.reports import diff as comparing
 from slipway.reports import history, report_page
-from slipway.reports import report as reporting
-from slipway.reports import status as world
+from slipway.reports.cost import cost as cost_of
+from slipway.reports.cost import render as render_cost
+from slipway.reports.diff import diff as differences
+from slipway.reports.diff import render as render_diff
+from slipway.reports.report import all_of, fetch, find, render_all
+from slipway.reports.report import render as render_run
+from slipway.reports.status import render as render_status
+from slipway.reports.status import status as environment_status
 from slipway.runs.ledger import Ledger
 from slipway.verbs.verb import ENVIRONMENT_HELP, ROOT, Answer, verb
 
@@ -24,8 +28,8 @@ from slipway.verbs.verb import ENVIRONMENT_HELP, ROOT, Answer, verb
 @verb(json="as JSON")
 def status(session: Session) -> Answer:
     """Say what is live, and fail when git, state and world disagree."""
-    now = world.status(session)
-    return Answer(world.render(now), now.as_json(), failed=not now.in_sync)
+    now = environment_status(session)
+    return Answer(render_status(now), now.as_json(), failed=not now.in_sync)
 
 
 @verb(json="as JSON")
@@ -48,14 +52,14 @@ def report(
     """Tell what a run did: its steps, its cutover as users met it, and how it ended."""
     project, progress = Project.load(ROOT), Progress()
     book = Ledger.of(project, choose_environment(ROOT, os.environ, environment))
-    reporting.fetch(book, progress)
+    fetch(book, progress)
     if list:
-        records = reporting.all_of(book, warn=progress.warn)
-        return Answer(reporting.render_all(records), [each.as_json() for each in records])
-    found = reporting.find(book, run, progress.warn)
+        records = all_of(book, warn=progress.warn)
+        return Answer(render_all(records), [each.as_json() for each in records])
+    found = find(book, run, progress.warn)
     if html:
         Path(html).write_text(report_page.page(found), encoding="utf-8")
-    return Answer(html or reporting.render(found), found.as_json())
+    return Answer(html or render_run(found), found.as_json())
 
 
 @verb(
@@ -65,8 +69,8 @@ def report(
 )
 def diff(session: Session, before: str, after: str) -> Answer:
     """Say what differs between two releases or versions: files, packages, units, settings, secrets, schema."""
-    found = comparing.diff(session, before, after)
-    return Answer(comparing.render(found), found.as_json())
+    found = differences(session, before, after)
+    return Answer(render_diff(found), found.as_json())
 
 
 @verb(
@@ -76,8 +80,8 @@ def diff(session: Session, before: str, after: str) -> Answer:
 )
 def cost(session: Session, version: str | None = None, size: str | None = None) -> Answer:
     """Say what an environment costs a month, with a release, and while the old and the new one stand."""
-    found = costs.cost(session, version, size)
-    return Answer(costs.render(found), found.as_json())
+    found = cost_of(session, version, size)
+    return Answer(render_cost(found), found.as_json())
 
 
 @verb()

@@ -14,16 +14,20 @@ from slipway.errors import PipelineError
 from slipway.image import bake
 from slipway.image.image import version_of
 from slipway.project import Limits
-from slipway.release import deploy as deploying
-from slipway.release import heal as healing
-from slipway.release import rollback as going_back
 from slipway.release import rotation
-from slipway.release import takeover as taking
-from slipway.release.how import How
+from slipway.release.deploy import deploy as make_live
+from slipway.release.deploy import plan as plan_release
+from slipway.release.deploy import rotate_database
+from slipway.release.heal import heal as heal_environment
+from slipway.release.heal import render as render_healed
+from slipway.release.options import ReleaseOptions
+from slipway.release.rollback import rollback as roll_back
+from slipway.release.takeover import take_over
 from slipway.runs import run
 from slipway.verbs.given import count, settings
 from slipway.verbs.verb import Answer, confirm, verb
-from slipway.verification import verify as verification
+from slipway.verification.verify import find_subject
+from slipway.verification.verify import verify as verify_droplet
 
 _HELP = {
     "keep_failed": "leave the droplet of a release that fails, to look at",
@@ -78,11 +82,13 @@ def deploy(
     """Make a version live, or the world what git says: create, verify, move the address, confirm, retire."""
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
     limits = _limits(session, max_lost, max_gap, soak)
-    how = How(standby=not no_standby, keep_failed=keep_failed, commit=commit, limits=limits, force=force or "")
+    options = ReleaseOptions(
+        standby=not no_standby, keep_failed=keep_failed, commit=commit, limits=limits, force=force or ""
+    )
     if plan:
-        planned = deploying.plan(session, asked, how, config=settings(set or []), size=size)
+        planned = plan_release(session, asked, options, config=settings(set or []), size=size)
         return Answer(f"This would {planned.sentence}.", planned.as_json())
-    return _live(session, deploying.deploy(session, asked, how, config=settings(set or []), size=size))
+    return _live(session, make_live(session, asked, options, config=settings(set or []), size=size))
 
 
 @verb(**_HELP)
@@ -97,8 +103,8 @@ def rollback(
 ) -> Answer:
     """Go back to the standby, or to the release before the live one; what was gone back from is marked and refused."""
     limits = _limits(session, max_lost, max_gap, soak)
-    how = How(keep_failed=keep_failed, commit=commit, limits=limits, force=force or "")
-    return _live(session, going_back.rollback(session, how))
+    options = ReleaseOptions(keep_failed=keep_failed, commit=commit, limits=limits, force=force or "")
+    return _live(session, roll_back(session, options))
 
 
 @verb(
@@ -108,8 +114,8 @@ def rollback(
 )
 def heal(session: Session, commit: bool = False, force: str | None = None) -> Answer:
     """Make the address answer again: start the live droplet, or go to the standby, or make another one."""
-    healed = healing.heal(session, How(commit=commit, force=force or ""))
-    return Answer(healing.render(healed), asdict(healed))
+    healed = heal_environment(session, ReleaseOptions(commit=commit, force=force or ""))
+    return Answer(render_healed(healed), asdict(healed))
 
 
 @verb(
@@ -126,8 +132,8 @@ def verify(
     through_floating_ip: bool = False,
 ) -> str:
     """Verify a running droplet at any time, with the same tests that stand before every cutover."""
-    subject = verification.find_subject(session, release, droplet, address, through_floating_ip=through_floating_ip)
-    verified = verification.verify(session, subject)
+    subject = find_subject(session, release, droplet, address, through_floating_ip=through_floating_ip)
+    verified = verify_droplet(session, subject)
     return f"{subject.release.key} at {subject.address}: {verified.tests} tests passed, report in {verified.report}"
 
 
@@ -138,7 +144,7 @@ def verify(
 )
 def migrate(session: Session, release: str | None = None, address: str | None = None) -> Answer:
     """Bring the database's schema to what a release needs, after a rehearsal that the live release survives."""
-    subject = verification.find_subject(session, release, None, address, through_floating_ip=False)
+    subject = find_subject(session, release, None, address, through_floating_ip=False)
     done = migration.migrate(session, subject.release, subject.address)
     return Answer(migration.render(done), asdict(done))
 
@@ -154,8 +160,8 @@ def rotate(
 ) -> Answer | str:
     """Change a credential: the app's database user, through the gate like any release, or the state's key."""
     if what == "database":
-        how = How(standby=not no_standby, keep_failed=keep_failed, commit=commit)
-        return _live(session, deploying.rotate_database(session, how))
+        options = ReleaseOptions(standby=not no_standby, keep_failed=keep_failed, commit=commit)
+        return _live(session, rotate_database(session, options))
     if what == "state":
         return rotation.rotate_state(session)
     raise PipelineError(f"There is no {what!r} to rotate.", "./invoke rotate database, or ./invoke rotate state")
@@ -166,7 +172,7 @@ def takeover(session: Session, yes: bool = False) -> str:
     """Take an environment whose state is lost, or in another checkout: its address and its database come here."""
     if not yes:
         confirm(session, "Take over", "Nothing was taken over.")
-    taking.take_over(session)
+    take_over(session)
     return "Taken over. ./invoke deploy --version VERSION, with the version that is live, replaces the droplets."
 
 

@@ -118,7 +118,7 @@ def test_what_fails_says_why(unit: str) -> None:
 def test_files_are_poured_through_it(unit: str, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(os.urandom(5_000_000))
-    enter.pour(unit, ["cat"], source=source, target=target, timeout=30)
+    enter.run_to_file(unit, ["cat"], source=source, target=target, timeout=30)
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_mode & 0o777 == 0o600
 
@@ -198,7 +198,9 @@ def test_it_has_three_descriptors_and_none_is_the_hosts(unit: str, tmp_path: Pat
         kinds = "[os.readlink(f'/proc/self/fd/{n}').split(':')[0] for n in range(3)]"
         look = f"import os; print({kinds}, os.path.exists('/proc/self/fd/4'))"
         assert enter.run(unit, ["python3", "-c", look]) == "['pipe', 'pipe', 'pipe'] False\n"
-        enter.pour(unit, ["sh", "-c", "readlink /proc/self/fd/0"], source=secret, target=tmp_path / "out", timeout=30)
+        enter.run_to_file(
+            unit, ["sh", "-c", "readlink /proc/self/fd/0"], source=secret, target=tmp_path / "out", timeout=30
+        )
     assert (tmp_path / "out").read_text().startswith("pipe:")
 
 

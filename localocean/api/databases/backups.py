@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localocean.api.http import Call, Reply
 from localocean.api.operations import Operation, Row
-from localocean.api.schemas import ANYTHING, many, reference, thing
+from localocean.api.schemas import ANYTHING, many, object_of, reference
 from localocean.engine.databases.backups import schedule
 
 GIGABYTE = 10**9
@@ -26,7 +26,7 @@ ROUTES = [
         index,
         Operation(
             "List a cluster's backups",
-            answer=thing(backups=many(reference("database_backup")), scheduled_backup_time=ANYTHING),
+            answer=object_of(backups=many(reference("database_backup")), scheduled_backup_time=ANYTHING),
         ),
     ),
 ]

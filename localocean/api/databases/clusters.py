@@ -12,7 +12,7 @@ from pydantic import WithJsonSchema, model_validator
 from localocean.api.bodies import Body, Checked, Named, Number, Word
 from localocean.api.http import NOTHING, Call, Reply, listing
 from localocean.api.operations import PAGE, Operation, Row, gone, listed, made, shown
-from localocean.api.schemas import ANYTHING, TEXT, many, page, reference, text, thing
+from localocean.api.schemas import ANYTHING, TEXT, many, object_of, page, reference, text
 from localocean.engine.catalogue import REGIONS
 from localocean.engine.databases import settings
 from localocean.engine.databases.catalogue import DEFAULT_DATABASE, END_OF_LIFE, ENGINE, METRICS_PORT, PORT, SIZES
@@ -20,7 +20,7 @@ from localocean.engine.databases.clusters import EVENTS, ClusterOrder, ClusterVi
 from localocean.engine.errors import Unprocessable
 from localocean.store.records import CREATING, Action, DatabaseCluster, DatabaseName, DatabaseRule, DatabaseUser
 
-CREDENTIALS = thing(basic_auth_username=TEXT, basic_auth_password=TEXT)
+CREDENTIALS = object_of(basic_auth_username=TEXT, basic_auth_password=TEXT)
 
 
 def connection(address: str, user: DatabaseUser, database: str = DEFAULT_DATABASE, port: int = PORT) -> dict[str, Any]:
@@ -357,13 +357,15 @@ ROUTES = [
         "GET",
         "/v2/databases/options",
         options,
-        Operation("Tell what databases can be ordered", answer=thing(options=ANYTHING, version_availability=ANYTHING)),
+        Operation(
+            "Tell what databases can be ordered", answer=object_of(options=ANYTHING, version_availability=ANYTHING)
+        ),
     ),
     Row(
         "GET",
         "/v2/databases/metrics/credentials",
         metrics_credentials,
-        Operation("Tell who may read the clusters' metrics", answer=thing(credentials=CREDENTIALS)),
+        Operation("Tell who may read the clusters' metrics", answer=object_of(credentials=CREDENTIALS)),
     ),
     Row(
         "PUT",
@@ -401,7 +403,7 @@ ROUTES = [
         "GET",
         "/v2/databases/{cluster}/config",
         config,
-        Operation("Show the options of PostgreSQL", answer=thing(config=ANYTHING)),
+        Operation("Show the options of PostgreSQL", answer=object_of(config=ANYTHING)),
     ),
     Row(
         "PATCH",
@@ -413,7 +415,7 @@ ROUTES = [
         "GET",
         "/v2/databases/{cluster}/autoscale",
         autoscale,
-        Operation("Show how storage would grow", answer=thing(autoscale=ANYTHING)),
+        Operation("Show how storage would grow", answer=object_of(autoscale=ANYTHING)),
     ),
     Row(
         "PUT",
@@ -427,7 +429,7 @@ ROUTES = [
         events,
         Operation(
             "List what was done to a database cluster",
-            answer=page("events", thing(id=TEXT, cluster_name=TEXT, event_type=TEXT, create_time=TEXT)),
+            answer=page("events", object_of(id=TEXT, cluster_name=TEXT, event_type=TEXT, create_time=TEXT)),
             query=PAGE,
         ),
     ),
@@ -435,13 +437,13 @@ ROUTES = [
         "GET",
         "/v2/databases/{cluster}/ca",
         authority,
-        Operation("Show the authority of the servers", answer=thing(ca=thing(certificate=TEXT))),
+        Operation("Show the authority of the servers", answer=object_of(ca=object_of(certificate=TEXT))),
     ),
     Row(
         "GET",
         "/v2/databases/{cluster}/firewall",
         firewall,
-        Operation("List trusted sources", answer=thing(rules=many(reference("database_rule")))),
+        Operation("List trusted sources", answer=object_of(rules=many(reference("database_rule")))),
     ),
     Row(
         "PUT",

@@ -44,7 +44,7 @@ def back_up(server: Postgres, target: Path, timeout: float = HOUR) -> int:
     options = ["--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--compress=client-gzip:1"]
     where = [f"--host={SOCKETS}", f"--port={PORT}", "--username=postgres", "--no-password"]
     try:
-        server.pour([f"{PROGRAMS}/pg_basebackup", *options, *where], target=draft, timeout=timeout)
+        server.run_to_file([f"{PROGRAMS}/pg_basebackup", *options, *where], target=draft, timeout=timeout)
         draft.rename(target)
     finally:
         draft.unlink(missing_ok=True)
@@ -57,8 +57,8 @@ def restore(server: Postgres, source: Path) -> None:
     Options that were set of the server that it was made of stay behind.
     """
     server.shell(STOP)
-    server.pour(["tar", "--extract", "--gzip", f"--directory={DATA}"], source=source, timeout=HOUR)
-    server.pour([f"{PROGRAMS}/pg_verifybackup", "--quiet", DATA], timeout=HOUR)
+    server.run_to_file(["tar", "--extract", "--gzip", f"--directory={DATA}"], source=source, timeout=HOUR)
+    server.run_to_file([f"{PROGRAMS}/pg_verifybackup", "--quiet", DATA], timeout=HOUR)
     server.shell(f": >{DATA}/postgresql.auto.conf; systemctl start {SERVER_UNIT}", timeout=HOUR)
     server.wait_ready()
     _forget_standbys(server)

@@ -112,11 +112,11 @@ class Postgres:
         """Run a script of the shell in the machine as its root."""
         return enter.run(self.unit, ["sh", "-euc", script, "sh", *arguments], input=input, timeout=timeout)
 
-    def pour(
+    def run_to_file(
         self, words: Sequence[str], *, source: Path | None = None, target: Path | None = None, timeout: float
     ) -> None:
         """Run a command in the machine as PostgreSQL's user, from or into a file of the host."""
-        enter.pour(self.unit, [*AS_POSTGRES, *words], source=source, target=target, timeout=timeout)
+        enter.run_to_file(self.unit, [*AS_POSTGRES, *words], source=source, target=target, timeout=timeout)
 
 
 def quoted(name: str) -> str:

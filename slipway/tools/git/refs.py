@@ -18,7 +18,7 @@ _PATIENCE = "60"
 _NONE = "0" * 40
 
 
-class Shelf:
+class GitRefStore:
     """The files of one ref, its history a chain of commits. Every method raises PipelineError when git refuses.
 
     A file that is on the shelf is never changed: adding one under its name again does nothing.

@@ -241,11 +241,11 @@ class Server:
         self.scripts.append((script, input or ""))
         return ""
 
-    def pour(
+    def run_to_file(
         self, words: Sequence[str], *, source: Path | None = None, target: Path | None = None, timeout: float
     ) -> None:
         """A backup has the names of users and databases, and brings them back."""
-        self.rooms._step("pour")
+        self.rooms._step("run_to_file")
         if target:
             target.write_text(json.dumps([sorted(self.users), sorted(self.databases)]))
         if source:

@@ -221,7 +221,7 @@ def test_a_database_is_backed_up_before_it_goes(cloud: Cloud, rooms: Rooms) -> N
 
 def test_a_machine_beyond_repair_is_deleted_without_a_last_backup(cloud: Cloud, rooms: Rooms) -> None:
     view = make(cloud)
-    rooms.fail = "pour"
+    rooms.fail = "run_to_file"
     cloud.databases.delete(view.cluster.uuid)
     settle(cloud)
     assert (rooms.on, cloud.store.database_clusters.count()) == (set(), 0)
@@ -242,7 +242,7 @@ def test_backups_come_when_they_are_due(cloud: Cloud) -> None:
 def test_a_backup_that_failed_is_not_tried_again_at_once(cloud: Cloud, rooms: Rooms) -> None:
     view = make(cloud)
     cloud.store.database_clusters.update(view.cluster.id, created_at=_ago(hours=25))
-    rooms.fail = "pour"
+    rooms.fail = "run_to_file"
     for _ in range(3):
         cloud.database_backups.begin_due()
         settle(cloud)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from slipway.cleanup import reap, remains
-from slipway.cleanup.remains import Facts, Left
+from slipway.cleanup.remains import Facts, Leftover
 from slipway.errors import PipelineError
 from slipway.image.image import Inputs
 from slipway.names import Names
@@ -43,7 +43,7 @@ def images(count: int, project: str = "shop") -> list[Image]:
     return found
 
 
-def kinds(found: Sequence[Left]) -> list[tuple[str, str]]:
+def kinds(found: Sequence[Leftover]) -> list[tuple[str, str]]:
     return [(left.kind, left.id) for left in found]
 
 
@@ -205,7 +205,7 @@ def test_nothing_of_another_project_is_left_over() -> None:
 
 
 def test_the_sum_leaves_out_what_has_no_price() -> None:
-    left = [Left("droplet", "1", "d", "", "", "", 6.0), Left("cluster", "2", "c", "", "", "", None)]
+    left = [Leftover("droplet", "1", "d", "", "", "", 6.0), Leftover("cluster", "2", "c", "", "", "", None)]
     reaped = reap.Reaped(False, left, ["a note"])
     assert reaped.as_json()["monthly"] == 6.0
     text = reap.render(reaped)
@@ -214,7 +214,7 @@ def test_the_sum_leaves_out_what_has_no_price() -> None:
 
 @pytest.mark.parametrize(("problem", "says"), [("locked", "✗ the droplet d is still there: locked"), ("", "1 removed")])
 def test_what_could_not_be_removed_is_said(problem: str, says: str) -> None:
-    left = Left("droplet", "1", "d", "", "", "", 6.0, removed=not problem, problem=problem)
+    left = Leftover("droplet", "1", "d", "", "", "", 6.0, removed=not problem, problem=problem)
     assert says in reap.render(reap.Reaped(True, [left], []))
 
 
@@ -228,8 +228,8 @@ def test_the_tag_by_which_a_droplet_is_found_outlives_it() -> None:
         return True
 
     session: Any = SimpleNamespace(api=SimpleNamespace(remove=refuse), progress=Progress())
-    left = [Left("droplet", "1", "d", "", "droplets/1"), Left("key", "5", "k", "", "account/keys/5")]
-    done = reap.remove(session, [*left, Left("tag", "t", "t", "", "tags/t")])
+    left = [Leftover("droplet", "1", "d", "", "droplets/1"), Leftover("key", "5", "k", "", "account/keys/5")]
+    done = reap.remove(session, [*left, Leftover("tag", "t", "t", "", "tags/t")])
     assert gone == ["account/keys/5"]
     assert [each.removed for each in done] == [False, True, False]
     assert done[0].problem == "Droplet already has a pending event."

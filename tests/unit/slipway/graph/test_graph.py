@@ -44,10 +44,10 @@ class Steps:
     def say(self, plan: plan.Plan) -> None:
         self.did.append("say")
 
-    def step(self, target: Reference, now: plan.Now, wish: Wish = NOTHING) -> None:
+    def step(self, target: Reference, now: plan.CurrentState, wish: Wish = NOTHING) -> None:
         self.did.append((target.live, sorted(target.running), wish))
 
-    def orders(self, target: Reference, now: plan.Now, wanted: Collection[str]) -> list[Order]:
+    def orders(self, target: Reference, now: plan.CurrentState, wanted: Collection[str]) -> list[Order]:
         self.did.append(f"ask for {' '.join(wanted)}")
         return [Order(key, {}) for key in wanted]
 
@@ -62,7 +62,7 @@ class Steps:
 @pytest.fixture(autouse=True)
 def nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adoption, "ordering_of", lambda *_: nullcontext())
-    monkeypatch.setattr(graph, "now_of", lambda *_: plan.Now())
+    monkeypatch.setattr(graph, "now_of", lambda *_: plan.CurrentState())
 
 
 def carried_out(
@@ -73,7 +73,7 @@ def carried_out(
     orders: list[Order] | None = None,
 ) -> list[Any]:
     steps, session = Steps(), type("Session", (), {"outputs": lambda self: {}})()
-    now = plan.Now(confirmed, ADDRESS, confirmed.live or "")
+    now = plan.CurrentState(confirmed, ADDRESS, confirmed.live or "")
     judged = Judged(steps, plan.Plan("…", changes), target, now, standing, orders)  # type: ignore[arg-type]
     judged.carry_out(session)
     assert steps.did.pop(0) == "say"
@@ -175,7 +175,7 @@ def test_the_way_back_drops_a_standby_that_it_would_have_to_create(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = Engine(tmp_path, missing=V1.key)
-    Graph(engine.session, None, tmp_path).restore(TWO, plan.Now(TWO, ADDRESS, V2.key))
+    Graph(engine.session, None, tmp_path).restore(TWO, plan.CurrentState(TWO, ADDRESS, V2.key))
     assert [(each.live, each.standby) for each in engine.applied] == [(V2.key, None)]
     assert f"dropping the standby {V1.key}" in capsys.readouterr().err
 
@@ -183,5 +183,5 @@ def test_the_way_back_drops_a_standby_that_it_would_have_to_create(
 def test_no_step_creates_a_droplet_that_vanished_during_the_run(tmp_path: Path) -> None:
     engine = Engine(tmp_path, missing=V1.key)
     with pytest.raises(PipelineError, match=f"the droplet of {V1.key} vanished during this run"):
-        Graph(engine.session, None, tmp_path).step(TWO, plan.Now(TWO, ADDRESS, V2.key))
+        Graph(engine.session, None, tmp_path).step(TWO, plan.CurrentState(TWO, ADDRESS, V2.key))
     assert engine.applied == []

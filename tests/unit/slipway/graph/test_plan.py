@@ -14,7 +14,7 @@ V2 = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed", datab
 BEFORE = Reference({V1.key: V1}, V1.key)
 AFTER = BEFORE.deploying(V2)
 ADDRESS = "203.0.113.5"
-NOW = plan.Now(BEFORE, ADDRESS, V1.key)
+NOW = plan.CurrentState(BEFORE, ADDRESS, V1.key)
 
 
 def change(kind: str, action: str, key: str | int | None = None, name: str = "app") -> dict[str, Any]:
@@ -31,7 +31,7 @@ def move(action: str = "replace") -> dict[str, Any]:
     return change(plan.ASSIGNMENT, action, 0, "live")
 
 
-def read(*changes: dict[str, Any], target: Reference = AFTER, now: plan.Now = NOW) -> plan.Plan:
+def read(*changes: dict[str, Any], target: Reference = AFTER, now: plan.CurrentState = NOW) -> plan.Plan:
     return plan.read(changes, target, now, target.running)
 
 
@@ -84,7 +84,7 @@ def test_the_first_release_makes_everything() -> None:
         droplet("create", V1.key),
         move("create"),
         target=BEFORE,
-        now=plan.Now(),
+        now=plan.CurrentState(),
     )
     assert found.sentence == (
         "create 1 droplet of app-v1-0123456789ab, make the floating IP, make the deploy key,"
@@ -126,12 +126,12 @@ def test_the_floating_ip_is_not_left_without_a_droplet() -> None:
 def test_the_live_droplet_is_neither_replaced_nor_destroyed(action: str) -> None:
     assert "the live droplet" in read(droplet(action, V1.key), target=BEFORE).refused[0]
     # Also when the cloud does not tell, or names a droplet that nobody knows.
-    assert "the live droplet" in read(droplet(action, V1.key), target=BEFORE, now=plan.Now(BEFORE)).refused[0]
+    assert "the live droplet" in read(droplet(action, V1.key), target=BEFORE, now=plan.CurrentState(BEFORE)).refused[0]
 
 
 def test_what_the_cloud_says_counts_more_than_what_was_confirmed() -> None:
     both = BEFORE.deploying(V2)
-    astray = plan.Now(both, ADDRESS, V1.key)  # v2 was confirmed, and the address was moved to v1 by hand
+    astray = plan.CurrentState(both, ADDRESS, V1.key)  # v2 was confirmed, and the address was moved to v1 by hand
     assert read(droplet("delete", V1.key), target=BEFORE.deploying(V2, standby=False), now=astray).refused
     assert not read(droplet("delete", V1.key), move(), target=BEFORE.deploying(V2, standby=False), now=astray).refused
 
@@ -153,7 +153,7 @@ def test_the_user_of_a_release_that_runs_stays_and_others_go() -> None:
 
 def test_going_back_from_a_first_release_may_remove_the_candidate_that_has_the_address() -> None:
     changes = move("delete"), droplet("delete", V1.key)
-    assert read(*changes, target=Reference(), now=plan.Now(Reference(), ADDRESS)).refused == []
+    assert read(*changes, target=Reference(), now=plan.CurrentState(Reference(), ADDRESS)).refused == []
     # A confirmed one has to be asked for by name: `destroy`.
     assert read(*changes, target=Reference()).refused
 
@@ -190,7 +190,7 @@ def test_a_refusal_says_what_was_done_before_it() -> None:
 def test_a_plan_that_leaves_the_address_where_it_is_makes_nothing_live(changes: list[dict[str, Any]] | None) -> None:
     assert plan.read(changes, AFTER, NOW, AFTER.running).refused == [f"it would not move {ADDRESS} to {V2.key}"]
     assert plan.read(changes, BEFORE, NOW, AFTER.running).refused == []
-    assert plan.read(changes, Reference(), plan.Now(), AFTER.running).refused == []
+    assert plan.read(changes, Reference(), plan.CurrentState(), AFTER.running).refused == []
 
 
 def test_a_plan_after_something_else_is_told_after_it() -> None:

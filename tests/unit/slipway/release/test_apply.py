@@ -19,19 +19,19 @@ from slipway.environment import reference
 from slipway.environment.outputs import Group, Member, Outputs
 from slipway.environment.reference import CLOUD_INIT, Reference, Release
 from slipway.errors import PipelineError, Unrecorded
-from slipway.graph.plan import Now, Refused
+from slipway.graph.plan import CurrentState, Refused
 from slipway.project import Limits
 from slipway.release import recover
 from slipway.release.apply import Crew, apply
 from slipway.release.deploy import pending_changes
-from slipway.release.how import How
+from slipway.release.options import ReleaseOptions
 from slipway.runs import record
 from slipway.runs.account_lock import LockLost
 from slipway.runs.ledger import Run
 from slipway.tools.digitalocean import FloatingIP
 from slipway.tools.git.git import Git
 from slipway.tools.terraform.engine import Root
-from slipway.traffic.watch import Unfit
+from slipway.traffic.watch import ReleaseUnhealthy
 from slipway.verification import verify
 from slipway.verification.witness import Witness, Word
 
@@ -42,7 +42,7 @@ V1 = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", NO_TEMPLATE)
 V2 = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", NO_TEMPLATE)
 CURRENT = Reference().deploying(V1)
 TARGET = CURRENT.deploying(V2)
-PLAIN = How()
+PLAIN = ReleaseOptions()
 
 
 class World:
@@ -51,7 +51,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.failure: Exception | None = None
         self.unplanned: PipelineError | None = None
-        self.unfit: Unfit | None = None
+        self.unfit: ReleaseUnhealthy | None = None
         self.refusal: PipelineError | None = None
         self.late: Exception | None = None
         self.applied: list[Reference] = []
@@ -112,7 +112,7 @@ class World:
         new = {V2.key: Group(V2.key, (Member(9, "app-local-v2", "192.0.2.9"),))}
         self.outputs = replace(self.outputs, groups={**new, **self.outputs.groups})
 
-    def restore(self, target: Reference, now: Now) -> None:
+    def restore(self, target: Reference, now: CurrentState) -> None:
         self.applied.append(target)
 
     def _keep(self, *_: object) -> Path:
@@ -136,10 +136,10 @@ class World:
         if self.unfit:
             raise self.unfit
 
-    def release(self, how: How = PLAIN, target: Reference = TARGET) -> Reference:
+    def release(self, options: ReleaseOptions = PLAIN, target: Reference = TARGET) -> Reference:
         crew, before = Crew(lambda *_: self, self._watch, self._restore, self._keep), self.outputs
         try:
-            return apply(self.session, self.run, CURRENT, target, how, crew=crew)
+            return apply(self.session, self.run, CURRENT, target, options, crew=crew)
         finally:
             self.outputs = before
 
@@ -194,8 +194,8 @@ def test_evidence_that_a_full_disk_does_not_take_keeps_nobody_from_going_back(
         raise FULL
 
     monkeypatch.setattr(world, "_keep", keep)
-    world.unfit = Unfit(V2, "3 requests were lost")
-    with pytest.raises(Unfit):
+    world.unfit = ReleaseUnhealthy(V2, "3 requests were lost")
+    with pytest.raises(ReleaseUnhealthy):
         world.release()
     assert world.applied == [TARGET, CURRENT]
     assert world.warned[0] == "the evidence is not complete: The disk is full: /some/file."
@@ -211,7 +211,7 @@ def test_a_release_that_cannot_even_be_planned_needs_no_way_back(world: World) -
 def test_what_is_kept_for_a_look_is_not_gone_back_from(world: World) -> None:
     world.failure = PipelineError("It failed its verification.")
     with pytest.raises(PipelineError):
-        world.release(How(keep_failed=True))
+        world.release(ReleaseOptions(keep_failed=True))
     assert world.applied == []
 
 
@@ -223,11 +223,11 @@ def test_who_lost_the_lock_or_was_refused_changes_nothing_not_even_back(world: W
     assert world.applied == [] and reference.read(world.path) == CURRENT
 
 
-@pytest.mark.parametrize("how", [How(), How(keep_failed=True)])
-def test_a_release_that_is_not_fit_is_gone_back_from_and_marked(world: World, how: How) -> None:
-    world.unfit = Unfit(V2, "its app restarted 2 times")
+@pytest.mark.parametrize("options", [ReleaseOptions(), ReleaseOptions(keep_failed=True)])
+def test_a_release_that_is_not_fit_is_gone_back_from_and_marked(world: World, options: ReleaseOptions) -> None:
+    world.unfit = ReleaseUnhealthy(V2, "its app restarted 2 times")
     with pytest.raises(PipelineError, match="its app restarted 2 times"):
-        world.release(how)
+        world.release(options)
     assert world.applied == [TARGET, CURRENT] and world.order == ["address", "evidence"]
     now = reference.read(world.path)
     assert now == CURRENT and now.rejected == {V2.mark: f"{V2.key}: its app restarted 2 times"}
@@ -256,7 +256,7 @@ def test_what_stands_stays_until_a_release_has_proved_itself_and_goes_then(world
 
 def test_a_release_that_is_not_fit_leaves_what_was_confirmed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     standing(world, V1, V0, V2)
-    world.unfit = Unfit(V2, "its app restarted 2 times")
+    world.unfit = ReleaseUnhealthy(V2, "its app restarted 2 times")
     monkeypatch.setattr(Witness, "word", lambda witness: Word.FINE)
     monkeypatch.setattr(verify, "answers", lambda *_: True)
     with pytest.raises(PipelineError):
@@ -366,7 +366,7 @@ def test_a_release_that_cannot_be_committed_is_live_and_says_so(
     folder = _repository(world, tmp_path, monkeypatch)
     obstacle(folder)
     with pytest.raises(Unrecorded) as error:
-        world.release(How(commit=True))
+        world.release(ReleaseOptions(commit=True))
     what = f"{V2.key} is live, but local.tfvars.json was not committed: `git "
     assert error.value.message.startswith(what) and "-c " not in error.value.message
     by_hand = f"git commit -m 'Release {V2.key} to local' local.tfvars.json"
@@ -384,9 +384,9 @@ def test_a_rejection_that_cannot_be_committed_does_not_hide_why(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _hook(_repository(world, tmp_path, monkeypatch))
-    world.unfit = Unfit(V2, "3 requests were lost")
-    with pytest.raises(Unfit, match="3 requests were lost"):
-        world.release(How(commit=True))
+    world.unfit = ReleaseUnhealthy(V2, "3 requests were lost")
+    with pytest.raises(ReleaseUnhealthy, match="3 requests were lost"):
+        world.release(ReleaseOptions(commit=True))
     assert any("is marked as rejected, but local.tfvars.json was not committed" in text for text in world.warned)
 
 

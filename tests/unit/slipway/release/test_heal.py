@@ -14,7 +14,7 @@ from slipway.environment.reference import Reference, Release
 from slipway.errors import PipelineError
 from slipway.progress import Progress
 from slipway.release import apply, heal, takeover
-from slipway.release.how import How
+from slipway.release.options import ReleaseOptions
 from slipway.runs import run as runs
 from slipway.verification import verify
 from slipway.verification.witness import Witness, Word
@@ -25,7 +25,7 @@ V2 = Release("v2", "c0ffee", "app-v2-0123456789ab", "s-1vcpu-1gb", "feed")
 BOTH = Reference().deploying(V1).deploying(V2)
 ALONE = Reference().deploying(V2)
 IDS = {V1.key: 1, V2.key: 2}
-PLAIN = How()
+PLAIN = ReleaseOptions()
 
 
 class World:
@@ -97,7 +97,9 @@ class World:
             raise PipelineError("It failed its verification.")
         return verify.Passed(subject, self.file, 1)
 
-    def carry_out(self, session: Any, run: Any, current: Reference, target: Reference, how: How) -> Reference:
+    def carry_out(
+        self, session: Any, run: Any, current: Reference, target: Reference, options: ReleaseOptions
+    ) -> Reference:
         self.did.append(f"make {target.live} live beside {target.standby}")
         for key in target.running:
             if IDS[key] not in self.status:
@@ -106,9 +108,9 @@ class World:
         self.target = IDS[target.live or ""]
         return target
 
-    def heal(self, how: How = PLAIN) -> heal.Healed:
+    def heal(self, options: ReleaseOptions = PLAIN) -> heal.Healed:
         reference.write(self.file, self.current)
-        return heal.heal(self.session, how, Instant())
+        return heal.heal(self.session, options, Instant())
 
 
 class _Context:
@@ -214,7 +216,7 @@ def test_one_that_is_merely_silent_is_started_anew_and_not_removed_without_force
         world.heal()
     assert world.did == ["power_cycle 2"]
     world.did.clear()
-    assert world.heal(How(force="the panel shows a kernel panic")).live == V2.key
+    assert world.heal(ReleaseOptions(force="the panel shows a kernel panic")).live == V2.key
     assert world.did == ["power_cycle 2", "remove droplets/2", f"make {V2.key} live beside None"]
 
 

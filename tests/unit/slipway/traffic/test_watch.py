@@ -14,7 +14,7 @@ import pytest
 from slipway.environment.reference import Release
 from slipway.project import Limits
 from slipway.traffic.prober import Pace, Prober
-from slipway.traffic.watch import Unfit, Watch
+from slipway.traffic.watch import ReleaseUnhealthy, Watch
 from slipway.verification.witness import Witness, Word
 
 
@@ -86,12 +86,12 @@ def test_a_good_release_is_watched_to_the_end() -> None:
 def test_a_release_that_is_not_ready_any_more_is_unfit_before_the_time_is_over() -> None:
     with live() as (server, release, watched):
         server.ready = False
-        with pytest.raises(Unfit, match="it was not ready 3 times in a row.* on the droplet itself"):
+        with pytest.raises(ReleaseUnhealthy, match="it was not ready 3 times in a row.* on the droplet itself"):
             watched.soak(release, 30, UNWELL)
 
 
 def test_a_release_whose_app_restarts_is_unfit() -> None:
-    with live() as (_, release, watched), pytest.raises(Unfit, match="its app restarted 2 times"):
+    with live() as (_, release, watched), pytest.raises(ReleaseUnhealthy, match="its app restarted 2 times"):
         watched.soak(release, 30, Droplet(restarts=2))
 
 
@@ -99,9 +99,9 @@ def test_a_release_that_loses_requests_is_unfit() -> None:
     with live() as (server, release, watched):
         watched.began("move the floating IP")
         server.status = 500
-        with pytest.raises(Unfit, match=r"\d+ of \d+ requests were lost"):
+        with pytest.raises(ReleaseUnhealthy, match=r"\d+ of \d+ requests were lost"):
             watched.soak(release, 30, UNWELL)
-        with pytest.raises(Unfit, match="while it took over"):
+        with pytest.raises(ReleaseUnhealthy, match="while it took over"):
             watched.judge(release, Limits(max_lost=0), UNWELL)
 
 
@@ -131,7 +131,7 @@ def test_a_release_that_only_this_machine_finds_unfit_keeps_its_traffic() -> Non
 def test_a_droplet_that_cannot_be_asked_excuses_nobody() -> None:
     with live() as (server, release, watched):
         server.ready = False
-        with pytest.raises(Unfit, match="the droplet itself cannot be reached over SSH"):
+        with pytest.raises(ReleaseUnhealthy, match="the droplet itself cannot be reached over SSH"):
             watched.soak(release, 30, Droplet(None, restarts=None))
 
 
@@ -139,9 +139,9 @@ def test_an_address_that_does_not_lead_to_its_droplet_is_no_excuse() -> None:
     with live() as (server, release, watched):
         server.server_close()
         server.shutdown()
-        with pytest.raises(Unfit, match="the address does not lead to its droplet"):
+        with pytest.raises(ReleaseUnhealthy, match="the address does not lead to its droplet"):
             watched.soak(release, 30, FINE)
-        with pytest.raises(Unfit, match="while it took over"):
+        with pytest.raises(ReleaseUnhealthy, match="while it took over"):
             watched.began("move the floating IP")
             time.sleep(0.2)
             watched.judge(release, Limits(max_lost=0), FINE)

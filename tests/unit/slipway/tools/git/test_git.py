@@ -14,7 +14,7 @@ from slipway.errors import PipelineError
 from slipway.image import version
 from slipway.image.artifact import export
 from slipway.tools.git.git import Git, best_version, variables
-from slipway.tools.git.refs import Shelf
+from slipway.tools.git.refs import GitRefStore
 from slipway.tools.programs.process import call
 
 IDENTITY = (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false"))
@@ -295,7 +295,7 @@ def test_one_file_is_committed_and_nothing_else(project: Path) -> None:
 
 
 def test_a_ledger_in_git_keeps_all_its_files(project: Path) -> None:
-    shelf = Shelf(project, "refs/slipway/local/ledger")
+    shelf = GitRefStore(project, "refs/slipway/local/ledger")
     for name in ("one", "two"):
         shelf.add({name: f"text of {name}"}, "A run", "tester")
     assert shelf.names() == ["one", "two"]

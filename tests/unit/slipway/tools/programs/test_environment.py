@@ -16,7 +16,7 @@ import pytest
 
 from slipway.errors import PipelineError
 from slipway.tools.git.git import Git
-from slipway.tools.git.refs import Shelf
+from slipway.tools.git.refs import GitRefStore
 from slipway.tools.programs import environment
 from slipway.tools.programs.environment import DOWNLOADS, EVERYTHING, GIT, PIPELINE, STATE, compose
 from slipway.tools.programs.process import call, show, stream
@@ -251,11 +251,11 @@ def test_a_hook_of_another_repository_changes_nothing(tmp_path: Path, monkeypatc
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs" / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "theirs" / ".git" / "index"))
     (tmp_path / "ours" / "file").write_text("")
-    Shelf(tmp_path / "ours", "refs/slipway/local/ledger").add({"run": "text"}, "A run", "tester")
+    GitRefStore(tmp_path / "ours", "refs/slipway/local/ledger").add({"run": "text"}, "A run", "tester")
     assert Git(tmp_path / "ours").changed(["."]) == ["file"]
     monkeypatch.delenv("GIT_DIR")
-    assert Shelf(tmp_path / "ours", "refs/slipway/local/ledger").names() == ["run"]
-    assert Shelf(tmp_path / "theirs", "refs/slipway/local/ledger").names() == []
+    assert GitRefStore(tmp_path / "ours", "refs/slipway/local/ledger").names() == ["run"]
+    assert GitRefStore(tmp_path / "theirs", "refs/slipway/local/ledger").names() == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a repository to somebody else")

@@ -8,7 +8,7 @@ from slipway.project import Limits
 
 
 @dataclass(frozen=True)
-class How:
+class ReleaseOptions:
     """How a release is carried out: whether the one before stays warm, and what a failed one leaves behind.
 
     ``limits`` are what the cutover may cost, by default what `slipway.toml` says. ``force`` is the reason for a
