@@ -25,7 +25,7 @@ CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
 """The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
 
 _MARKS = 20
-"""How many marks of releases that were gone back from are kept."""
+"""How many marks of rolled-back releases are kept."""
 _LATER = {"database_user", "secrets", "database_expires"}
 _ENCODED = "config_base64"
 """Settings whose text OpenTofu would change: the file has them in base64."""
@@ -137,7 +137,7 @@ class _File(Table):
 class Reference:
     """Which releases there are, which is live, and which droplet is kept warm as the way back.
 
-    ``rejected`` says by their marks which were gone back from, and why. It is git's alone, so that a revert takes it
+    ``rejected`` says by their marks which were rolled back, and why. It is git's alone, so that a revert takes it
     back: two references are equal whatever they reject. ``retiring`` are releases whose droplets stay until a new one
     has proved itself: they are in what is applied then, and in no file.
     """
@@ -180,7 +180,7 @@ class Reference:
         return Reference(releases, running[0], running[1], self.rejected)
 
     def rejecting(self, release: Release, why: str) -> Reference:
-        """The reference with a release marked as one that was gone back from."""
+        """The reference with a release marked as rolled back."""
         others = [(mark, said) for mark, said in self.rejected.items() if mark != release.mark]
         return replace(self, rejected=dict([*others, (release.mark, f"{release.key}: {why}")][-_MARKS:]))
 
@@ -229,11 +229,11 @@ class Reference:
 
 
 def refuse_rejected(reference: Reference, release: Release, force: str) -> None:
-    """Raise PipelineError for a release that was gone back from, unless there is a reason to try it again."""
+    """Raise PipelineError for a release that was rolled back, unless there is a reason to try it again."""
     if not force and (why := reference.rejected.get(release.mark)):
         raise PipelineError(
-            f"This release was gone back from: {why}.",
-            'Another version or setting is another release; --force "why" makes this one live all the same.',
+            f"This release was rolled back before: {why}.",
+            'Deploy another version or setting, or pass --force "why" to make this one live again.',
         )
 
 

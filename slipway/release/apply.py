@@ -1,6 +1,6 @@
-"""One attempt to make the world what a reference says: judged, made, verified, moved, looked after, written down.
+"""One attempt to apply a reference: plan, create, verify, move the traffic, soak, retire, write down.
 
-What fails is gone back from. The order is that of a release; each step is told where it is done.
+A failure at any step rolls back to what was confirmed before. The order is that of a release.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ class ReleaseOptions:
     """How a release is carried out: whether the one before stays warm, and what a failed one leaves behind.
 
     ``limits`` are what the cutover may cost, by default what `slipway.toml` says. ``force`` is the reason for a
-    release that was gone back from before.
+    release that was rolled back before.
     """
 
     standby: bool = True

@@ -28,7 +28,7 @@ def commit_reference(session: Session, message: str, done: str, *, commit: bool)
 
 
 def reject(session: Session, current: Reference, release: Release, why: str, *, commit: bool) -> None:
-    """Mark a release that was live and was gone back from, so that it is not made live again by mistake."""
+    """Mark a release that was live and was rolled back, so that nobody makes it live again by mistake."""
     reference.write(session.settings.reference_path, current.rejecting(release, why))
     message = f"Reject {release.key} in {session.settings.environment}"
     try:

@@ -26,10 +26,12 @@ _SUSPECT = "the path from this machine is suspect, and no traffic is moved"
 
 
 class ReleaseUnhealthy(PipelineError):
-    """A release that was live and did not keep what was asked of it: it is gone back from, and marked with ``why``."""
+    """A live release that a gate refused: the run rolls back and marks it with ``why``."""
 
     def __init__(self, release: Release, why: str) -> None:
-        super().__init__(f"Release {release.key} was live and is not fit: {why}.", "./invoke report shows the cutover.")
+        super().__init__(
+            f"Release {release.key} was live and is unhealthy: {why}.", "./invoke report shows the cutover."
+        )
         self.why = why
 
 

@@ -15,9 +15,9 @@ from slipway.verbs.verb import Answer, confirm, verb
 
 @verb(
     json="as JSON",
-    apply="remove what was found; without it nothing is changed",
-    older_than="the age from which what nobody here can vouch for is left over, such as 90m; by default 1h",
-    address="a floating IP that points at nothing, and that you know to be nobody's",
+    apply="remove what was found; default: only list it",
+    older_than="the age from which something that no state names counts as left over, such as 90m; default: 1h",
+    address="a floating IP that points at nothing and that nobody needs",
 )
 def reap(session: Session, apply: bool = False, older_than: str | None = None, address: str | None = None) -> Answer:
     """Find what no release needs and what it costs: what dead runs left, failed candidates, images of old versions."""
@@ -27,8 +27,8 @@ def reap(session: Session, apply: bool = False, older_than: str | None = None, a
 
 @verb(
     json="as JSON",
-    keep="how many of the newest images to keep; by default what slipway.toml says in [retention]",
-    apply="remove what was found; without it nothing is changed",
+    keep="how many of the newest images to keep; default: [retention] in slipway.toml",
+    apply="remove what was found; default: only list it",
 )
 def prune(session: Session, keep: int | None = None, apply: bool = False) -> Answer:
     """Find the images of old versions, never one that git, a live droplet or a standby refers to."""
@@ -37,8 +37,8 @@ def prune(session: Session, keep: int | None = None, apply: bool = False) -> Ans
 
 @verb(
     yes="do not ask",
-    with_database="the database too, with all that is in it, after a backup",
-    no_backup="no backup of the database first",
+    with_database="remove the database too, after a backup",
+    no_backup="remove the database without a backup",
 )
 def destroy(session: Session, yes: bool = False, with_database: bool = False, no_backup: bool = False) -> None:
     """Remove an environment's droplets, address and key. Images stay, and so does the database unless asked for."""

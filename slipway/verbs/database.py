@@ -15,8 +15,8 @@ _FOLDER = "where the backups are; by default .slipway/ENVIRONMENT/backups"
 @verb(
     name="now",
     json="as JSON",
-    to="the folder for it; by default .slipway/ENVIRONMENT/backups",
-    keep="how many to keep, this one included; by default all",
+    to="the folder to write to; default: .slipway/ENVIRONMENT/backups",
+    keep="how many backups to keep, with this one; default: all",
 )
 def backup_now(session: Session, to: str | None = None, keep: int | None = None) -> Answer:
     """Back up the database: one moment of it dumped, counted and described."""
@@ -25,16 +25,21 @@ def backup_now(session: Session, to: str | None = None, keep: int | None = None)
     return Answer(text, {**asdict(made), "path": str(path)})
 
 
-@verb(name="verify", json="as JSON", folder=_FOLDER, max_age="fail when the newest is older, such as 26h")
+@verb(
+    name="verify",
+    json="as JSON",
+    folder=_FOLDER,
+    max_age="fail when the newest backup is older than this, such as 26h",
+)
 def backup_verify(session: Session, folder: str | None = None, max_age: str | None = None) -> Answer:
     """Restore the newest backup into a new cluster, compare every table, remove the cluster; fail where they differ."""
     held = drill.verify(session, folder=folder, max_age=max_age)
     return Answer(drill.render(held), asdict(held), failed=bool(held.problems))
 
 
-@verb(name="restore", json="as JSON", folder=_FOLDER, dump="the file's name; by default the newest", yes="do not ask")
+@verb(name="restore", json="as JSON", folder=_FOLDER, dump="the file's name; default: the newest", yes="do not ask")
 def backup_restore(session: Session, folder: str | None = None, dump: str | None = None, yes: bool = False) -> Answer:
-    """Put a backup in the place of the database's data, after a backup of that."""
+    """Restore a backup into the database, after a backup of what is there."""
     if not yes:
         confirm(session, "Replace the data of", "Nothing was changed.")
     done = restore.restore(session, folder=folder, dump=dump)

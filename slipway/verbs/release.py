@@ -30,19 +30,19 @@ from slipway.verification.verify import find_subject
 from slipway.verification.verify import verify as verify_droplet
 
 _HELP = {
-    "keep_failed": "leave the droplet of a release that fails, to look at",
+    "keep_failed": "keep the droplet of a failed release, to look at it",
     "commit": "commit the reference file",
-    "max_lost": "go back when more requests than this are lost while the address moves; by default as in slipway.toml",
-    "max_gap": "go back when for longer than this nothing answers, such as 500ms; by default as in slipway.toml",
+    "max_lost": "roll back when the cutover loses more requests than this; default: slipway.toml",
+    "max_gap": "roll back when nothing answers for longer than this, such as 500ms; default: slipway.toml",
     "soak": "look after the release for so long once it is live, such as 60s, and go back when it is not fit;"
     " by default as in slipway.toml",
-    "force": "why a release that was gone back from is made live again",
+    "force": "the reason to make a rolled-back release live again",
 }
 
 
 @verb(
     version="the version; by default the tag at HEAD, else git describe",
-    dirty="build what is not committed, and say so in the version",
+    dirty="also build uncommitted changes; the version says so",
 )
 def build(c: Context, session: Session, version: str | None = None, dirty: bool = False) -> str:
     """Bake the image of a version, unless the same inputs were baked before."""
@@ -55,12 +55,12 @@ def build(c: Context, session: Session, version: str | None = None, dirty: bool 
 @verb(
     iterable=["set"],
     json="with --plan: as JSON",
-    version="the version to make live; without it, what the reference file says",
+    version="the version to make live; default: what the reference file says",
     dirty="the version as it was built with --dirty",
-    set="a setting of the app as KEY=VALUE; may be repeated, the others stay as they are",
+    set="a setting of the app as KEY=VALUE; repeat it for more; the other settings stay",
     size="the slug of the droplet's size, such as s-2vcpu-2gb",
-    no_standby="retire the release before at once",
-    plan="only say what would be done",
+    no_standby="retire the previous release at once",
+    plan="show what a deploy would do, and stop",
     **_HELP,
 )
 def deploy(
@@ -79,7 +79,7 @@ def deploy(
     force: str | None = None,
     plan: bool = False,
 ) -> Answer:
-    """Make a version live, or the world what git says: create, verify, move the address, confirm, retire."""
+    """Make a version live, or apply what git says: create, verify, move the address, confirm, retire."""
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
     limits = _limits(session, max_lost, max_gap, soak)
     options = ReleaseOptions(
@@ -101,7 +101,7 @@ def rollback(
     soak: str | None = None,
     force: str | None = None,
 ) -> Answer:
-    """Go back to the standby, or to the release before the live one; what was gone back from is marked and refused."""
+    """Roll back to the standby or the previous release; the rolled-back release is marked, and refused from then on."""
     limits = _limits(session, max_lost, max_gap, soak)
     options = ReleaseOptions(keep_failed=keep_failed, commit=commit, limits=limits, force=force or "")
     return _live(session, roll_back(session, options))
@@ -110,19 +110,19 @@ def rollback(
 @verb(
     json="as JSON",
     commit="commit the reference file",
-    force="why a droplet that is merely silent from here may be removed",
+    force="the reason to remove a droplet that does not answer from here",
 )
 def heal(session: Session, commit: bool = False, force: str | None = None) -> Answer:
-    """Make the address answer again: start the live droplet, or go to the standby, or make another one."""
+    """Make the public address answer: start the live droplet, switch to the standby, or create another droplet."""
     healed = heal_environment(session, ReleaseOptions(commit=commit, force=force or ""))
     return Answer(render_healed(healed), asdict(healed))
 
 
 @verb(
-    release="key of the release that should be there; by default the live one",
+    release="key of the release to expect; default: the live one",
     droplet="id or name of the droplet to look at",
-    address="where to look; by default the release's own droplet",
-    through_floating_ip="the address is the public one: ask only what a user can",
+    address="the address to look at; default: the release's own droplet",
+    through_floating_ip="the address is the public one: check only what a user can see",
 )
 def verify(
     session: Session,
@@ -131,7 +131,7 @@ def verify(
     address: str | None = None,
     through_floating_ip: bool = False,
 ) -> str:
-    """Verify a running droplet at any time, with the same tests that stand before every cutover."""
+    """Verify a running droplet with the tests that run before every cutover."""
     subject = find_subject(session, release, droplet, address, through_floating_ip=through_floating_ip)
     verified = verify_droplet(session, subject)
     return f"{subject.release.key} at {subject.address}: {verified.tests} tests passed, report in {verified.report}"
@@ -139,11 +139,11 @@ def verify(
 
 @verb(
     json="as JSON",
-    release="key of the release whose binary migrates; by default the live one",
-    address="where its droplet is; by default where the state says",
+    release="key of the release whose binary migrates; default: the live one",
+    address="the droplet's address; default: the one in the state",
 )
 def migrate(session: Session, release: str | None = None, address: str | None = None) -> Answer:
-    """Bring the database's schema to what a release needs, after a rehearsal that the live release survives."""
+    """Migrate the database to the schema of a release, after a rehearsal that the live release survives."""
     subject = find_subject(session, release, None, address, through_floating_ip=False)
     done = migration.migrate(session, subject.release, subject.address)
     return Answer(migration.render(done), asdict(done))
@@ -151,14 +151,14 @@ def migrate(session: Session, release: str | None = None, address: str | None = 
 
 @verb(
     what="database (a new user for a new release) or state (a new key for the states)",
-    no_standby="retire the release before at once, and its user with it",
+    no_standby="retire the previous release at once, with its database user",
     keep_failed="leave the droplet of a release that fails, to look at",
     commit="commit the reference file",
 )
 def rotate(
     session: Session, what: str, no_standby: bool = False, keep_failed: bool = False, commit: bool = False
 ) -> Answer | str:
-    """Change a credential: the app's database user, through the gate like any release, or the state's key."""
+    """Replace a credential: the app's database user, by a new release, or the key that encrypts the states."""
     if what == "database":
         options = ReleaseOptions(standby=not no_standby, keep_failed=keep_failed, commit=commit)
         return _live(session, rotate_database(session, options))
@@ -169,7 +169,7 @@ def rotate(
 
 @verb(yes="do not ask")
 def takeover(session: Session, yes: bool = False) -> str:
-    """Take an environment whose state is lost, or in another checkout: its address and its database come here."""
+    """Take over an environment whose state is lost or in another checkout, with its address and its database."""
     if not yes:
         confirm(session, "Take over", "Nothing was taken over.")
     take_over(session)

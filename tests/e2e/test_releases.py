@@ -211,7 +211,7 @@ def test_the_report_tells_what_users_met(checkout: Checkout, first: str, watched
 
 def test_what_was_rolled_back_is_not_deployed_again_by_mistake(checkout: Checkout, watched: Prober) -> None:
     for verb in (["deploy", "--version", "v2"], ["rollback"]):
-        assert "This release was gone back from: v2-" in checkout.refused(*verb)
+        assert "This release was rolled back before: v2-" in checkout.refused(*verb)
 
 
 def test_verification_can_be_run_at_any_time(checkout: Checkout, watched: Prober) -> None:
@@ -268,7 +268,7 @@ def test_a_release_that_goes_over_its_limits_is_gone_back_from(checkout: Checkou
     told = json.loads(checkout.invoke("report", "--json"))
     assert (told["outcome"], told["cutover"]["lost"], told["live"]) == ("failed", 0, first)
     RELEASED.add(told["target"])  # it had passed, and was live until it was measured
-    assert "This release was gone back from" in checkout.refused("deploy", "--set", "APP_MESSAGE=too slow")
+    assert "This release was rolled back before" in checkout.refused("deploy", "--set", "APP_MESSAGE=too slow")
 
 
 def test_an_image_that_fails_its_tests_never_exists(checkout: Checkout, watched: Prober) -> None:

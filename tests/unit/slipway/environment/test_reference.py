@@ -177,7 +177,7 @@ def test_a_release_that_was_gone_back_from_is_refused_without_a_reason() -> None
     back = after(V1, V2).deploying(V1).rejecting(V2, "rolled back by ann@desk")
     reference.refuse_rejected(back, V1, "")
     reference.refuse_rejected(back, replace(V2, config={"APP_MESSAGE": "mended"}), "")
-    with pytest.raises(PipelineError, match=rf"gone back from: {V2.key}: rolled back by ann@desk"):
+    with pytest.raises(PipelineError, match=rf"rolled back before: {V2.key}: rolled back by ann@desk"):
         reference.refuse_rejected(back, V2, "")
     reference.refuse_rejected(back, V2, "the database was at fault")
 
