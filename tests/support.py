@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import pytest
 
@@ -28,6 +29,10 @@ _SLOTS = range(1, 32)
 
 # Below the ports that Linux gives to outgoing connections: one of those on loopback keeps a server from its port.
 _PORTS = range(20_000, 32_000)
+
+T = TypeVar("T")
+PATIENCE_S = 180.0
+"""How long a test waits for something that has to happen."""
 
 
 @contextmanager
@@ -124,6 +129,15 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def until(condition: Callable[[], T | None], seconds: float = PATIENCE_S) -> T:
+    """The first truthy answer. Fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+    return found
 
 
 class Repeating(ABC):

@@ -6,16 +6,15 @@ import json
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
 from localocean.host import cgroups
 from tests.contract import shapes
+from tests.support import until
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 180.0
@@ -25,8 +24,6 @@ SSH = (
     *("-o", "ServerAliveInterval=5"),  # one that goes down says nothing
 )
 """A login to a droplet that is gone soon."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -161,12 +158,3 @@ def answers(address: str) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
-
-
-def until(condition: Callable[[], T | None], seconds: float = SECONDS) -> T:
-    """The first truthy answer. Fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-    return found

@@ -28,7 +28,8 @@ from localocean.host import orphans
 from localocean.host.machines import Machines
 from localocean.network import Network
 from localocean.storage.disks import DRAFT, Disks
-from tests.contract.support import Api, Daemon, public_address, until
+from tests.contract.support import Api, Daemon, public_address
+from tests.support import until
 
 KILLS = int(os.environ.get("LOCALOCEAN_TEST_KILLS", "50"))
 SEED = int(os.environ.get("LOCALOCEAN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.support import Api, Daemon, control_groups, until
+from tests.contract.support import Api, Daemon, control_groups
+from tests.support import until
 
 
 def connect(started: dict[str, str]) -> Api:

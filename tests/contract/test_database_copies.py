@@ -14,8 +14,9 @@ import pytest
 
 from localocean.config import Config
 from localocean.host import cgroups
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon
 from tests.contract.test_databases import Connection, connect, kill_machine, machine, reachable, rows, serves
+from tests.support import until
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,8 @@ import requests
 from localocean.config import Config
 from localocean.host.machines import Machines
 from localocean.storage.disks import Disks
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon
+from tests.support import until
 
 KILLS = int(os.environ.get("LOCALOCEAN_TEST_DATABASE_KILLS", "6"))
 ORDER = {"engine": "pg", "size": "db-s-1vcpu-1gb", "region": "nyc3", "num_nodes": 1}

@@ -23,7 +23,8 @@ from localocean.engine.databases.numbers import number
 from localocean.host import cgroups
 from localocean.host.machines import Machines
 from localocean.storage.disks import Disks
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon
+from tests.support import until
 
 Connection = psycopg.Connection[Any]
 # A peer that is silent for two seconds is gone.

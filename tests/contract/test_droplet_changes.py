@@ -13,7 +13,8 @@ from typing import Any
 import digitalocean
 import pytest
 
-from tests.contract.support import SSH, Api, Daemon, control_groups, public_address, until
+from tests.contract.support import SSH, Api, Daemon, control_groups, public_address
+from tests.support import until
 
 SMALL, LARGE, HUGE = "s-1vcpu-512mb-10gb", "s-1vcpu-1gb", "s-2vcpu-2gb"
 

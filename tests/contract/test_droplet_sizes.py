@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.support import Api, Daemon, until
-from tests.support import has_controller, has_loop_devices, needs_controller, needs_loop_devices
+from tests.contract.support import Api, Daemon
+from tests.support import has_controller, has_loop_devices, needs_controller, needs_loop_devices, until
 
 SIZES = {"s-1vcpu-512mb-10gb": (512, 1, 10), "s-2vcpu-2gb": (2048, 2, 60)}
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import SSH, Api, answers, public_address, until
+from tests.contract.support import SSH, Api, answers, public_address
+from tests.support import until
 
 ORDER = {"name": "test", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
 

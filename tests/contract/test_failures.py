@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, Daemon, answers, public_address, until
+from tests.contract.support import Api, Daemon, answers, public_address
 from tests.contract.test_faults import ORDER
-from tests.support import needs_loop_devices, own_settings
+from tests.support import needs_loop_devices, own_settings, until
 
 SIZE, FREE = 3 << 30, 64 << 10
 

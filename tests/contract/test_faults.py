@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.contract.support import Api, answers, public_address, until
+from tests.contract.support import Api, answers, public_address
+from tests.support import until
 
 ORDER = {"region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}
 PATH = "/_localocean/faults"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.contract.support import SSH, Api, Daemon, public_address, until
+from tests.contract.support import SSH, Api, Daemon, public_address
+from tests.support import until
 
 # The first time, nothing comes of making host keys, and what the user wants done never ends.
 USER_DATA = """\

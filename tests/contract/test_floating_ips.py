@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from tests.contract.support import Api, answers, until
+from tests.contract.support import Api, answers
+from tests.support import until
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon
+from tests.support import until
 
 CACHE = Path("/var/cache/localocean/bases")
 SHIFT = 524288

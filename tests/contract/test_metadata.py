@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import SSH, Api, Daemon, public_address, until
+from tests.contract.support import SSH, Api, Daemon, public_address
+from tests.support import until
 
 URL = "http://169.254.169.254"
 FORMAT = "\\n%{http_code} %{redirect_url}"

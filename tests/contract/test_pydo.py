@@ -13,7 +13,8 @@ import pytest
 import requests
 from azure.core.exceptions import HttpResponseError
 
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon
+from tests.support import until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG6MwVhGQUsPcQzUjJHVyD4mXzuhcGGCRLYpxQ0zFwFd me@example"
 SMALL = {"region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": "debian-12-x64"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import digitalocean
 import pytest
 
-from tests.contract.support import Api, until
+from tests.contract.support import Api
+from tests.support import until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG6MwVhGQUsPcQzUjJHVyD4mXzuhcGGCRLYpxQ0zFwFd me@example"
 

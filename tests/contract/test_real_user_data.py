@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.support import Api, Daemon, public_address, until
+from tests.contract.support import Api, Daemon, public_address
+from tests.support import until
 
 SCRIPT = """\
 #!/bin/bash

@@ -17,7 +17,8 @@ from slipway.errors import PipelineError
 from slipway.runs import account_lock
 from slipway.runs.account_lock import Holder, LockLost, RemoteLock, Rhythm
 from slipway.tools.account import Account, fingerprint
-from tests.contract.support import Api, until
+from tests.contract.support import Api
+from tests.support import until
 
 pytestmark = pytest.mark.usefixtures("clean")
 

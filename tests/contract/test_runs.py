@@ -18,7 +18,8 @@ from slipway.reports import status
 from slipway.runs import account_lock, record
 from slipway.runs import run as runs
 from slipway.runs.ledger import Ledger, Run
-from tests.contract.support import ROOT, Api, until
+from tests.contract.support import ROOT, Api
+from tests.support import until
 
 pytestmark = pytest.mark.usefixtures("clean")
 

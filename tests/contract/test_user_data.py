@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.support import ROOT, Api, until
+from tests.contract.support import ROOT, Api
 from tests.contract.test_metadata import URL, Guest
+from tests.support import until
 
 SECRET = "planted-in-user-data-7f3a"
 USER_DATA = f"""\

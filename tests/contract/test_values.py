@@ -19,8 +19,9 @@ from slipway.environment.reference import Reference, Release, template_digest
 from slipway.tools.terraform.encryption import Encryption
 from slipway.tools.terraform.engine import Root, Terraform, expression
 from slipway.tools.toolchain import TERRAFORM_TOOLS, Toolchain
-from tests.contract.support import ROOT, Api, until
+from tests.contract.support import ROOT, Api
 from tests.contract.test_metadata import Guest
+from tests.support import until
 from tests.unit.slipway.environment.test_boot import AWKWARD, is_fit
 
 LONG = "".join(chr(0x20 + at % 0x5F) for at in range(5000))

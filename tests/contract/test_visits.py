@@ -14,7 +14,8 @@ import termios
 import time
 from pathlib import Path
 
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon
+from tests.support import until
 
 
 def test_a_droplet_is_seen_and_entered(daemon: Daemon, api: Api, clean: None, tmp_path: Path) -> None:

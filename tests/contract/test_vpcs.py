@@ -8,7 +8,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from tests.contract.support import Api, Daemon, until
+from tests.contract.support import Api, Daemon
+from tests.support import until
 
 
 @pytest.fixture(autouse=True)

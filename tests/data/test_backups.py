@@ -20,7 +20,7 @@ from slipway.errors import PipelineError
 from slipway.tools import postgres
 from slipway.tools.digitalocean import Cluster
 from slipway.tools.postgres import Database
-from tests.contract.support import until
+from tests.support import until
 
 TABLES = """
 CREATE TABLE notes (id bigserial PRIMARY KEY, text text NOT NULL, price numeric, made timestamptz DEFAULT now());

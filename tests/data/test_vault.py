@@ -23,8 +23,9 @@ from slipway.project import SecretSettings, VaultSettings
 from slipway.tools import postgres
 from slipway.tools.digitalocean import Cluster
 from slipway.tools.postgres import Database
-from tests.contract.support import Api, until
+from tests.contract.support import Api
 from tests.data.server import VaultServer, unseal
+from tests.support import until
 
 ROLES = """
 DO $$ BEGIN CREATE ROLE app_rw NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;

@@ -15,8 +15,9 @@ import pytest
 
 from slipway.environment.keys import new_key
 from slipway.names import BUILD
-from tests.contract.support import Api, until
+from tests.contract.support import Api
 from tests.e2e.checkout import NAMES, Checkout
+from tests.support import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 

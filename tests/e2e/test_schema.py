@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.contract.support import until
 from tests.e2e.checkout import NAMES, ROOT, Checkout, Prober, ask_for_notes
+from tests.support import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host]
 

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from localocean.api.app import ROWS
-from tests.contract.support import until
 from tests.fuzz.conftest import TOKEN, Target
+from tests.support import until
 
 POSTS = ("/v2/droplets", "/v2/account/keys", "/v2/tags", "/v2/floating_ips", "/v2/images", "/v2/vpcs", "/v2/projects")
 BROKEN = {

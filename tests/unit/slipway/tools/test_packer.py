@@ -13,6 +13,7 @@ import pytest
 from slipway.errors import PipelineError
 from slipway.tools import packer
 from slipway.tools.packer import Packer
+from tests.support import until
 
 # What packerpy imports to read HCL, which nobody here does.
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_.*:DeprecationWarning")
@@ -69,10 +70,7 @@ def test_what_a_killed_one_started_does_not_stay(make: Make, tmp_path: Path) -> 
     plugin = f"sh -c 'echo $$ >{tmp_path}/pid; exec sleep 60' >/dev/null 2>&1 &"
     with pytest.raises(PipelineError, match="Packer's build failed"):
         make(f"{plugin} sleep 0.5; kill -KILL $$").build(tmp_path, {}, print)
-    deadline = time.monotonic() + 5
-    while is_running(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_running(tmp_path)
+    until(lambda: not is_running(tmp_path), 5)
 
 
 def test_it_does_not_outlive_the_pipeline(make: Make, tmp_path: Path) -> None:
@@ -81,15 +79,10 @@ def test_it_does_not_outlive_the_pipeline(make: Make, tmp_path: Path) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         make("exec sleep 60").build(tmp_path, {}, lambda line: None)
         os._exit(0)
-    deadline = time.monotonic() + 20
-    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 20)
     os.kill(child, 9)
     os.waitpid(child, 0)
-    while is_running(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_running(tmp_path)
+    until(lambda: not is_running(tmp_path), 20)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # packerpy leaves its pipe open then

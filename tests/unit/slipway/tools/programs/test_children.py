@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support import until
 
 ROOT = Path(__file__).parents[5]
 # A compiler's driver: each level starts the next one, and all write down their numbers. The last one hears no SIGINT.
@@ -85,13 +86,6 @@ def is_there(pid: int) -> bool:
         return False
 
 
-def until(found: object, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not found():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-
-
 def a_pipeline(folder: Path, way: str) -> subprocess.Popen[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": str(folder / "config")}
     # Who starts the tests in the background, or with nohup, has them and all below them ignore SIGINT or SIGHUP.
@@ -124,8 +118,9 @@ def test_a_signal_ends_the_whole_tree_and_the_pipeline_can_still_clean_up(
 def test_a_second_signal_does_not_cut_the_first_one_short(folder: Path) -> None:
     pipeline = a_pipeline(folder, "stream")
     until(lambda: len(numbers(folder)) == 3 and all(numbers(folder)))
+    pids = numbers(folder)
     pipeline.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    until(lambda: not all(map(is_there, pids)))
     pipeline.send_signal(signal.SIGTERM)
     said, _ = pipeline.communicate(timeout=60)
     assert "interrupted cleaning up" in said and not any(map(is_there, numbers(folder)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.tools.programs.process import Overdue, call
+from tests.support import until
 
 
 def is_running(pid: int) -> bool:
@@ -30,6 +31,4 @@ def test_at_the_deadline_all_that_it_started_is_gone(tmp_path: Path) -> None:
         call(["sh", "-c", script], cwd=tmp_path, seconds=0.5)
     assert time.monotonic() - start < 20
     child = int((tmp_path / "child").read_text())
-    while is_running(child) and time.monotonic() - start < 30:
-        time.sleep(0.02)
-    assert not is_running(child)
+    until(lambda: not is_running(child), 10)
