@@ -36,6 +36,8 @@ from localocean.api.databases import backups as database_backups
 from localocean.api.databases import clusters as databases
 from localocean.api.databases import pools as database_pools
 from localocean.api.databases import replicas as database_replicas
+from localocean.api.databases import settings as database_settings
+from localocean.api.databases import users as database_users
 from localocean.api.errors import on_error
 from localocean.api.http import endpoint
 from localocean.api.middleware import RequestMiddleware
@@ -52,6 +54,8 @@ RESOURCES = (
     database_backups,
     database_pools,
     database_replicas,
+    database_settings,
+    database_users,
     databases,
     droplet_actions,
     droplets,
