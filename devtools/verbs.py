@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from devtools import checks, suites
-from devtools import update as updating
+from devtools import suites
 from slipway.progress import Progress
 from slipway.project import Project
 from slipway.tools.programs.environment import EVERYTHING
@@ -17,6 +16,8 @@ from slipway.verbs.verb import ROOT, attached, verb
 @verb()
 def check() -> None:
     """Check style, types and format of everything in the project."""
+    from devtools import checks
+
     toolchain = Toolchain.from_environment(ROOT, os.environ, Project.load(ROOT).toolchain)
     checks.check(ROOT, toolchain, Progress().say)
 
@@ -35,8 +36,10 @@ def test(only: str | None = None, coverage: bool = False) -> None:
 @verb()
 def update() -> None:
     """Renew Python's lock, the app's Go modules and the pins of the workflows' actions; git tells what changed."""
+    from devtools.update import update as renew
+
     toolchain = Toolchain.from_environment(ROOT, os.environ, Project.load(ROOT).toolchain)
-    updating.update(ROOT, toolchain, Progress())
+    renew(ROOT, toolchain, Progress())
 
 
 @verb(name="upstream", match="a regular expression: only the tests whose names match it")

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from slipway.reports.report import change, spelled
 from slipway.runs.record import Record
@@ -29,7 +30,7 @@ _TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800)
 def page(found: Record) -> str:
     """The whole page."""
     seconds = max(found.seconds, 1.0)
-    whole: str = _template().render(
+    return _template().render(
         LAYOUT,
         run=found,
         live=change(found),
@@ -42,13 +43,10 @@ def page(found: Record) -> str:
         ticks=_ticks(seconds),
         clock=lambda at: f"{at} s" if at < 120 else f"{at // 60}:{at % 60:02}",
     )
-    return whole
 
 
 @cache
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # takes as long to import as many a verb runs
-
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("slipway.reports", "."),
         autoescape=True,

@@ -12,15 +12,6 @@ from slipway.environment import boot, reference
 from slipway.environment.session import Session
 from slipway.progress import Progress
 from slipway.project import Project
-from slipway.reports import history, report_page
-from slipway.reports.cost import cost as cost_of
-from slipway.reports.cost import render as render_cost
-from slipway.reports.diff import diff as differences
-from slipway.reports.diff import render as render_diff
-from slipway.reports.report import all_of, fetch, find, render_all
-from slipway.reports.report import render as render_run
-from slipway.reports.status import render as render_status
-from slipway.reports.status import status as environment_status
 from slipway.runs.ledger import Ledger
 from slipway.verbs.verb import ENVIRONMENT_HELP, ROOT, Answer, verb
 
@@ -28,13 +19,18 @@ from slipway.verbs.verb import ENVIRONMENT_HELP, ROOT, Answer, verb
 @verb(json="as JSON")
 def status(session: Session) -> Answer:
     """Say what is live, and fail when git, state and world disagree."""
-    now = environment_status(session)
-    return Answer(render_status(now), now.as_json(), failed=not now.in_sync)
+    from slipway.reports.status import render
+    from slipway.reports.status import status as compared
+
+    now = compared(session)
+    return Answer(render(now), now.as_json(), failed=not now.in_sync)
 
 
 @verb(json="as JSON")
 def releases(session: Session) -> Answer:
     """List the images that can be made live, and who last released them."""
+    from slipway.reports import history
+
     known = history.releases(session)
     return Answer(history.render(known), [asdict(each) for each in known])
 
@@ -50,6 +46,8 @@ def report(
     environment: str | None = None, run: str | None = None, list: bool = False, html: str | None = None
 ) -> Answer:
     """Tell what a run did: its steps, its cutover as users met it, and how it ended."""
+    from slipway.reports.report import all_of, fetch, find, render, render_all
+
     project, progress = Project.load(ROOT), Progress()
     book = Ledger.of(project, choose_environment(ROOT, os.environ, environment))
     fetch(book, progress)
@@ -58,8 +56,10 @@ def report(
         return Answer(render_all(records), [each.as_json() for each in records])
     found = find(book, run, progress.warn)
     if html:
+        from slipway.reports import report_page
+
         Path(html).write_text(report_page.page(found), encoding="utf-8")
-    return Answer(html or render_run(found), found.as_json())
+    return Answer(html or render(found), found.as_json())
 
 
 @verb(
@@ -69,8 +69,11 @@ def report(
 )
 def diff(session: Session, before: str, after: str) -> Answer:
     """Say what differs between two releases or versions: files, packages, units, settings, secrets, schema."""
+    from slipway.reports.diff import diff as differences
+    from slipway.reports.diff import render
+
     found = differences(session, before, after)
-    return Answer(render_diff(found), found.as_json())
+    return Answer(render(found), found.as_json())
 
 
 @verb(
@@ -80,8 +83,11 @@ def diff(session: Session, before: str, after: str) -> Answer:
 )
 def cost(session: Session, version: str | None = None, size: str | None = None) -> Answer:
     """Say what an environment costs a month, with a release, and while the old and the new one stand."""
+    from slipway.reports.cost import cost as cost_of
+    from slipway.reports.cost import render
+
     found = cost_of(session, version, size)
-    return Answer(render_cost(found), found.as_json())
+    return Answer(render(found), found.as_json())
 
 
 @verb()

@@ -1,4 +1,7 @@
-"""Verbs that make a release, look after it, or go back from it."""
+"""Verbs that make a release, look after it, or go back from it.
+
+Each verb imports its rooms when it runs: all of them together take as long to import as a verb takes to start.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,14 @@ from dataclasses import asdict
 
 from invoke.context import Context
 
-from slipway.database import migration
 from slipway.environment import reference
 from slipway.environment.reference import Reference
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
-from slipway.image import bake
-from slipway.image.image import version_of
 from slipway.project import Limits
-from slipway.release import rotation
-from slipway.release.deploy import deploy as make_live
-from slipway.release.deploy import plan as plan_release
-from slipway.release.deploy import rotate_database
-from slipway.release.heal import heal as heal_environment
-from slipway.release.heal import render as render_healed
 from slipway.release.options import ReleaseOptions
-from slipway.release.rollback import rollback as roll_back
-from slipway.release.takeover import take_over
-from slipway.runs import run
 from slipway.verbs.given import count, settings
 from slipway.verbs.verb import Answer, confirm, verb
-from slipway.verification.verify import find_subject
-from slipway.verification.verify import verify as verify_droplet
 
 _HELP = {
     "keep_failed": "keep the droplet of a failed release, to look at it",
@@ -46,6 +35,10 @@ _HELP = {
 )
 def build(c: Context, session: Session, version: str | None = None, dirty: bool = False) -> str:
     """Bake the image of a version, unless the same inputs were baked before."""
+    from slipway.image import bake
+    from slipway.image.image import version_of
+    from slipway.runs import run
+
     with run.recorded(session, f"build {version or ''}".strip()):
         image = bake.build(session, version, dirty=dirty)
     c.config["built"] = version_of(session.settings.names, image) or ""  # for a deploy on the same line
@@ -80,15 +73,17 @@ def deploy(
     plan: bool = False,
 ) -> Answer:
     """Make a version live, or apply what git says: create, verify, move the address, confirm, retire."""
+    from slipway.release import deploy as releases
+
     asked: str | None = c.config.get("built") or (f"{version}-dirty" if version and dirty else version)
     limits = _limits(session, max_lost, max_gap, soak)
     options = ReleaseOptions(
         standby=not no_standby, keep_failed=keep_failed, commit=commit, limits=limits, force=force or ""
     )
     if plan:
-        planned = plan_release(session, asked, options, config=settings(set or []), size=size)
+        planned = releases.plan(session, asked, options, config=settings(set or []), size=size)
         return Answer(f"This would {planned.sentence}.", planned.as_json())
-    return _live(session, make_live(session, asked, options, config=settings(set or []), size=size))
+    return _live(session, releases.deploy(session, asked, options, config=settings(set or []), size=size))
 
 
 @verb(**_HELP)
@@ -102,6 +97,8 @@ def rollback(
     force: str | None = None,
 ) -> Answer:
     """Roll back to the standby or the previous release; the rolled-back release is marked, and refused from then on."""
+    from slipway.release.rollback import rollback as roll_back
+
     limits = _limits(session, max_lost, max_gap, soak)
     options = ReleaseOptions(keep_failed=keep_failed, commit=commit, limits=limits, force=force or "")
     return _live(session, roll_back(session, options))
@@ -114,8 +111,10 @@ def rollback(
 )
 def heal(session: Session, commit: bool = False, force: str | None = None) -> Answer:
     """Make the public address answer: start the live droplet, switch to the standby, or create another droplet."""
-    healed = heal_environment(session, ReleaseOptions(commit=commit, force=force or ""))
-    return Answer(render_healed(healed), asdict(healed))
+    from slipway.release import heal as healing
+
+    healed = healing.heal(session, ReleaseOptions(commit=commit, force=force or ""))
+    return Answer(healing.render(healed), asdict(healed))
 
 
 @verb(
@@ -132,8 +131,10 @@ def verify(
     through_floating_ip: bool = False,
 ) -> str:
     """Verify a running droplet with the tests that run before every cutover."""
-    subject = find_subject(session, release, droplet, address, through_floating_ip=through_floating_ip)
-    verified = verify_droplet(session, subject)
+    from slipway.verification import verify as verification
+
+    subject = verification.find_subject(session, release, droplet, address, through_floating_ip=through_floating_ip)
+    verified = verification.verify(session, subject)
     return f"{subject.release.key} at {subject.address}: {verified.tests} tests passed, report in {verified.report}"
 
 
@@ -144,6 +145,9 @@ def verify(
 )
 def migrate(session: Session, release: str | None = None, address: str | None = None) -> Answer:
     """Migrate the database to the schema of a release, after a rehearsal that the live release survives."""
+    from slipway.database import migration
+    from slipway.verification.verify import find_subject
+
     subject = find_subject(session, release, None, address, through_floating_ip=False)
     done = migration.migrate(session, subject.release, subject.address)
     return Answer(migration.render(done), asdict(done))
@@ -159,6 +163,9 @@ def rotate(
     session: Session, what: str, no_standby: bool = False, keep_failed: bool = False, commit: bool = False
 ) -> Answer | str:
     """Replace a credential: the app's database user, by a new release, or the key that encrypts the states."""
+    from slipway.release import rotation
+    from slipway.release.deploy import rotate_database
+
     if what == "database":
         options = ReleaseOptions(standby=not no_standby, keep_failed=keep_failed, commit=commit)
         return _live(session, rotate_database(session, options))
@@ -170,6 +177,8 @@ def rotate(
 @verb(yes="do not ask")
 def takeover(session: Session, yes: bool = False) -> str:
     """Take over an environment whose state is lost or in another checkout, with its address and its database."""
+    from slipway.release.takeover import take_over
+
     if not yes:
         confirm(session, "Take over", "Nothing was taken over.")
     take_over(session)
