@@ -28,4 +28,5 @@ def in_a_sentence() -> Iterator[None]:
     except OSError as error:
         full = error.errno == errno.ENOSPC
         what = "The disk is full" if full else f"The machine refused: {error.strerror}"
-        raise PipelineError(f"{what}: {error.filename or 'no file was named'}.", "df -h" if full else "") from error
+        where = f": {error.filename}" if error.filename else ""
+        raise PipelineError(f"{what}{where}.", "df -h" if full else "") from error

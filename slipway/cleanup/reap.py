@@ -185,7 +185,7 @@ def render(reaped: Reaped) -> str:
     """What was found as a person reads it."""
     notes = [f"! {note}" for note in reaped.notes]
     if not reaped.found:
-        return "\n".join(["Nothing is left over.", *notes])
+        return "\n".join(["Found nothing to remove.", *notes])
     rows = [("what", "name", "made", "a month", "why")]
     for each in reaped.found:
         price = "?" if each.monthly is None else dollars(each.monthly)

@@ -88,7 +88,7 @@ def apply_release(
 def apply_reference(
     session: Session, run: Run, current: Reference, target: Reference, options: ReleaseOptions
 ) -> Reference:
-    """Make the world what another reference says, with a new release in the place of one that must be made anew.
+    """Apply another reference, with a new release in the place of one that has no droplet any more.
 
     Raises PipelineError as `apply` does.
     """
@@ -112,7 +112,7 @@ def apply(
     passwords: Mapping[str, Secret] | None = None,
     crew: Crew = Crew(),
 ) -> Reference:
-    """Make the world what a reference says, after what is ``pending`` of the database.
+    """Apply a reference, after the ``pending`` changes of the database.
 
     Raises PipelineError when it cannot be made so. What was confirmed before is live then, and the reference file is as
     it was, save for the mark on a release that was live and was not fit.

@@ -30,7 +30,7 @@ def deploy(
     config: Mapping[str, str] | None = None,
     size: str | None = None,
 ) -> Reference:
-    """Make a version live, or without one make the world what the reference file says; the database comes first.
+    """Make a version live, or apply the reference file without one; the database comes first.
 
     Raises PipelineError when the release cannot be made live; what was live before is live then, and the reference
     file is as it was.

@@ -13,11 +13,11 @@ from slipway.verification import verify
 from slipway.verification.witness import Witness, Word
 
 _HEALTH_CHECKS = 2
-"""Times that a droplet is asked before traffic moves to it."""
+"""Health checks before the cutover."""
 
 
 def check_images(session: Session, target: Reference) -> Reference:
-    """What has no droplet yet needs its image; a standby that cannot come back is let go, with a word."""
+    """Refuse a release without droplet and image; a standby whose image is gone is dropped with a warning."""
     names = [found.name for found in session.api.images()]
     for key in target.running:
         count = names.count(target.releases[key].image)

@@ -25,7 +25,7 @@ from slipway.verification.verify import Subject
 from slipway.verification.witness import Witness, Word
 
 _HEALTH_CHECKS = 3
-"""Times that a droplet is asked, once a second, before it is taken for dead."""
+"""Health checks, one a second, before a droplet counts as dead."""
 _FORCE = 'Look from another machine. If the droplet is dead: ./invoke heal --force "why".'
 
 

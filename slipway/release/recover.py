@@ -109,7 +109,7 @@ def go_back(
         run.write("way back", text=f"what was confirmed before is there again: {confirmed.live or 'nothing'}")
     except PipelineError as error:
         session.progress.warn(f"going back failed too: {error.message} {error.hint}".rstrip())
-        session.progress.warn("./invoke deploy tries again to make the world what the reference file says")
+        session.progress.warn("./invoke deploy applies the reference file again")
 
 
 def until_it_works(

@@ -16,7 +16,7 @@ MARKS = {"succeeded": "✓", "failed": "✗", "": "…"}
 
 
 def fetch(ledger: Ledger, progress: Progress) -> None:
-    """Take what others have shared; where that is not possible what is here is told, with a word."""
+    """Fetch the runs that others have shared; when that fails, warn and go on with the local ones."""
     try:
         ledger.fetch()
     except PipelineError as error:

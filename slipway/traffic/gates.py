@@ -1,4 +1,4 @@
-"""What a release is held to once it has the traffic: a table of gates. A new one is a function and a line in it.
+"""The gates of a release that has the traffic, as a table. A new gate is a function and a line in it.
 
 A gate before that is a test of `tests/droplet/`, or a guard of `slipway/release/guards.py`.
 """
@@ -59,7 +59,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Gate:
-    """One thing that a release is held to. ``check`` says nothing when too little was seen, or nothing is asked for."""
+    """One condition. ``check`` returns None when too few requests were seen, or when nothing is asked for."""
 
     name: str
     when: When

@@ -160,7 +160,7 @@ class Terraform:
         return [(each["type"], each["values"]) for each in found if each["mode"] == "managed"]
 
     def apply(self, var_file: Path | None, on_event: Callable[[Event], None]) -> None:
-        """Make the world what a file of variables says, if there is one beside those of the environment."""
+        """Apply the configuration with a file of variables, if there is one beside those of the environment."""
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True)
 
     def plan(self, var_file: Path | None, file: Path) -> list[Event] | None:
