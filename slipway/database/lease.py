@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from slipway.environment import secrets
+from slipway.environment.outputs import Outputs
 from slipway.environment.reference import Reference, Release, next_user
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
+from slipway.progress import Progress
 
 DATABASE_USER = "[A-Za-z_][A-Za-z0-9_-]{0,62}"
 """A name of a database user that terraform/variables.tf takes."""
@@ -35,7 +37,7 @@ def user_for(
     fails, the user is given back, unless the failed droplet is kept (`keep`). Raises PipelineError when the vault gives
     none.
     """
-    if not anew and _keeps(session, release):
+    if not anew and _keeps(session.outputs(), release):
         yield Leased(release)
         return
     issuer = secrets.source(session.settings, session.environ).issuer if release.database_user else None
@@ -44,7 +46,7 @@ def user_for(
         return
     credential = issuer.issue()
     if not re.fullmatch(DATABASE_USER, credential.user):
-        _give_back(session, issuer, credential)
+        _give_back(session.progress, issuer, credential)
         raise PipelineError(
             f"Vault made the database user {ascii(credential.user)}, whose name cannot stand in a URL as it is.",
             "Letters, digits, underscores and dashes, 63 at most: the role's username_template in Vault decides it.",
@@ -57,24 +59,24 @@ def user_for(
         yield Leased(named, {credential.user: credential.password})
     except BaseException:
         if not keep:
-            _give_back(session, issuer, credential)
+            _give_back(session.progress, issuer, credential)
         raise
 
 
-def _keeps(session: Session, release: Release) -> bool:
+def _keeps(outputs: Outputs, release: Release) -> bool:
     """Whether a release has its droplet, and there a user that has not ended."""
-    return not has_ended(release) and release.key in session.outputs().groups
+    return not has_ended(release) and release.key in outputs.groups
 
 
 def _from_terraform(current: Reference, release: Release) -> Release:
     return replace(release, database_user=next_user(current), database_expires="")
 
 
-def _give_back(session: Session, issuer: secrets.CredentialIssuer, credential: secrets.Credential) -> None:
+def _give_back(progress: Progress, issuer: secrets.CredentialIssuer, credential: secrets.Credential) -> None:
     try:
         issuer.revoke(credential)
     except PipelineError as error:
-        session.progress.warn(f"{credential.user} was not given back, and ends by itself: {error.message}")
+        progress.warn(f"{credential.user} was not given back, and ends by itself: {error.message}")
 
 
 def refuse_lost(made: Mapping[str, Release], passwords: Mapping[str, secrets.Secret]) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from slipway.environment.outputs import Outputs
 from slipway.environment.session import Session
 from slipway.graph.plan import ADDRESS, KEY, Plan
+from slipway.progress import Progress
 from slipway.runs import account_lock
 from slipway.tools.account import Account, Key, fingerprint
 from slipway.tools.digitalocean import Cluster
@@ -62,9 +63,9 @@ def adopt(session: Session, outputs: Outputs) -> bool:
     known = _kinds(session.terraform()) if root.has_state else set()
     key = own_key(session) if KEY not in known else None
     if key and key.name == session.settings.names.deploy_key and _is_new(root, str(key.id)):
-        _take(session, session.terraform(), f"{KEY}.deploy", str(key.id), f"the deploy key {key.name}")
+        _take(session.progress, session.terraform(), f"{KEY}.deploy", str(key.id), f"the deploy key {key.name}")
     if ADDRESS not in known and (address := lost_address(session)):
-        _take(session, session.terraform(), f"{ADDRESS}.public", address, f"the floating IP {address}")
+        _take(session.progress, session.terraform(), f"{ADDRESS}.public", address, f"the floating IP {address}")
     state.settle(root.folder)
     return unsettled
 
@@ -107,14 +108,20 @@ def adopt_database(session: Session, cluster: Cluster, *, ordered_now: bool = Fa
         if not _is_new(root, cluster.id):
             return
         _take(
-            session,
+            session.progress,
             session.database(),
             f"{_CLUSTER}.app",
             cluster.id,
             "" if ordered_now else f"the database cluster {cluster.name}",
         )
     if _DATABASE not in known and "app" in session.api.database_names(cluster.id):
-        _take(session, session.database(), f"{_DATABASE}.app", f"{cluster.id},app", f"the database of {cluster.name}")
+        _take(
+            session.progress,
+            session.database(),
+            f"{_DATABASE}.app",
+            f"{cluster.id},app",
+            f"the database of {cluster.name}",
+        )
 
 
 def _is_new(root: Root, id: str) -> bool:
@@ -132,7 +139,7 @@ def _kinds(terraform: Terraform) -> set[str]:
     return {kind for kind, _ in terraform.resources()}
 
 
-def _take(session: Session, terraform: Terraform, resource: str, id: str, what: str) -> None:
+def _take(progress: Progress, terraform: Terraform, resource: str, id: str, what: str) -> None:
     if what:
-        session.progress.warn(f"taking over {what}, which stands and is in no state")
+        progress.warn(f"taking over {what}, which stands and is in no state")
     terraform.adopt(resource, id)

@@ -25,6 +25,7 @@ from slipway.graph.narrator import Narrator
 from slipway.graph.plan import ADDRESS, ASSIGNMENT, DROPLET, KEY, USER, CurrentState, Plan
 from slipway.names import user_number
 from slipway.runs.ledger import Run
+from slipway.tools.digitalocean import API
 from slipway.tools.terraform.engine import Terraform
 from slipway.traffic.edge import MOVE, FloatingIp
 from slipway.verification.verified import by_gate
@@ -116,7 +117,7 @@ class Graph:
         ``before`` are the outputs of the last apply, ``standing`` the releases whose droplets are there. Raises Refused
         when it must not be done, and says that nothing was changed but what was ``done`` before.
         """
-        now, wanted = now_of(self._session, before), set(target.running) - set(standing)
+        now, wanted = now_of(self._session.api, before), set(target.running) - set(standing)
         with self._planned(target, now, Wish(wanted=wanted)) as (plan, file, engine):
             plan.refuse(done)
             orders = order.of_plan(engine.show(file)) if wanted else []
@@ -170,7 +171,7 @@ class Graph:
         variables = {**self._session.host_keys(target), **self._variables, **wish.variables}
         engine = self._session.terraform().using(variables)
         try:
-            planned = engine.plan(var_file(self._session, target), file)
+            planned = engine.plan(var_file(self._session.settings.work, target), file)
             yield planning.read(planned, target, now, self._boot_data.releases), file, engine
         finally:
             file.unlink(missing_ok=True)
@@ -209,7 +210,7 @@ class Judged:
                 running = {key: self.target.releases[key] for key in self.target.running}
                 self.graph.step(confirmed.beside(running), self.now, Wish(made=made))
             moved = self.graph.move(self.target)
-            self.graph.step(self.target, now_of(session, session.outputs()), moved)
+            self.graph.step(self.target, now_of(session.api, session.outputs()), moved)
 
     def _foundation(self, confirmed: Reference) -> None:
         """Make what outlives a release, or comes before its droplet: with the address, the key, and database users."""
@@ -239,14 +240,14 @@ class Judged:
         return any(each.creates and {each.kind, f"{each.kind}.{each.name}"} & set(kinds) for each in self.plan.changes)
 
 
-def now_of(session: Session, outputs: Outputs) -> CurrentState:
+def now_of(api: API, outputs: Outputs) -> CurrentState:
     """What stands, by the outputs of the last apply and by the cloud."""
-    carrying = session.api.floating_ip_target(outputs.address) if outputs.address else None
+    carrying = api.floating_ip_target(outputs.address) if outputs.address else None
     return CurrentState(outputs.confirmed, outputs.address, outputs.release_of(carrying))
 
 
-def var_file(session: Session, target: Reference) -> Path:
-    """The reference as a file of variables."""
-    path = session.settings.work / "candidate.tfvars.json"
+def var_file(work: Path, target: Reference) -> Path:
+    """The reference as a file of variables in an environment's folder."""
+    path = work / "candidate.tfvars.json"
     reference.write(path, target)
     return path

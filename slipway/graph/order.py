@@ -17,7 +17,7 @@ from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.graph.plan import DROPLET
 from slipway.retries import polled
-from slipway.tools.digitalocean import Droplet
+from slipway.tools.digitalocean import API, Droplet
 
 _ACTIVE_WITHIN = 600.0
 """Seconds that a droplet may take until it is active; the provider gives it an hour."""
@@ -82,16 +82,16 @@ def place(session: Session, orders: Sequence[Order], clock: Clock) -> dict[str, 
 def _place(session: Session, order: Order, clock: Clock) -> int:
     with session.progress.step(f"create the droplet of {order.key}"):
         droplet = session.api.create_droplet(order.body)
-        _wait_until_active(session, order, droplet, clock)
+        _wait_until_active(session.api, order, droplet, clock)
     return droplet
 
 
-def _wait_until_active(session: Session, order: Order, id: int, clock: Clock) -> None:
+def _wait_until_active(api: API, order: Order, id: int, clock: Clock) -> None:
     def is_active() -> bool:
-        found = session.api.droplet(id)
+        found = api.droplet(id)
         if found is None:  # one whose creation failed is removed by the cloud
             raise PipelineError(f"The droplet of {order.key} was not created: the cloud has no droplet {id} any more.")
-        if not (ready := _is_ready(found)) and (failed := session.api.failed_actions(id)):
+        if not (ready := _is_ready(found)) and (failed := api.failed_actions(id)):
             raise PipelineError(f"The droplet of {order.key} was not created: action {failed[0][0]} failed.")
         return ready
 

@@ -15,6 +15,7 @@ from slipway.environment.reference import Reference
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.retries import polled
+from slipway.tools.digitalocean import API
 
 _GONE = 30.0
 """Seconds that a droplet may take to go."""
@@ -69,14 +70,14 @@ def remove_all(session: Session) -> None:
 def _remove(session: Session, number: int) -> None:
     try:
         session.api.remove(f"droplets/{number}")
-        _wait_until_gone(session, number)
+        _wait_until_gone(session.api, session.settings.tag, number)
     except PipelineError as error:
         session.progress.warn(f"{error.message} Terraform removes it instead.")
 
 
-def _wait_until_gone(session: Session, number: int, clock: Clock = SYSTEM) -> None:
+def _wait_until_gone(api: API, tag: str, number: int, clock: Clock = SYSTEM) -> None:
     def is_gone() -> bool:
-        return all(each.id != number for each in session.api.droplets(session.settings.tag))
+        return all(each.id != number for each in api.droplets(tag))
 
     if not polled(is_gone, _GONE, 0.25, clock):
         raise PipelineError(f"Droplet {number} is still there after {_GONE:.0f} s.")

@@ -10,6 +10,7 @@ from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.graph import adoption
 from slipway.names import user_number
+from slipway.tools.digitalocean import API
 
 
 def remove_strays(session: Session, outputs: Outputs) -> bool:
@@ -23,7 +24,7 @@ def remove_strays(session: Session, outputs: Outputs) -> bool:
     if not (session.roots[0].has_state or adoption.is_due(session.roots[0])):
         return False
     never_confirmed = adoption.adopt(session, outputs)
-    found = _droplets(session, outputs)
+    found = _droplets(session.api, session.settings.tag, outputs)
     addressed = session.api.floating_ip_targets() if found and not never_confirmed else set()
     droplets = {number: name for number, name in found.items() if number not in addressed}
     carries = len(droplets) < len(found)
@@ -42,10 +43,10 @@ def remove_strays(session: Session, outputs: Outputs) -> bool:
     return carries
 
 
-def _droplets(session: Session, outputs: Outputs) -> dict[int, str]:
+def _droplets(api: API, tag: str, outputs: Outputs) -> dict[int, str]:
     """Droplets that do not stand where the state's last word has them."""
     written = {member.id for _, member in outputs.members()}
-    return {each.id: each.name for each in session.api.droplets(session.settings.tag) if each.id not in written}
+    return {each.id: each.name for each in api.droplets(tag) if each.id not in written}
 
 
 def _users(session: Session, outputs: Outputs) -> dict[str, str]:

@@ -15,7 +15,7 @@ from slipway.graph import offered
 from slipway.graph.graph import BootData
 from slipway.image import image, manifest
 from slipway.names import database_user
-from slipway.project import OURS
+from slipway.project import OURS, Project
 from slipway.tools.digitalocean import Image
 from slipway.tools.terraform.engine import expression
 
@@ -50,7 +50,7 @@ def compose(
     if live and not size and live.size != project.droplet.size:
         wanted = project.droplet.size
         session.progress.warn(f"the size stays {live.size}; slipway.toml says {wanted}: --size changes it")
-    _refuse_to_lose_the_database(session, live)
+    _refuse_to_lose_the_database(project, live)
     release = Release(
         version=version,
         commit=found.label("commit"),
@@ -100,8 +100,8 @@ def _check_size(session: Session, slug: str) -> None:
         raise PipelineError(said, "Give another with --size, or in slipway.toml. Nothing was changed.")
 
 
-def _refuse_to_lose_the_database(session: Session, live: Release | None) -> None:
-    if live and live.database_user and session.settings.project.database is None:
+def _refuse_to_lose_the_database(project: Project, live: Release | None) -> None:
+    if live and live.database_user and project.database is None:
         raise PipelineError(
             f"slipway.toml has no [database], and {live.key}, which is live, uses one.",
             "Put the table back: git log -p slipway.toml. ./invoke destroy --with-database removes the database.",

@@ -26,7 +26,7 @@ def destroy(session: Session, *, with_database: bool = False, backup_first: bool
         strays.remove_strays(session, session.outputs())
         retirement.remove_all(session)
         engine = session.terraform().using(session.host_keys(Reference()))
-        engine.destroy(var_file(session, Reference()), Narrator(session.progress))
+        engine.destroy(var_file(session.settings.work, Reference()), Narrator(session.progress))
         reference.write(session.settings.reference_path, Reference())
         if with_database:
             cluster.destroy(session)

@@ -100,7 +100,7 @@ def go_back(
         adoption.adopt(session, before)
         retirement.remove_failed(session, confirmed, session.outputs())
         standing = retirement.standing(session, session.outputs())
-        restore(confirmed, now_of(session, before), boot_data(session, standing, replace(confirmed, standby=None)))
+        restore(confirmed, now_of(session.api, before), boot_data(session, standing, replace(confirmed, standby=None)))
         strays.remove_strays(session, session.outputs())
 
     try:

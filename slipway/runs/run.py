@@ -6,6 +6,7 @@ import getpass
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from slipway.environment import reference
 from slipway.environment.session import Session
@@ -63,7 +64,7 @@ def recorded(session: Session, what: str, force: str = "") -> Iterator[Run]:
         raise
     finally:
         session.progress.listeners.remove(run)
-        run.write("ends", outcome=outcome, error=error, live=_live(session))
+        run.write("ends", outcome=outcome, error=error, live=_live(session.settings.reference_path))
         if run.broken:
             session.progress.warn(f"the ledger could not be written: {run.broken}")
         try:
@@ -104,14 +105,14 @@ def _facts(session: Session, what: str, force: str) -> dict[str, object]:
         "pid": os.getpid(),
         "place": account_lock.place(),
         "commit": commit,
-        "live": _live(session),
+        "live": _live(session.settings.reference_path),
         **({"force": force} if force else {}),
     }
 
 
-def _live(session: Session) -> str | None:
+def _live(path: Path) -> str | None:
     try:
-        return reference.read(session.settings.reference_path).live
+        return reference.read(path).live
     except PipelineError:
         return None
 

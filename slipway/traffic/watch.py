@@ -11,6 +11,7 @@ from slipway.environment.outputs import Outputs
 from slipway.environment.reference import Reference, Release
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
+from slipway.progress import Progress
 from slipway.project import Limits
 from slipway.runs.ledger import Run
 from slipway.traffic import gates, metrics
@@ -149,7 +150,7 @@ def over(session: Session, run: Run, outputs: Outputs, target: Reference) -> Ite
         return
     prober = Prober(address, before)
     try:
-        with prober, _listening(session, Watch(prober, address, session.progress.warn)) as watched:
+        with prober, _listening(session.progress, Watch(prober, address, session.progress.warn)) as watched:
             yield watched
     finally:
         run.write("cutover", **metrics.told(prober.samples, prober.began_at))
@@ -160,9 +161,9 @@ def over(session: Session, run: Run, outputs: Outputs, target: Reference) -> Ite
 
 
 @contextmanager
-def _listening(session: Session, watched: Watch) -> Iterator[Watch]:
-    session.progress.listeners.append(watched)
+def _listening(progress: Progress, watched: Watch) -> Iterator[Watch]:
+    progress.listeners.append(watched)
     try:
         yield watched
     finally:
-        session.progress.listeners.remove(watched)
+        progress.listeners.remove(watched)

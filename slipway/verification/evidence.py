@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from slipway.environment.keys import DeployKey
 from slipway.environment.reference import Release
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
@@ -50,7 +51,7 @@ def keep(session: Session, release: Release, address: str, error: PipelineError,
 
 
 def _keep(session: Session, release: Release, address: str, folder: Path, error: PipelineError, output: str) -> None:
-    redact = _collect(session, folder, release, address)
+    redact = _collect(session.key, folder, release, address)
     if output:
         (folder / "verification.txt").write_text(redact(output))
     lines = [error.message, error.hint, *_last_words(folder)]
@@ -80,14 +81,14 @@ def failure(folder: Path) -> PipelineError | None:
     return PipelineError(message, f"{hint}\nThe evidence is in {os.path.relpath(folder)}{told}".strip())
 
 
-def _collect(session: Session, folder: Path, release: Release, address: str) -> Callable[[str], str]:
+def _collect(key: DeployKey, folder: Path, release: Release, address: str) -> Callable[[str], str]:
     """One file for each question; what cannot be had leaves a file that says why."""
     folder.mkdir(parents=True, exist_ok=True)
     redact = _cleaner(Redactor())
     client_of_app = AppClient.of(release, address, seconds=ANSWER_S)
     ends = time.monotonic() + COLLECT_S
     try:
-        with ssh.connect(address, session.key.identity, session.key.host_key(release.key).public) as client:
+        with ssh.connect(address, key.identity, key.host_key(release.key).public) as client:
             conf_env = ssh.execute(client, "cat /opt/app/conf.env", timeout=10).output
             redact = _cleaner(Redactor.of_configuration(conf_env, {*release.config, "APP_RELEASE"}))
             for name, command in FROM_INSIDE.items():

@@ -72,7 +72,7 @@ def carried_out(
     standing: Collection[str] = (),
     orders: list[Order] | None = None,
 ) -> list[Any]:
-    steps, session = Steps(), type("Session", (), {"outputs": lambda self: {}})()
+    steps, session = Steps(), type("Session", (), {"api": None, "outputs": lambda self: {}})()
     now = plan.CurrentState(confirmed, ADDRESS, confirmed.live or "")
     judged = Judged(steps, plan.Plan("…", changes), target, now, standing, orders)  # type: ignore[arg-type]
     judged.carry_out(session)
