@@ -1,26 +1,22 @@
-"""What `./invoke update` renews: the schema of `slipway.toml`, Python's lock, the app's Go modules, pins of actions.
+"""What `./invoke update` renews: Python's lock, the app's Go modules, the pins of the workflows' actions.
 
 The tools under `toolchain/` are left: the version of each is a choice, and `slipway/tools/toolchain.py` has it too.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from slipway.data import schema
 from slipway.errors import PipelineError
 from slipway.progress import Progress
-from slipway.project import ProjectFile
 from slipway.tools.programs.environment import DOWNLOADS, compose
 from slipway.tools.programs.process import run
 from slipway.tools.toolchain import Toolchain
 
 ACTIONS = "https://github.com"
-SCHEMA = "docs/slipway.schema.json"
 _PIN = re.compile(
     r"uses: (?P<action>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40})(?P<note>.*?)# v(?P<version>[0-9][0-9.]*)"
 )
@@ -31,8 +27,6 @@ _QUIET = ("--no-emit-trusted-host", "--no-emit-find-links", "--upgrade", "--quie
 
 def update(root: Path, toolchain: Toolchain, progress: Progress) -> None:
     """Renew all of it; raises PipelineError when a registry cannot be reached. What has changed is git's to tell."""
-    with progress.step(f"write {SCHEMA}"):
-        (root / SCHEMA).write_text(json.dumps(schema(ProjectFile), indent=2) + "\n")
     with progress.step("renew requirements.lock"):
         words = [sys.executable, "-m", "piptools", "compile", *_COMPILE, *_QUIET]
         run([*words, "--output-file=requirements.lock", "requirements.in"], cwd=root, env=compose(DOWNLOADS))

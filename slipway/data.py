@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -73,13 +74,39 @@ class Matching:
     words: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+        return core_schema.no_info_before_validator_function(self._checked, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
 
-    def _checked(self, value: str) -> str:
-        if not re.fullmatch(self.pattern, value):
+    def _checked(self, value: Any) -> Any:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            raise expected(self.words)
+        return value
+
+
+@dataclass(frozen=True)
+class Within:
+    """Annotates a number between two others, both included; ``what`` it is a number of, such as "seconds"."""
+
+    least: float
+    most: float
+    what: str = "a number"
+
+    @property
+    def words(self) -> str:
+        """What a value should be."""
+        return f"{self.what} from {self.least:g} to {self.most:g}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "minimum": self.least, "maximum": self.most}
+
+    def _checked(self, value: Any) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not self.least <= value <= self.most:
             raise expected(self.words)
         return value
 
@@ -137,33 +164,65 @@ def schema(kind: type[Table]) -> dict[str, Any]:
         Table.__pydantic_config__ = STRICT
 
 
+_TYPES = {
+    **dict.fromkeys(("dataclass_type", "dict_type"), "a table"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("float_type", "finite_number"), "a number"),
+    "int_type": "a whole number",
+    "string_type": "a text in quotes",
+    "bool_type": "true or false",
+}
+"""What a value should be, by the type of pydantic's error."""
+
+
 def _problem(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
     where, path = error["loc"], ".".join(map(str, error["loc"]))
     match error["type"]:
         case "missing":
-            return path, "is missing"
+            return path, f"is missing{_wanted(kind, where)}"
         case "extra_forbidden" | "unexpected_keyword_argument":
-            return ".".join(map(str, where)), f"is unknown{_meant(str(where[-1]), _names(kind, where[:-1]))}"
+            return path, f"is unknown{_meant(str(where[-1]), sorted(_hints(kind, where[:-1])))}"
         case "json_invalid":
             return path, f"is not JSON ({error['ctx']['error']})"
         case "expected":
             should = f"it should be {error['ctx']['words']}"
-        case "dataclass_type" | "dict_type":
-            should = "it should be a table"
         case "value_error":
             should = str(error["ctx"]["error"])
+        case known if known in _TYPES:
+            should = f"it should be {_TYPES[known]}"
         case _:
-            should = error["msg"].replace("Input should", "it should", 1).replace("String should", "it should", 1)
-    shown = ascii(error["input"])
+            should = error["msg"].replace("Input should", "it should", 1)
+    shown = json.dumps(error["input"], default=str)
     return path, f"is {shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + '…'}; {should}"
 
 
-def _names(kind: Any, where: Sequence[Any]) -> Sequence[str]:
-    """The entries that the table at a place within a described one may have."""
+def _hints(kind: Any, where: Sequence[Any]) -> Mapping[str, Any]:
+    """The entries of the table at a place within a described one, with their types."""
     for name in where:
-        kind = get_type_hints(kind)[name] if is_dataclass(kind) else kind
-        kind = next((each for each in (kind, *get_args(kind)) if is_dataclass(each)), None)
-    return sorted(each.name for each in fields(kind)) if is_dataclass(kind) else []
+        kind = _entry(kind, name)
+    table = _table(kind)
+    return get_type_hints(table, include_extras=True) if table else {}
+
+
+def _entry(kind: Any, name: Any) -> Any:
+    """The type of an entry of a table, a list or a map."""
+    if table := _table(kind):
+        return get_type_hints(table, include_extras=True).get(name)
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return get_args(kind)[-1] if get_args(kind) else None
+
+
+def _table(kind: Any) -> Any:
+    """The described table that a type is, or may be beside null."""
+    choices = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return next((each for each in choices if is_dataclass(each)), None)
+
+
+def _wanted(kind: Any, where: Sequence[Any]) -> str:
+    """What an entry should be, as far as its annotations say so."""
+    hint = _hints(kind, where[:-1]).get(where[-1]) if where else None
+    words = next((each.words for each in get_args(hint) if isinstance(each, Matching | Within)), "")
+    return f"; it should be {words}" if words else ""
 
 
 def _meant(name: str, known: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """What `slipway.toml` may say, and the project that it describes.
 
-`docs/slipway.schema.json` describes the same for editors; `./invoke update` writes it from here.
+`docs/slipway.schema.json` describes the same for editors; `python -m devtools.schema` writes it from here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from slipway.data import Malformed, Matching, Table, checked, expected
+from slipway.data import Malformed, Matching, Table, Within, checked, expected
 from slipway.durations import MILLISECONDS, milliseconds
 from slipway.errors import PipelineError
 from slipway.names import SLUG
@@ -43,7 +43,7 @@ _WIDEST = 8
 """The shortest prefix of a range that may be trusted without that word."""
 
 Slug = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", "a slug such as s-1vcpu-1gb")]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
+Seconds = Annotated[float, Within(0.001, 3600, "seconds")]
 Duration = Annotated[str, Matching(MILLISECONDS, "a duration such as 500ms, 2s or 1m")]
 Place = Annotated[str, Matching(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", "a path such as secret")]
 
@@ -105,7 +105,7 @@ class ImageSettings(Table):
 
     base: Slug
     """The public image that every image of the project begins with."""
-    deadline: Annotated[float, Field(ge=10, le=86_400)] = 1800
+    deadline: Annotated[float, Within(10, 86_400, "seconds")] = 1800
     """Seconds that a bake may take."""
 
 
@@ -123,7 +123,7 @@ class DropletSettings(Table):
 class VerificationSettings(Table):
     """What a new droplet has to prove."""
 
-    deadline: Annotated[float, Field(ge=1, le=3600)]
+    deadline: Annotated[float, Within(1, 3600, "seconds")]
     """Seconds that a new droplet has to become what it should be."""
 
 
@@ -135,7 +135,7 @@ class DatabaseSettings(Table):
     """PostgreSQL's major version."""
     size: Slug
     """The size of each node."""
-    nodes: Annotated[int, Field(ge=1, le=3)]
+    nodes: Annotated[int, Within(1, 3, "a whole number")]
     """How many nodes it has."""
     trusted_sources: Annotated[
         tuple[Trusted, ...], Strict(False), Field(max_length=100), WrapValidator(_refuse_the_open)
@@ -188,7 +188,7 @@ class SecretSettings(Table):
 class RetentionSettings(Table):
     """What `reap` and `prune` keep."""
 
-    images: Annotated[int, Field(ge=1, le=1000)] = 5
+    images: Annotated[int, Within(1, 1000, "a whole number")] = 5
     """Images that are kept beside those that git, a droplet or a standby refers to."""
 
 
@@ -212,7 +212,7 @@ class LedgerSettings(Table):
 class CutoverSettings(Table):
     """What every cutover may cost, unless a command says otherwise. What is left out has no limit."""
 
-    max_lost: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    max_lost: Annotated[int, Within(0, 10**9, "a whole number")] | None = None
     """Requests that may be lost while the traffic moves."""
     max_gap: Duration | None = None
     """For how long nothing may answer."""
@@ -226,9 +226,7 @@ class ToolchainSettings(Table):
 
     provider: Literal["built", "registry"] = "built"
     """Whether the DigitalOcean provider is built here or comes from a registry."""
-    mirror: (
-        Annotated[str, Matching(r'https://[^\s"\\$%]+', "an address such as https://mirror.example.com/")] | Literal[""]
-    ) = ""
+    mirror: Annotated[str, Matching(r'(?:https://[^\s"\\$%]+)?', "an address such as https://mirror.example.com/")] = ""
     """A mirror of the registry."""
 
 
@@ -324,8 +322,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _refusal(error: Malformed, root: Path) -> PipelineError:
     """The error of a wrong file; where it lacks the project's name, with the line to add."""
-    problems = [f"{path} {reason}." for path, reason in error.problems]
-    hint = "git diff slipway.toml"
+    problems = [f"{path} {reason}{'' if reason.endswith('?') else '.'}" for path, reason in error.problems]
+    hint = "docs/slipway.schema.json describes every setting; git diff slipway.toml shows what you changed."
     if {("project", "is missing"), ("project.name", "is missing")} & set(error.problems):
         words = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).lstrip("-0123456789")[:12].strip("-")
         hint = (

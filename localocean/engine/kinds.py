@@ -1,6 +1,6 @@
-"""The kinds of resources that there are, one line each, and where they take part: tags, projects, limits.
+"""The kinds of resources that take part in more than their own routes: in tags, projects or limits. One line each.
 
-A new kind is a file in `api/`, one in `engine/`, and a line here.
+A kind that does none of these (keys, VPCs) has no line here.
 """
 
 from __future__ import annotations

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from slipway.data import Matching, Table, Time, checked, expected, read_json
+from slipway.data import Matching, Table, checked, expected, read_json
+from slipway.durations import moment
 from slipway.environment import boot
 from slipway.errors import PipelineError, in_a_sentence
 from slipway.names import database_user, user_number
@@ -89,6 +90,12 @@ def _fit(value: str) -> str:
     return value
 
 
+def _end(text: str) -> str:
+    if text and moment(text) is None:
+        raise expected("a time such as 2026-11-21T12:04:32Z")
+    return text
+
+
 def _from_base64(text: Any) -> str:
     try:
         return base64.b64decode(text, validate=True).decode()
@@ -111,7 +118,7 @@ class _Entry(Table):
     config: dict[str, Value]
     database_user: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
-    database_expires: Time | Literal[""] = ""
+    database_expires: Annotated[str, AfterValidator(_end)] = ""
     config_base64: dict[str, Annotated[Value, BeforeValidator(_from_base64)]] | None = None  # OpenTofu writes null
 
     def __post_init__(self) -> None:

@@ -26,14 +26,14 @@ FEWEST = 20
 class When(Enum):
     """When a gate is asked."""
 
-    CUTOVER = "when the traffic has moved, and once more after the soak"
-    SOAK = "once a second while the release is looked after"
-    DROPLET = "every few seconds meanwhile, by the droplet's own word"
+    CUTOVER = "of the answers since the traffic began to move, then and once more after the soak"
+    SOAK = "of the answers from here, once a second in the soak; then of the droplet's own loopback: both must refuse"
+    DROPLET = "of what systemd on the droplet says, every few seconds in the soak; it needs no second witness"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a gate judges: the answers since the traffic moved, and the latency before.
+    """What a gate judges: the answers since the traffic moved, and the latency before. `watch` fills it.
 
     ``unready`` counts the looks in a row that found the release not ready, ``restarts`` what systemd has started again.
     """

@@ -32,11 +32,18 @@ def check(arguments: Mapping[str, object], spelt: Mapping[str, str]) -> None:
             reference.check_config(settings(texts))
 
 
+def _rule(name: str) -> Rule:
+    try:
+        return RULES[name]
+    except KeyError:
+        raise LookupError(f"The argument {name} has no rule: add one to RULES in slipway/verbs/given.py.") from None
+
+
 def _check(name: str, text: str, flag: str) -> None:
     if not text.strip():
         raise PipelineError(f"{flag} is empty.", f"Leave {flag} out, or give it a value.")
     try:
-        RULES[name](text)
+        _rule(name)(text)
     except PipelineError as error:
         named = error.message.startswith(f"{flag} ")
         raise PipelineError(error.message if named else f"{flag}: {error.message}", error.hint) from error

@@ -51,7 +51,8 @@ def verb(*, name: str | None = None, iterable: Sequence[str] = (), json: str = "
 
     What the function returns is shown: a text as it is, an `Answer` as text, or as JSON when `--json` is given, which
     ``json`` describes. A parameter ``session`` makes it a verb of an environment: `--environment` chooses whose session
-    is opened for it. A parameter ``c`` gets Invoke's context.
+    is opened for it, which starts the local cloud for an environment that lives there. A parameter ``c`` gets Invoke's
+    context.
     """
 
     def decorate(function: Callable[..., Answer | str | None]) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +125,14 @@ def test_every_folder_of_slipway_is_a_room_that_the_order_knows() -> None:
 
 def test_the_table_of_contents_has_no_logic() -> None:
     assert len((ROOT / "tasks.py").read_text().splitlines()) < 60
+
+
+def test_the_local_cloud_by_itself_is_installed_with_all_that_it_imports() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    installed = {each.split(">=")[0] for each in declared}
+    imported = {name.split(".")[0] for _, names in modules("localocean") for name in names}
+    foreign = imported - sys.stdlib_module_names - {"localocean"}
+    assert {"pydantic" if name == "pydantic_core" else name for name in foreign} == installed
 
 
 def test_only_one_module_of_the_local_cloud_starts_programs() -> None:

@@ -38,9 +38,9 @@ def test_everything_that_is_wrong_is_told_with_its_place_its_value_and_what_woul
         checked(Outer, {"a": [1, 0, "x"], "inner": {"c": True, "cc": 1}, "d": 1})
     assert dict(error.value.problems) == {
         "a.1": "is 0; it should be greater than or equal to 1",
-        "a.2": "is 'x'; it should be a valid integer",
+        "a.2": 'is "x"; it should be a whole number',
         "b": "is missing",
-        "inner.c": "is True; it should be a valid number",
+        "inner.c": "is true; it should be a number",
         "inner.cc": "is unknown; did you mean c?",
         "d": "is unknown; known are a, b, inner",
     }
@@ -75,7 +75,7 @@ def test_outputs_of_a_state_that_are_not_slipway_s_are_named() -> None:
     whole = {"droplets": {"v1-a": droplet}, "floating_ip": "198.18.13.1", "reference": None, "another": [1]}
     assert Outputs.parse(whole).address == "198.18.13.1"
     wrong = {**whole, "droplets": {"v1-a": {**droplet, "id": "7"}}, "floating_ip": 5}
-    with pytest.raises(PipelineError, match=r"floating_ip is 5.*droplets.v1-a.id is '7'; it should be a valid integer"):
+    with pytest.raises(PipelineError, match=r"floating_ip is 5.*droplets.v1-a.id is .7.; it should be a whole"):
         Outputs.parse(wrong)
 
 

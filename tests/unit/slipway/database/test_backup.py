@@ -114,13 +114,13 @@ def test_the_newest_backup_is_restored_unless_one_is_named() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"taken_at": "yesterday"}, "taken_at is 'yesterday'; it should be a time"),
-        ({"dump": "../../etc/passwd.dump"}, "dump is '../../etc/passwd.dump'; it should be the name of a dump"),
-        ({"dump": "/etc/passwd"}, "dump is '/etc/passwd'; it should be the name of a dump"),
+        ({"taken_at": "yesterday"}, 'taken_at is "yesterday"; it should be a time'),
+        ({"dump": "../../etc/passwd.dump"}, 'dump is "../../etc/passwd.dump"; it should be the name of a dump'),
+        ({"dump": "/etc/passwd"}, 'dump is "/etc/passwd"; it should be the name of a dump'),
         ({"tables": {"public.notes": [3]}}, "tables.public.notes.1 is missing"),
         ({"tables": [1]}, "tables is [1]; it should be a"),
         ({"size": -1}, "size is -1; it should be greater than or equal to 0"),
-        ({"sequences": {"s": "3"}}, "sequences.s is '3'; it should be a valid integer"),
+        ({"sequences": {"s": "3"}}, 'sequences.s is "3"; it should be a whole number'),
         ({"beside": 1}, "beside is unknown"),
     ],
 )

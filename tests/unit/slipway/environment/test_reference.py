@@ -100,7 +100,7 @@ def corrupt(text: str, **changes: object) -> str:
         ("[]", "it should be a table"),
         (corrupt(after(V1).dump(), extra=1), "extra is unknown"),
         (corrupt(after(V1).dump(), live="v9-none"), "v9-none is not among its releases"),
-        (corrupt(after(V1).dump(), live=["v1"]), "live is ['v1']; it should be a valid string"),
+        (corrupt(after(V1).dump(), live=["v1"]), 'live is ["v1"]; it should be a text in quotes'),
         (corrupt(after(V1).dump(), live=None, standby=V1.key), "beside another release"),
         (corrupt(after(V1).dump(), standby=V1.key), "beside another release"),
         (corrupt(after(V1).dump(), releases=[]), "releases is []; it should be a table"),
@@ -108,7 +108,7 @@ def corrupt(text: str, **changes: object) -> str:
         (after(V1).dump().replace("s-1vcpu-1gb", "s-8vcpu-16gb"), "was edited under its name"),
         (
             after(release("v1", PORT="80")).dump().replace('"80"', "80"),
-            ".config.PORT is 80; it should be a valid string",
+            ".config.PORT is 80; it should be a text in quotes",
         ),
         (
             after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"\ud800"'),
@@ -116,9 +116,9 @@ def corrupt(text: str, **changes: object) -> str:
         ),
         (
             after(release("v1", APP_MESSAGE="x")).dump().replace('"x"', r'"a\u0000b"'),
-            ".config.APP_MESSAGE is 'a\\x00b'; the value has a NUL byte",
+            '.config.APP_MESSAGE is "a\\u0000b"; the value has a NUL byte',
         ),
-        (after(release("$(id)")).dump(), ".version is '$(id)'; it should be a version such as v1"),
+        (after(release("$(id)")).dump(), '.version is "$(id)"; it should be a version such as v1'),
     ],
 )
 def test_a_corrupt_file_is_refused_with_a_sentence(tmp_path: Path, text: str, says: str) -> None:
@@ -210,5 +210,5 @@ def test_only_the_latest_marks_are_kept() -> None:
 
 
 def test_marks_that_are_no_texts_are_refused() -> None:
-    with pytest.raises(ValueError, match="rejected.v2 is 1; it should be a valid string"):
+    with pytest.raises(ValueError, match="rejected.v2 is 1; it should be a text in quotes"):
         Reference.parse(corrupt(after(V1).dump(), rejected={"v2": 1}))

@@ -157,12 +157,12 @@ def test_fingerprints_change_with_value_name_and_deploy_key_alone(tmp_path: Path
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ({"names": ["lower"]}, "names.0 is 'lower'; it should be the name of a variable"),
-        ({"names": ["APP_DATABASE_URL"]}, "names.0 is 'APP_DATABASE_URL'; slipway itself sets this variable"),
-        ({"names": ["MAINPID"]}, "names.0 is 'MAINPID'; systemd itself sets this variable"),
-        ({"source": "keychain"}, "source is 'keychain'; it should be 'environment', 'file' or 'vault'"),
+        ({"names": ["lower"]}, 'names.0 is "lower"; it should be the name of a variable'),
+        ({"names": ["APP_DATABASE_URL"]}, 'names.0 is "APP_DATABASE_URL"; slipway itself sets this variable'),
+        ({"names": ["MAINPID"]}, 'names.0 is "MAINPID"; systemd itself sets this variable'),
+        ({"source": "keychain"}, "source is \"keychain\"; it should be 'environment', 'file' or 'vault'"),
         ({"vault": {"role": "x"}}, "vault.role is unknown; known are address, database_mount, database_role"),
-        ({"vault": {"address": 1}}, "vault.address is 1; it should be a valid string"),
+        ({"vault": {"address": 1}}, "vault.address is 1; it should be an address such as https://vault"),
     ],
 )
 def test_a_wrong_setting_is_named(table: dict[str, object], says: str) -> None:

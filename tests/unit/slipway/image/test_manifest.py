@@ -71,7 +71,7 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
         (packed(format=2), "format is 2; it should be 1"),
         (packed(files={"/a": []}), "files./a.0 is missing"),
         (packed(files=[]), r"files is \[\]; it should be a table"),
-        (packed(packages={"a": 1}), "packages.a is 1; it should be a valid string"),
+        (packed(packages={"a": 1}), "packages.a is 1; it should be a text in quotes"),
         (packed(schema={"migrations": [{"version": 1}]}), "schema.migrations.0.name is missing"),
         (packed(settings={"settings": [7]}), "settings.settings.0 is 7; it should be a table"),
     ],
