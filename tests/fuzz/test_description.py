@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -33,6 +34,12 @@ CASES = [
     # Where only the path can vary, any text is as good as another.
     if mode is GenerationMode.POSITIVE or OFFERED[method, path].body or OFFERED[method, path].operation.query
 ]
+
+
+def test_every_name_in_a_path_is_known_to_exist(target: Target) -> None:
+    """Else an operation would only ever be asked for what is not there. No VPC but the default and no fault is kept."""
+    names = {name for _, path in OFFERED for name in re.findall(r"{(\w+)}", path)}
+    assert names - target.furnish().keys() == {"fault", "vpc"}
 
 
 @pytest.mark.parametrize("method, path, mode", CASES)
