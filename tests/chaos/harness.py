@@ -11,9 +11,11 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from slipway.runs import record
 from tests.chaos.draw import Round
 from tests.chaos.operations import BUILD, EXPAND, MOVE
 from tests.chaos.processes import MARK, Nothing, Processes
@@ -308,11 +310,23 @@ class Harness:
             self._broke(f"the address answered from {', '.join(sorted(strangers))}, which was never verified")
         lost = [answer for answer in answers if answer.error and (hurt_at is None or answer.until < hurt_at)]
         if lost:
-            self._broke(f"{len(lost)} of {len(answers)} requests were lost: {lost[0].error}")
+            when = self._during(time.time() - time.monotonic() + lost[0].at)
+            self._broke(f"{len(lost)} of {len(answers)} requests were lost, the first {when}: {lost[0].error}")
         time.sleep(0.3)
         last = self.watcher.since(time.monotonic() - 3)
         if not last or last[-1].release != self.scene.live:
             self._broke(f"in the end {last[-1] if last else 'nobody'} answers, and git says {self.scene.live}")
+
+    def _during(self, moment: float) -> str:
+        """What the ledger says was going on at a moment (seconds since the epoch)."""
+        for path in (self.scene.checkout.folder / ".slipway/local/runs").glob("*.jsonl"):
+            run = record.parse(path.read_text())
+            at = moment - datetime.fromisoformat(run.begun_at).timestamp()
+            if 0 <= at <= run.seconds:
+                steps = [step for step in run.steps if step.start <= at <= step.start + step.seconds]
+                where = f"“{steps[-1].title}”" if steps else "no step"
+                return f"{at:.1f} s into `{run.command}`, in {where}"
+        return "between two runs"
 
     def _check_world(self) -> None:
         said = self.status()
