@@ -15,10 +15,11 @@ floating    one nftables map, so that an address moves in one transaction; what 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 
 from localocean.config import Config
@@ -28,7 +29,11 @@ from localocean.host.run import run
 from localocean.network import bridges, connections, databases, foreign, ipv6, outside
 from localocean.network.rules import floating_rules, muted_rules, private_rules, ruleset
 
+log = logging.getLogger("localocean.network")
+
 RULE_PRIORITY = 5270
+GRACE_S = 0.25
+"""What a request that is on its way when an address moves has to be answered."""
 DISABLED, FORWARDING = "0", "3"
 
 
@@ -127,17 +132,31 @@ class Network:
     def move_floating(self, address: IPv4Address, target: IPv4Address | None) -> None:
         """Point one floating IP at a droplet's public address, or nowhere, in one transaction.
 
-        Connections through it end at once, for both of their ends; new ones reach the new droplet. Raises ``HostError``
-        when they cannot be ended: then it points where it did.
+        New connections reach the new droplet at once. When the address goes from one droplet to another, those that
+        are open have ``GRACE_S`` to end by themselves. Then they are ended, for both of their ends. Raises
+        ``HostError`` when the address cannot be moved: then it points where it did.
         """
         with self._lock:
             before = self.floating()
             others = {a: found for a, found in before.items() if a != address}
+            if target is not None and before.get(address) not in (None, target):
+                self._replace(others | {address: target}, set())
+                Timer(GRACE_S, self._end_old, [address]).start()
+                return
             try:
                 self._replace(others if target is None else others | {address: target}, {address})
             except HostError:
                 self._map(before)
                 raise
+
+    def _end_old(self, address: IPv4Address) -> None:
+        """End what is connected through a floating IP to any but the droplet that it points at by now."""
+        with self._lock:
+            target = self.floating().get(address)
+            try:
+                connections.end(address, self._config.anchor_address(target) if target else None)
+            except HostError as error:
+                log.error("connections through %s go on: %s", address, error)
 
     def detach(self, target: IPv4Address) -> None:
         """Point nowhere whatever points at a droplet's public address."""

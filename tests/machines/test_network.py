@@ -12,6 +12,7 @@ from itertools import islice
 
 import pytest
 
+from localocean import network
 from localocean.host.errors import HostError
 from localocean.host.machines import MachineSpec
 from localocean.network import bridges, connections
@@ -19,7 +20,7 @@ from localocean.network import bridges, connections
 from .conftest import BOOT, Cloud
 
 SERVER = """
-import socket, socketserver, threading
+import socket, socketserver, threading, time
 
 class Handler(socketserver.BaseRequestHandler):
     def handle(self):
@@ -37,7 +38,13 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     daemon_threads = True
 
+class Slow(socketserver.BaseRequestHandler):
+    def handle(self):
+        time.sleep(0.1)
+        self.request.sendall(socket.gethostname().encode())
+
 threading.Thread(target=Server(("0.0.0.0", 8081), Forever).serve_forever).start()
+threading.Thread(target=Server(("0.0.0.0", 8082), Slow).serve_forever).start()
 Server(("0.0.0.0", 8080), Handler).serve_forever()
 """
 SERVE = f"cat >/root/server.py <<'END'\n{SERVER}\nEND\nsystemd-run --quiet python3 /root/server.py"
@@ -97,6 +104,18 @@ def test_an_open_connection_ends_with_the_move(cloud: Cloud, pair: tuple[Machine
             connection.recv(100)
         assert time.monotonic() - begin < 4, "a client that only listens is told at once"
     assert int(cloud.sh(pair[0].public_address, resets)[1]) == before + 1, "and so is the server"
+    cloud.network.set_floating({})
+
+
+def test_a_request_on_its_way_is_answered_by_the_droplet_that_has_it(
+    cloud: Cloud, pair: tuple[MachineSpec, MachineSpec]
+) -> None:
+    floating = next(cloud.config.floating_addresses())
+    cloud.network.set_floating({floating: pair[0].public_address})
+    with socket.create_connection((str(floating), 8082), timeout=5) as connection:
+        cloud.network.move_floating(floating, pair[1].public_address)
+        assert ask(floating, 0) == pair[1].hostname
+        assert connection.recv(100).decode() == pair[0].hostname
     cloud.network.set_floating({})
 
 
@@ -196,7 +215,10 @@ def test_an_address_that_cannot_be_moved_stays_where_it_was(
     def fail(address: IPv4Address, target: IPv4Address | None) -> None:
         raise HostError("The command conntrack is missing.")
 
-    monkeypatch.setattr(connections, "end", fail)
+    if assigned:  # connections are ended later then
+        monkeypatch.setattr(network, "floating_rules", lambda *_: "no rule\n")
+    else:
+        monkeypatch.setattr(connections, "end", fail)
     with pytest.raises(HostError):
         cloud.network.move_floating(floating, two)
     monkeypatch.undo()
