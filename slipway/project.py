@@ -324,7 +324,7 @@ def _refusal(error: Malformed, root: Path) -> PipelineError:
     """The error of a wrong file; where it lacks the project's name, with the line to add."""
     problems = [f"{path} {reason}{'' if reason.endswith('?') else '.'}" for path, reason in error.problems]
     hint = "docs/slipway.schema.json describes every setting; git diff slipway.toml shows what you changed."
-    if {("project", "is missing"), ("project.name", "is missing")} & set(error.problems):
+    if any(path in ("project", "project.name") and why.startswith("is missing") for path, why in error.problems):
         words = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).lstrip("-0123456789")[:12].strip("-")
         hint = (
             "Add the project's name, which is part of every name in the account and which no other project of it has:"

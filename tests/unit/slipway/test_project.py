@@ -46,12 +46,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
     assert says in refusal(tmp_path, text.encode())
 
 
-def test_a_project_without_a_name_is_told_the_line_to_add(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["", "[project]\n"])
+def test_a_project_without_a_name_is_told_the_line_to_add(tmp_path: Path, table: str) -> None:
     folder = tmp_path / "My_Shop 2"
     folder.mkdir()
     rest = "[droplet]\nregion = 'fra1'\nsize = 's'\n[verification]\ndeadline = 60"
-    (folder / "slipway.toml").write_text(f"[image]\nbase = 'debian-12-x64'\n{rest}")
-    with pytest.raises(PipelineError, match="project is missing") as refused:
+    (folder / "slipway.toml").write_text(f"{table}[image]\nbase = 'debian-12-x64'\n{rest}")
+    with pytest.raises(PipelineError, match=r"project(\.name)? is missing") as refused:
         Project.load(folder)
     assert '[project]\nname = "my-shop-2"' in refused.value.hint
 
