@@ -139,21 +139,21 @@ class Network:
         with self._lock:
             before = self.floating()
             others = {a: found for a, found in before.items() if a != address}
-            if target is not None and before.get(address) not in (None, target):
-                self._replace(others | {address: target}, set())
-                Timer(GRACE_S, self._end_old, [address]).start()
-                return
+            changes_droplets = target is not None and before.get(address) not in (None, target)
             try:
-                self._replace(others if target is None else others | {address: target}, {address})
+                table = others if target is None else others | {address: target}
+                self._replace(table, set() if changes_droplets else {address})
             except HostError:
                 self._map(before)
                 raise
+        if changes_droplets:
+            Timer(GRACE_S, self._end_old, [address]).start()
 
     def _end_old(self, address: IPv4Address) -> None:
         """End what is connected through a floating IP to any but the droplet that it points at by now."""
         with self._lock:
-            target = self.floating().get(address)
             try:
+                target = self.floating().get(address)
                 connections.end(address, self._config.anchor_address(target) if target else None)
             except HostError as error:
                 log.error("connections through %s go on: %s", address, error)
