@@ -66,49 +66,50 @@ def expected(words: str) -> PydanticCustomError:
     return PydanticCustomError("expected", "{words}", {"words": words})
 
 
-@dataclass(frozen=True)
-class Matching:
-    """Annotates a text that matches a pattern as a whole; ``words`` say what that asks for."""
+class Expectation:
+    """What annotates a value with more than its type. ``words`` say what it should be, also where it is missing."""
 
-    pattern: str
     words: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._checked, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
-
     def _checked(self, value: Any) -> Any:
-        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+        if not self._holds(value):
             raise expected(self.words)
         return value
 
+    def _holds(self, value: Any) -> bool:
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
-class Within:
+class Matching(Expectation):
+    """Annotates a text that matches a pattern as a whole; ``words`` say what that asks for."""
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+    def _holds(self, value: Any) -> bool:
+        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+
+
+class Within(Expectation):
     """Annotates a number between two others, both included; ``what`` it is a number of, such as "seconds"."""
 
-    least: float
-    most: float
-    what: str = "a number"
-
-    @property
-    def words(self) -> str:
-        """What a value should be."""
-        return f"{self.what} from {self.least:g} to {self.most:g}"
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._checked, handler(source))
+    def __init__(self, least: float, most: float, what: str = "a number") -> None:
+        self.least, self.most = least, most
+        self.words = f"{what} from {least:g} to {most:g}"
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(schema), "minimum": self.least, "maximum": self.most}
 
-    def _checked(self, value: Any) -> Any:
+    def _holds(self, value: Any) -> bool:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not self.least <= value <= self.most:
-            raise expected(self.words)
-        return value
+        return is_number and self.least <= value <= self.most
 
 
 def _moment(value: Any) -> datetime:
@@ -118,14 +119,15 @@ def _moment(value: Any) -> datetime:
     return found
 
 
-def _time(value: str) -> str:
+def time(value: str) -> str:
+    """The text of a time; raises what a validator raises for another."""
     _moment(value)
     return value
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """A time in RFC 3339, with its offset from UTC."""
-Time = Annotated[str, AfterValidator(_time)]
+Time = Annotated[str, AfterValidator(time)]
 """The text of one."""
 
 
@@ -221,7 +223,7 @@ def _table(kind: Any) -> Any:
 def _wanted(kind: Any, where: Sequence[Any]) -> str:
     """What an entry should be, as far as its annotations say so."""
     hint = _hints(kind, where[:-1]).get(where[-1]) if where else None
-    words = next((each.words for each in get_args(hint) if isinstance(each, Matching | Within)), "")
+    words = next((each.words for each in get_args(hint) if isinstance(each, Expectation)), "")
     return f"; it should be {words}" if words else ""
 
 

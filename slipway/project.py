@@ -238,15 +238,16 @@ class Limits:
     max_gap: float | None = None
     soak: float = 0
 
+    @classmethod
+    def of(cls, table: CutoverSettings) -> Limits:
+        """What the table [cutover] asks for."""
+        gap = None if table.max_gap is None else milliseconds(table.max_gap)
+        return cls(table.max_lost, gap, milliseconds(table.soak or "0s") / 1000)
+
     def but(self, given: Mapping[str, Any]) -> Limits:
         """These, but for what is given in the words of the table [cutover]; raises Malformed for what is no limit."""
-        table = checked(CutoverSettings, given)
-        read: dict[str, Any] = {
-            "max_lost": table.max_lost,
-            "max_gap": None if table.max_gap is None else milliseconds(table.max_gap),
-            "soak": milliseconds(table.soak or "0s") / 1000,
-        }
-        return replace(self, **{name: read[name] for name in given})
+        others = vars(Limits.of(checked(CutoverSettings, given)))
+        return replace(self, **{name: others[name] for name in given})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +300,7 @@ class Project(ProjectFile):
     @property
     def limits(self) -> Limits:
         """What every cutover may cost, unless a command says otherwise."""
-        return Limits().but({name: value for name, value in vars(self.cutover).items() if value is not None})
+        return Limits.of(self.cutover)
 
 
 def _read(path: Path) -> dict[str, Any]:

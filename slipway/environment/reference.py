@@ -15,8 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from slipway.data import Matching, Table, checked, expected, read_json
-from slipway.durations import moment
+from slipway.data import Matching, Table, checked, expected, read_json, time
 from slipway.environment import boot
 from slipway.errors import PipelineError, in_a_sentence
 from slipway.names import database_user, user_number
@@ -90,12 +89,6 @@ def _fit(value: str) -> str:
     return value
 
 
-def _end(text: str) -> str:
-    if text and moment(text) is None:
-        raise expected("a time such as 2026-11-21T12:04:32Z")
-    return text
-
-
 def _from_base64(text: Any) -> str:
     try:
         return base64.b64decode(text, validate=True).decode()
@@ -118,7 +111,7 @@ class _Entry(Table):
     config: dict[str, Value]
     database_user: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
-    database_expires: Annotated[str, AfterValidator(_end)] = ""
+    database_expires: Annotated[str, AfterValidator(lambda text: text and time(text))] = ""
     config_base64: dict[str, Annotated[Value, BeforeValidator(_from_base64)]] | None = None  # OpenTofu writes null
 
     def __post_init__(self) -> None:

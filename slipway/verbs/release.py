@@ -156,7 +156,7 @@ def migrate(session: Session, release: str | None = None, address: str | None = 
 @verb(
     what="database (a new user for a new release) or state (a new key for the states)",
     no_standby="retire the previous release at once, with its database user",
-    keep_failed="leave the droplet of a release that fails, to look at",
+    keep_failed=_HELP["keep_failed"],
     commit="commit the reference file",
 )
 def rotate(

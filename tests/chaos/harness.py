@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from slipway.errors import PipelineError
 from slipway.runs import record
 from tests.chaos.draw import Round
 from tests.chaos.operations import BUILD, EXPAND, MOVE
@@ -320,7 +321,10 @@ class Harness:
     def _during(self, moment: float) -> str:
         """What the ledger says was going on at a moment (seconds since the epoch)."""
         for path in (self.scene.checkout.folder / ".slipway/local/runs").glob("*.jsonl"):
-            run = record.parse(path.read_text())
+            try:
+                run = record.parse(path.read_text())
+            except PipelineError:
+                continue  # it was killed before it had begun
             at = moment - datetime.fromisoformat(run.begun_at).timestamp()
             if 0 <= at <= run.seconds:
                 steps = [step for step in run.steps if step.start <= at <= step.start + step.seconds]

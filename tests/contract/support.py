@@ -14,10 +14,9 @@ import requests
 
 from localocean.host import cgroups
 from tests.contract import shapes
-from tests.support import until
+from tests.support import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 180.0
 SSH = (
     *("ssh", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=2"),
     *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
@@ -38,7 +37,7 @@ class Daemon:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "localocean", *arguments]
-        done = subprocess.run(command, env=self.env, cwd=ROOT, text=True, capture_output=True, timeout=SECONDS)
+        done = subprocess.run(command, env=self.env, cwd=ROOT, text=True, capture_output=True, timeout=PATIENCE_S)
         assert not check or done.returncode == 0, done.stderr
         return done
 
