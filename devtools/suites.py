@@ -54,14 +54,21 @@ def _app(place: Place, progress: Progress) -> None:
     show([str(place.toolchain.go()), "test", "./..."], cwd=place.root / "app", env=env, say=progress.relay)
 
 
-def _pytest(*patterns: str, as_root: bool = False, packages: Sequence[str] = (), tools: Sequence[str] = ()) -> Suite:
+def _pytest(
+    *patterns: str,
+    as_root: bool = False,
+    on_all_cores: bool = False,
+    packages: Sequence[str] = (),
+    tools: Sequence[str] = (),
+) -> Suite:
     def run(place: Place, progress: Progress) -> None:
         host.ensure_packages(packages, progress.detail)
         place.toolchain.ensure(tools, progress.detail)
         become = ["sudo", "--preserve-env"] if as_root and os.geteuid() != 0 else []
         files = [str(path) for pattern in patterns for path in sorted((place.root / "tests").glob(pattern))]
         measured = ["-m", "coverage", "run", "--parallel-mode"] if place.coverage else []
-        tests = [*become, sys.executable, *measured, "-m", "pytest", *files]
+        workers = ["-n", "auto"] if on_all_cores and not place.coverage else []  # what workers reach is not counted
+        tests = [*become, sys.executable, *measured, "-m", "pytest", *workers, *files]
         env = {**compose(EVERYTHING), "SLIPWAY_CACHE": str(place.toolchain.cache), "TMPDIR": ON_DISK}
         show(tests, cwd=place.root, env=env, say=progress.relay, patience=TEARDOWN_S)
 
@@ -72,7 +79,7 @@ SUITES: dict[str, Suite] = {
     "check": _check,
     "tools": _tools,
     "app": _app,
-    "unit": _pytest("unit"),
+    "unit": _pytest("unit", on_all_cores=True),
     "fuzz": _pytest("fuzz"),
     "machines": _pytest("machines", as_root=True),
     "contract": _pytest("contract/test_[!d]*.py", as_root=True, packages=["openssh-client"], tools=TERRAFORM_TOOLS),

@@ -27,7 +27,7 @@ DEBIAN, POSTGRES = "debian-12-x64", "debian-12-postgres"
 SLUGS = (DEBIAN,)
 """What droplets can be made of; the other is the database machines' own, made when the first one is asked for."""
 
-RECIPES = {DEBIAN: 5, POSTGRES: 5}
+RECIPES = {DEBIAN: 6, POSTGRES: 5}
 """One goes up when what follows makes another base; bases of older recipes stay for the droplets that stand on them."""
 
 IDLE_GENERATORS = (
@@ -42,12 +42,14 @@ PACKAGES = (
 )
 CLOUD_INIT = """\
 # The datasource is named, so nothing is probed; root is the user, as on DigitalOcean; the archives are the host's.
+# There is no boot loader to tell of its disk.
 datasource_list: [NoCloud]
 disable_root: false
 users: []
 locale: false
 ssh_genkeytypes: [ecdsa, ed25519]
 apt: {preserve_sources_list: true}
+grub_dpkg: {enabled: false}
 """
 SSHD = """\
 PermitRootLogin prohibit-password

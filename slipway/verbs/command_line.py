@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 from invoke.executor import Executor
@@ -24,7 +23,6 @@ class SharingExecutor(Executor):
 
         What cannot be meant is refused here, before the first task begins.
         """
-        gc.enable()  # all is loaded: start.py has disabled it until then
         calls: list[Call] = super().normalize(tasks)
         if words_after_dashes() and not any(call.called_as in TAKE_WORDS for call in calls):
             hint = f"{' and '.join(sorted(TAKE_WORDS, reverse=True))} take a command there."

@@ -13,6 +13,7 @@ from localocean.config import Config, ConfigError
 from localocean.host import cgroups, inherit
 from localocean.host.errors import HostError
 from localocean.host.machines import MachineSpec, unit_command
+from localocean.host.run import ENVIRONMENT
 from localocean.host.seed import begin_anew
 from localocean.network import check_ranges, connections, foreign, outside
 from localocean.network.databases import Entrance, Machine, ruleset, without
@@ -266,6 +267,15 @@ def test_the_uplinks_are_the_interfaces_of_default_routes() -> None:
 def test_what_apt_asks_is_known_by_host_and_port() -> None:
     urls = ["http://mirror.example/debian", "https://a.b", "http://c:3142/", "file:/x", "copy:/y", "http://[::1", "h:p"]
     assert outside.endpoints(urls) == {("mirror.example", 80), ("a.b", 443), ("c", 3142)}
+
+
+def test_archives_are_known_whose_lists_were_never_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = tmp_path / "sources.list"
+    sources.write_text("deb http://192.0.2.7:3142/debian bookworm main\n")
+    own = tmp_path / "apt.conf"
+    own.write_text(f'Dir::Etc::SourceList "{sources}"; Dir::Etc::SourceParts "/dev/null";')
+    monkeypatch.setitem(ENVIRONMENT, "APT_CONFIG", str(own))
+    assert outside.endpoints(inherit.archive_urls()) == {("192.0.2.7", 3142)}
 
 
 @pytest.mark.parametrize("value", ["10.0.0.0/33", "10.0.0.1/8", "host", "10.0.0.0/8;192.0.2.1"])
