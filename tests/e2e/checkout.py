@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -94,8 +95,12 @@ class Checkout:
 
     def api(self) -> Api:
         """Requests to the cloud."""
-        exports = dict(line.removeprefix("export ").split("=", 1) for line in self.invoke("cloud.env").splitlines())
-        return Api(exports["DIGITALOCEAN_API_URL"], exports["DIGITALOCEAN_TOKEN"])
+        return Api(self._exports["DIGITALOCEAN_API_URL"], self._exports["DIGITALOCEAN_TOKEN"])
+
+    @cached_property
+    def _exports(self) -> dict[str, str]:
+        """What the cloud has users export, the same for as long as it lives."""
+        return dict(line.removeprefix("export ").split("=", 1) for line in self.invoke("cloud.env").splitlines())
 
     def cluster(self, path: str = "", method: str = "GET", body: object = None) -> dict[str, Any]:
         """What the API says of the environment's database cluster; its own record without a path."""
