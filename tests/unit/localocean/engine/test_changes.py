@@ -23,8 +23,8 @@ from localocean.host.passwords import with_password
 from localocean.host.seed import Seed, network_config
 from localocean.store.records import ACTIVE, BACKUP, ERRORED, OFF, Page
 from tests.unit.localocean.conftest import settle
+from tests.unit.localocean.droplets import ORDER, create, last_action, ready
 from tests.unit.localocean.machines import Rooms
-from tests.unit.localocean.test_lifecycle import ORDER, create, last_action, ready
 
 
 def snapshot(cloud: Cloud, droplet_id: int) -> int:

@@ -1,4 +1,4 @@
-"""What the command line shows, and the commands that it becomes."""
+"""What the command line shows, and its failures in a sentence."""
 
 from __future__ import annotations
 
@@ -22,35 +22,11 @@ from localocean.engine.droplets import DropletOrder
 from localocean.engine.errors import NotFound, Unprocessable
 from localocean.host import requirements
 from localocean.host.errors import HostError
-from localocean.host.machines import CONSOLE_BYTES, CONSOLE_KEPT, Machines
-from localocean.terminal import harmless, plain, size, table
-from localocean.visits import ssh_command
 from tests.unit.localocean.conftest import settle
 from tests.unit.localocean.machines import Rooms
 
 ORDER = DropletOrder(["web"], "nyc3", "s-1vcpu-512mb-10gb", "debian-12-x64")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJVnRsmBDBoBhMqiOsIsVLLs7SkbAqVvXFtVqdxBdnZT"
-
-
-@pytest.mark.parametrize(
-    "count, text",
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_400, "99.4 kB"), (123e6, "123 MB"), (2e15, "2000 TB")],
-)
-def test_a_size_is_for_people(count: float, text: str) -> None:
-    assert size(int(count)) == text
-
-
-def test_a_table_is_as_wide_as_its_contents() -> None:
-    assert list(table(("ID", "NAME"), [(1, "a"), (22, "longer")])) == ["ID  NAME", "1   a", "22  longer"]
-    assert list(table(("ID", "NAME"), [])) == []
-
-
-def test_ssh_knows_the_droplet_and_nothing_else() -> None:
-    command = ssh_command({"address": "198.18.0.2", "host_keys": [KEY]}, "/key", ["uptime", "-p"])
-    assert command[0] == "ssh" and command[-3:] == ["root@198.18.0.2", "uptime", "-p"]
-    assert f"KnownHostsCommand=/bin/echo 198.18.0.2 {KEY}" in command
-    assert "StrictHostKeyChecking=yes" in command and "UserKnownHostsFile=/dev/null" in command
-    assert command[command.index("-i") + 1] == "/key"
 
 
 def test_status_shows_what_there_is(cloud: Cloud) -> None:
@@ -79,23 +55,6 @@ def test_the_way_in_is_told_from_the_disk(cloud: Cloud, rooms: Rooms) -> None:
     assert overview.login(cloud, droplet.id) == overview.Login(cloud.droplets.record(droplet.id).public_address, [KEY])
     with pytest.raises(NotFound):
         overview.login(cloud, 1)
-
-
-def test_a_console_that_grows_keeps_its_end(tmp_path: Path) -> None:
-    machines = Machines(Config.from_environment({"LOCALOCEAN_STATE": str(tmp_path)}))
-    machines.trim_console(1)
-    console = machines.console(1)
-    console.parent.mkdir()
-    console.write_bytes(b"a" * CONSOLE_BYTES)
-    machines.trim_console(1)
-    assert console.stat().st_size == CONSOLE_BYTES
-    with console.open("ab") as droplet:
-        droplet.write(b"the end")
-        droplet.flush()
-        machines.trim_console(1)
-        droplet.write(b", and more")
-    assert console.stat().st_size == CONSOLE_KEPT + len(", and more")
-    assert console.read_bytes().endswith(b"athe end, and more")
 
 
 @pytest.mark.parametrize("verb", [["status"], ["env"], ["logs"], ["console", "web"], ["ssh", "web"]])
@@ -164,11 +123,6 @@ def test_what_a_droplet_prints_is_readable_and_steers_no_terminal(tmp_path: Path
     assert lines[0] == "[  OK  ] Reached target basic.target."
     assert lines[1] == "column  one \\u202egnp.exe \\x9b31m\\x1bchidden"
     assert all(each.isprintable() for each in lines)
-
-
-def test_no_character_of_a_line_steers_a_terminal() -> None:
-    everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    assert plain(harmless(everything)).isprintable()
 
 
 def test_a_followed_log_goes_on_and_ends_with_its_reader(tmp_path: Path) -> None:

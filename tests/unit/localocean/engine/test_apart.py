@@ -21,8 +21,8 @@ from localocean.host.errors import HostError
 from localocean.network import bridges
 from localocean.store.records import ACTIVE, ERRORED, OFF
 from tests.unit.localocean.conftest import settle
+from tests.unit.localocean.droplets import ORDER, last_action, ready
 from tests.unit.localocean.machines import Rooms
-from tests.unit.localocean.test_lifecycle import ORDER, last_action, ready
 
 EVIL: tuple[Exception, ...] = (RecursionError("too deep"), HostError("The kernel refuses."), OSError(36, "too long"))
 each_evil = pytest.mark.parametrize("evil", EVIL, ids=lambda evil: type(evil).__name__)
