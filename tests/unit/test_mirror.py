@@ -1,4 +1,4 @@
-"""Unit tests stand where their modules stand: `test_<module>.py` or `test_<module>_<topic>.py`, in their room's folder."""
+"""Unit tests stand where their modules do: `test_<module>.py` or `test_<module>_<topic>.py`, in the room's folder."""
 
 from __future__ import annotations
 
