@@ -15,6 +15,7 @@ from bench.figures import Run, Stopwatch
 from slipway.environment import boot, reference
 from slipway.environment.session import Session
 from slipway.image import version
+from slipway.image.artifact import Source
 from slipway.image.bake import Recipe, packer_variables
 from slipway.image.bake_run import BakeRun
 from slipway.image.image import Inputs
@@ -32,7 +33,7 @@ class ByHand:
     def release(self, name: str) -> Run:
         """Make a new version live, and time each command."""
         watch = Stopwatch()
-        _, commit = version.resolve(self._session.git, name, dirty=False)
+        _, commit = version.resolve(self._session.git, name, Source.of(self._project).paths, dirty=False)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             binary = Path(folder) / "app"
             with watch.time("go build"):

@@ -17,6 +17,8 @@ from slipway.project import Project
 
 DIGITALOCEAN = "https://api.digitalocean.com"
 LOCAL = "local"
+ENVIRONMENTS = "terraform/environments"
+"""Where the reference files are."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Settings:
 
 def reference_path(root: Path, environment: str) -> Path:
     """The reference file of an environment."""
-    return root / "terraform" / "environments" / f"{environment}.tfvars.json"
+    return root / ENVIRONMENTS / f"{environment}.tfvars.json"
 
 
 _EMPTY = '{"live": null, "releases": {}, "standby": null}'
@@ -87,11 +89,11 @@ def choose_environment(root: Path, environ: Mapping[str, str], asked: str | None
     """
     name = (LOCAL if _is_local(environ) else "production") if asked is None else asked
     if not is_slug(name) or not reference_path(root, name).exists():
-        folder = root / "terraform" / "environments"
+        folder = root / ENVIRONMENTS
         known = sorted(path.name.removesuffix(".tfvars.json") for path in folder.glob("*.tfvars.json"))
         raise PipelineError(
             f"There is no environment {name!r}; known are {', '.join(known)}.",
-            f"To make it, write this into terraform/environments/NAME.tfvars.json: {_EMPTY}",
+            f"To make it, write this into {ENVIRONMENTS}/NAME.tfvars.json: {_EMPTY}",
         )
     return name
 

@@ -59,6 +59,14 @@ def _variable(value: str) -> str:
 Variable = Annotated[str, Matching(VARIABLE, "the name of a variable such as APP_API_KEY"), AfterValidator(_variable)]
 
 
+def _placeholders(value: str) -> str:
+    """A text whose braces stand around nothing but what is known of an image."""
+    unknown = [found for found in re.findall(r"\{[^{}]*\}?|\}", value) if found not in ("{version}", "{commit}")]
+    if unknown:
+        raise ValueError(f"{unknown[0]} stands for nothing; there are {{version}} and {{commit}}")
+    return value
+
+
 def _trusted(value: Any) -> tuple[str, str]:
     if value == "everybody":
         return "ip_addr", EVERYBODY
@@ -97,6 +105,18 @@ class Identity(Table):
         str, Matching(SLUG, 'small letters, digits and single dashes, beginning with a letter, such as "shop"')
     ]
     """A part of every name and tag that the project has in an account. It stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSettings(Table):
+    """What is released: a program of this repository, in Go."""
+
+    package: Annotated[
+        str, Matching(r"\.(?:/(?!\.)[A-Za-z0-9._~+-]+)*", "a folder of this project such as ./cmd/server")
+    ] = "./app"
+    """The folder of its main package."""
+    ldflags: Annotated[str, AfterValidator(_placeholders)] = "-X main.version={version} -X main.commit={commit}"
+    """What the linker is told beside `-s -w`; {version} and {commit} are those of the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +275,7 @@ class ProjectFile(Table):
     """What `slipway.toml` says."""
 
     project: Identity
+    app: AppSettings = AppSettings()
     image: ImageSettings
     droplet: DropletSettings
     verification: VerificationSettings

@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from slipway.config import ENVIRONMENTS
 from slipway.errors import PipelineError
 from slipway.image.image import version_of
 from slipway.names import ProjectNames
 from slipway.tools.digitalocean import Droplet, Image
 from slipway.tools.git.git import Git
 
-ENVIRONMENTS, REFERENCE = "terraform/environments", ".tfvars.json"
+REFERENCE = ".tfvars.json"
 
 
 def beyond(

@@ -53,11 +53,12 @@ def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     Raises PipelineError for uncommitted changes, for a version that was baked from other inputs or in another spelling,
     and for a bake that fails, its tests included.
     """
-    name, commit = version.resolve(session.git, asked, dirty=dirty)
+    source = artifact.Source.of(session.settings.project)
+    name, commit = version.resolve(session.git, asked, source.paths, dirty=dirty)
     names = session.settings.names
     known = (image.version_of(names, each) for each in session.api.images())
     version.refuse_other_spelling(name, filter(None, known))
-    binary = _binary(session, name, commit)
+    binary = _binary(session, source, name, commit)
     recipe = Recipe(name, commit, binary, image.Inputs.read(session.settings.project, session.git, binary))
     found = image.baked_before(session.api.images(), recipe.inputs, name, commit, shallow=session.git.shallow)
     if found is None:
@@ -68,13 +69,13 @@ def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     return found
 
 
-def _binary(session: Session, name: str, commit: str) -> Path:
+def _binary(session: Session, source: artifact.Source, name: str, commit: str) -> Path:
     def go() -> Path:
         session.progress.detail(f"compiling the app, {name}")
         return session.toolchain.go()
 
     cache = session.settings.project.work / "build"
-    return artifact.binary(session.git, cache, name, commit, go, session.toolchain.environment("go"))
+    return artifact.binary(session.git, source, cache, name, commit, go, session.toolchain.environment("go"))
 
 
 def _bake(session: Session, recipe: Recipe) -> None:
@@ -99,7 +100,7 @@ def _bake(session: Session, recipe: Recipe) -> None:
         # A key of Packer's own would be nobody's when Packer is killed.
         variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
         template, show = (
-            artifact.export(session.git, "packer", Path(folder)),
+            artifact.export(session.git, Path(folder), "packer") / "packer",
             _watch(lambda text: log.write(hide(text)), progress),
         )
         try:
@@ -178,7 +179,7 @@ def packer_variables(
         "region": project.droplet.region,
         "size": project.droplet.size,
         "binary": str(recipe.binary),
-        "provisioning_dir": str(artifact.export(session.git, "provisioning", folder)),
+        "provisioning_dir": str(artifact.export(session.git, folder, "provisioning") / "provisioning"),
         "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),
         "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
         "manifest": str(session.settings.work / "manifest.json"),

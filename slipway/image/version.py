@@ -9,16 +9,16 @@ from slipway.errors import PipelineError
 from slipway.names import LONGEST_VERSION
 from slipway.tools.git.git import Git
 
-IMAGE_INPUTS: Sequence[str] = ("app", "provisioning", "packer")
-"""What goes into an image: an uncommitted change here is refused, and the last commit here is the image's commit."""
+IMAGE_INPUTS: Sequence[str] = ("provisioning", "packer")
+"""What goes into an image beside the program."""
 DIRTY = "-dirty"
 """The end of a version that was built from uncommitted changes."""
 ROLES = ("live", "standby")
 """What `diff` takes for a release by its role."""
 
 
-def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
-    """The version and the commit to build.
+def resolve(git: Git, asked: str | None, program: Sequence[str], *, dirty: bool) -> tuple[str, str]:
+    """The version and the commit to build; ``program`` are the paths of what the program is made of.
 
     The version is the one asked for, else the tag at HEAD, else `git describe`. Uncommitted changes in what goes into
     the image raise PipelineError, unless `dirty`: then both names say so.
@@ -29,8 +29,9 @@ def resolve(git: Git, asked: str | None, *, dirty: bool) -> tuple[str, str]:
             f"{version} ends in {DIRTY}, which the build of uncommitted changes adds to a version.",
             f"Name the version without it, such as {version[: -len(DIRTY)]}; --dirty builds what is not committed.",
         )
-    commit = git.last_commit(IMAGE_INPUTS)
-    changed = git.changed([*IMAGE_INPUTS, "slipway.toml"])
+    inputs = [*program, *IMAGE_INPUTS]
+    commit = git.last_commit(inputs)
+    changed = git.changed([*inputs, "slipway.toml"])
     if not changed:
         return version, commit
     if not dirty:

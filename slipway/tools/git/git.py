@@ -111,13 +111,13 @@ class Git:
         path = self.root / name
         return path.is_file() and self._run("hash-object", "--", name) == self._run("rev-parse", f":./{name}")
 
-    def files(self, path: str) -> list[Path]:
-        """The files under a path that belong to the project: tracked or not, but not ignored; sorted."""
+    def files(self, *paths: str) -> list[Path]:
+        """The files under paths that belong to the project: tracked or not, but not ignored; sorted."""
         options = ("-z", "--cached", "--others", "--exclude-standard")
-        argv = ["git", "ls-files", *options, "--", path]
+        argv = ["git", "ls-files", *options, "--", *paths]
         listed = call(argv, cwd=self.root, env=variables(), errors="surrogateescape")
         if listed.returncode != 0:
-            raise PipelineError(f"git cannot list {path}.", listed.stderr.strip()[-2000:])
+            raise PipelineError(f"git cannot list {', '.join(paths)}.", listed.stderr.strip()[-2000:])
         found = {self.root / name for name in listed.stdout.split("\0") if name}
         return sorted(file for file in found if file.is_file())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.cleanup import retention
+from slipway.config import ENVIRONMENTS
 from slipway.errors import PipelineError
 from slipway.tools.git.git import Git
 
@@ -17,7 +18,7 @@ class Repository:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        (root / retention.ENVIRONMENTS).mkdir(parents=True)
+        (root / ENVIRONMENTS).mkdir(parents=True)
         self.git("init", "--quiet", "--initial-branch=main")
         for key, value in (("user.name", "tester"), ("user.email", "t@example.com"), ("commit.gpgsign", "false")):
             self.git("config", key, value)
@@ -27,7 +28,7 @@ class Repository:
 
     def write(self, *versions: str, environment: str = "local") -> None:
         text = ", ".join(f'"{v}": {{"image": "app-{v}-000000000000"}}' for v in versions)
-        (self.root / retention.ENVIRONMENTS / f"{environment}.tfvars.json").write_text(f'{{"releases": {{{text}}}}}')
+        (self.root / ENVIRONMENTS / f"{environment}.tfvars.json").write_text(f'{{"releases": {{{text}}}}}')
 
     def release(self, *versions: str, environment: str = "local") -> None:
         self.write(*versions, environment=environment)
@@ -64,7 +65,7 @@ def test_the_tip_of_every_branch_and_tag_is_named(repository: Repository) -> Non
 
 def test_a_file_that_is_corrupt_still_names_its_images(repository: Repository) -> None:
     repository.release("v1")
-    path = repository.root / retention.ENVIRONMENTS / "local.tfvars.json"
+    path = repository.root / ENVIRONMENTS / "local.tfvars.json"
     path.write_text('{"live": <<<<<<< "image": "app-v1-000000000000", "image": "app-v2-000000000000"')
     assert repository.named(keep=1) == {"v1", "v2"}
 

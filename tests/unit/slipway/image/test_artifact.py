@@ -7,15 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from slipway.errors import PipelineError
 from slipway.image import artifact
+from slipway.image.artifact import Source
 from slipway.tools.git.git import Git
+from slipway.tools.toolchain import Toolchain
+from tests.unit.slipway.projects import project as described
 
 COMPILER = """#!/bin/sh
+[ "$1" != list ] || { echo main "$PWD"; exit; }
 while [ "$1" != -o ]; do shift; done
 echo built >>"${0%/*}/compiled"
 ls >"$2"
 """
 """What it makes is a list of what it was given."""
+APP = Source("app", ".", "-X main.version={version}")
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def test_a_binary_is_built_once_and_only_those_used_last_are_kept(project: Path,
     cache, git = tmp_path / "cache", Git(project)
 
     def built(version: str) -> Path:
-        return artifact.binary(git, cache, version, "c", lambda: project / "go", {})
+        return artifact.binary(git, APP, cache, version, "c", lambda: project / "go", {})
 
     def compiled() -> int:
         return len((project / "compiled").read_text().splitlines())
@@ -57,6 +63,90 @@ def test_a_file_that_git_ignores_is_not_compiled_in(project: Path, tmp_path: Pat
     (project / "app" / "vendor").mkdir()
     (project / "app" / "vendor" / "modules.txt").write_text("")
     (project / "app" / "new.go").write_text("package main")  # makes the version a dirty one, and is compiled in
-    built = artifact.binary(Git(project), tmp_path / "cache", "v1", "c", lambda: project / "go", {})
+    built = artifact.binary(Git(project), APP, tmp_path / "cache", "v1", "c", lambda: project / "go", {})
     assert built.read_text().split() == ["main.go", "new.go"]
     assert sorted(path.name for path in built.parent.iterdir()) == ["app"]
+
+
+GO = """package {name}
+
+import "fmt"
+
+var version, commit string
+
+func main() {{ fmt.Println("{name}", version, commit) }}
+"""
+FILES = {
+    "go.mod": "module shop\n\ngo 1.21\n",
+    "cmd/server/main.go": GO.format(name="main"),
+    "cmd/worker/main.go": GO.format(name="main"),
+    "lib/lib.go": "package lib\n",
+    "tools/go.mod": "module tools\n\ngo 1.21\n",
+    "tools/main.go": GO.format(name="main"),
+    "terraform/environments/local.tfvars.json": "{}",
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A repository that is a Go module with two programs, with another module inside."""
+    root = tmp_path / "shop"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for words in (["init", "--quiet"], ["add", "."]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    return root
+
+
+def source(root: Path, package: str, **other: str) -> Source:
+    return Source.of(described(root, app={"package": package, **other}))
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "inside"),
+    [("./cmd/server", ".", "./cmd/server"), ("./tools", "tools", "."), (".", ".", "."), ("./lib", ".", "./lib")],
+)
+def test_the_module_is_the_nearest_one_above(shop: Path, package: str, module: str, inside: str) -> None:
+    found = source(shop, package)
+    assert (found.module, found.package) == (module, inside)
+
+
+def test_a_release_is_no_change_of_a_program_that_is_the_whole_project(shop: Path) -> None:
+    git, paths = Git(shop), source(shop, "./cmd/server").paths
+    assert {str(file.relative_to(shop)) for file in git.files(*paths)} == FILES.keys() - {
+        "terraform/environments/local.tfvars.json"
+    }
+    assert source(shop, "./tools").paths == ("tools",)
+
+
+def test_what_is_in_no_module_is_refused(shop: Path, tmp_path: Path) -> None:
+    (shop / "go.mod").unlink()
+    (tmp_path / "go.mod").write_text("module somebody-elses\n")
+    with pytest.raises(PipelineError, match=r"app\.package is \./lib, which is in no Go module"):
+        source(shop, "./lib")
+    with pytest.raises(PipelineError, match=r"app\.package is \./cmd/api, and there is no such folder") as refused:
+        source(shop, "./cmd/api")
+    assert "[app] package" in refused.value.hint
+
+
+def test_one_of_several_programs_is_built_with_its_own_stamps(shop: Path, tmp_path: Path) -> None:
+    ours = Toolchain(Path(__file__).parents[4], tmp_path / "tools")
+    env = {**ours.environment("go"), "GOCACHE": str(Path.home() / ".cache/go-build"), "HOME": str(Path.home())}
+
+    def build(package: str, **other: str) -> Path:
+        return artifact.binary(Git(shop), source(shop, package, **other), tmp_path / "cache", "v7", "abc", ours.go, env)
+
+    assert subprocess.check_output([build("./cmd/server")], text=True).split() == ["main", "v7", "abc"]
+    stamped = build("./cmd/worker", ldflags="-X main.commit={commit}-{version}")
+    assert subprocess.check_output([stamped], text=True).split() == ["main", "abc-v7"]
+    assert subprocess.check_output([build("./tools", ldflags="")], text=True).split() == ["main"]
+    with pytest.raises(PipelineError, match=r"app\.package is \./lib, which is the package lib and no prog") as refused:
+        build("./lib")
+    assert "There are: ./cmd/server, ./cmd/worker." in refused.value.hint
+    with pytest.raises(PipelineError, match=r"app\.package is \./terraform, where Go finds no package"):
+        build("./terraform")
+    (shop / "cmd/server/main.go").write_text("package main\n\nfunc main() { undefined() }\n")
+    with pytest.raises(PipelineError, match=r"The program in \./cmd/server does not compile") as refused:
+        build("./cmd/server")
+    assert "undefined" in refused.value.hint

@@ -12,6 +12,8 @@ from slipway.image import version
 from slipway.image.artifact import digest_files
 from slipway.tools.git.git import Git
 
+PROGRAM = ("app",)
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
@@ -21,7 +23,7 @@ def repository(tmp_path: Path) -> Path:
     git("init", "--initial-branch=main")
     git("config", "user.name", "tester")
     git("config", "user.email", "tester@example.com")
-    for folder in (*version.IMAGE_INPUTS, "terraform"):
+    for folder in (*PROGRAM, *version.IMAGE_INPUTS, "terraform"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "file").write_text(folder)
     git("add", ".")
@@ -36,33 +38,33 @@ def commit(repository: Path, file: str, text: str) -> None:
 
 def test_the_version_is_asked_for_or_described(repository: Path) -> None:
     git = Git(repository)
-    assert version.resolve(git, "v1", dirty=False)[0] == "v1"
-    described = version.resolve(git, None, dirty=False)[0]
+    assert version.resolve(git, "v1", PROGRAM, dirty=False)[0] == "v1"
+    described = version.resolve(git, None, PROGRAM, dirty=False)[0]
     assert git.last_commit(["app"]).startswith(described)
     subprocess.run(["git", "tag", "v7"], cwd=repository, check=True)
-    assert version.resolve(git, None, dirty=False)[0] == "v7"
+    assert version.resolve(git, None, PROGRAM, dirty=False)[0] == "v7"
     commit(repository, "app/file", "changed")
-    assert version.resolve(git, None, dirty=False)[0].startswith("v7-1-g")
+    assert version.resolve(git, None, PROGRAM, dirty=False)[0].startswith("v7-1-g")
 
 
 def test_the_commit_is_the_last_that_changed_what_goes_into_the_image(repository: Path) -> None:
     git = Git(repository)
-    first = version.resolve(git, "v1", dirty=False)
+    first = version.resolve(git, "v1", PROGRAM, dirty=False)
     commit(repository, "terraform/file", "a reference")
-    assert version.resolve(git, "v1", dirty=False) == first
+    assert version.resolve(git, "v1", PROGRAM, dirty=False) == first
     commit(repository, "provisioning/file", "changed")
-    assert version.resolve(git, "v1", dirty=False) != first
+    assert version.resolve(git, "v1", PROGRAM, dirty=False) != first
 
 
 def test_uncommitted_changes_are_refused_or_said(repository: Path) -> None:
     git = Git(repository)
     (repository / "terraform" / "file").write_text("a reference file does not count")
-    clean = version.resolve(git, "v1", dirty=True)
-    assert clean == version.resolve(git, "v1", dirty=False)
+    clean = version.resolve(git, "v1", PROGRAM, dirty=True)
+    assert clean == version.resolve(git, "v1", PROGRAM, dirty=False)
     (repository / "app" / "new").write_text("untracked counts")
     with pytest.raises(PipelineError, match="uncommitted changes: app/new"):
-        version.resolve(git, "v1", dirty=False)
-    assert version.resolve(git, "v1", dirty=True) == ("v1-dirty", f"{clean[1]}-dirty")
+        version.resolve(git, "v1", PROGRAM, dirty=False)
+    assert version.resolve(git, "v1", PROGRAM, dirty=True) == ("v1-dirty", f"{clean[1]}-dirty")
 
 
 @pytest.mark.parametrize(
@@ -81,19 +83,19 @@ def test_a_version_is_a_hostname_wherever_it_has_dots() -> None:
 def test_a_tag_that_cannot_be_a_version_is_told_to_be_git_s(repository: Path) -> None:
     subprocess.run(["git", "tag", "v1_0"], cwd=repository, check=True)
     with pytest.raises(PipelineError, match="^'v1_0' cannot be a version.$") as error:
-        version.resolve(Git(repository), None, dirty=False)
+        version.resolve(Git(repository), None, PROGRAM, dirty=False)
     assert "--version gives it another name" in error.value.hint
 
 
 def test_an_empty_version_is_none(repository: Path) -> None:
     with pytest.raises(PipelineError, match="'' cannot be a version"):
-        version.resolve(Git(repository), "", dirty=False)
+        version.resolve(Git(repository), "", PROGRAM, dirty=False)
 
 
 @pytest.mark.parametrize("name", ["v1-dirty", "v1-DIRTY"])
 def test_a_version_is_not_called_dirty_by_hand(repository: Path, name: str) -> None:
     with pytest.raises(PipelineError, match="ends in -dirty.*adds to a version") as error:
-        version.resolve(Git(repository), name, dirty=False)
+        version.resolve(Git(repository), name, PROGRAM, dirty=False)
     assert "such as v1;" in error.value.hint
 
 
@@ -117,4 +119,4 @@ def test_a_digest_of_files_knows_names_contents_and_modes(tmp_path: Path) -> Non
 
 def test_outside_a_repository_the_sentence_says_so(tmp_path: Path) -> None:
     with pytest.raises(PipelineError):
-        version.resolve(Git(tmp_path), "v1", dirty=False)
+        version.resolve(Git(tmp_path), "v1", PROGRAM, dirty=False)

@@ -20,6 +20,8 @@ from slipway.tools.programs.process import call
 IDENTITY = (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false"))
 FOLDER = "a folder/of [many]"
 
+INPUTS = ["app", *version.IMAGE_INPUTS]
+
 
 def git(folder: Path, *words: str) -> str:
     done = subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True)
@@ -70,7 +72,7 @@ def test_what_is_changed_is_named_from_the_projects_own_folder(project: Path) ->
     (project / "app/main_go").write_text("changed")
     (project / "app/new “file”").write_text("")
     os.rename(project / "packer/file", project / "packer/moved")
-    changed = Git(project).changed([*version.IMAGE_INPUTS])
+    changed = Git(project).changed(INPUTS)
     assert sorted(changed) == ["app/main_go", "app/new “file”", "packer/file", "packer/moved"]
 
 
@@ -88,7 +90,7 @@ def test_what_git_was_told_not_to_look_at_is_looked_at(project: Path, flag: str)
     (project / "packer/file").unlink()
     assert sorted(Git(project).changed(["."])) == ["app/main_go", "packer/file"]
     with pytest.raises(PipelineError, match="uncommitted changes"):
-        version.resolve(Git(project), "v1", dirty=False)
+        version.resolve(Git(project), "v1", ["app"], dirty=False)
 
 
 def test_the_commit_is_the_last_one_of_the_projects_inputs(project: Path) -> None:
@@ -96,7 +98,7 @@ def test_the_commit_is_the_last_one_of_the_projects_inputs(project: Path) -> Non
     commit(project, terraform__file="a reference")
     if project.name != "repository":
         commit(project.parents[1], app__main_go="another project's change")
-    assert version.resolve(Git(project), "v1", dirty=False) == ("v1", own)
+    assert version.resolve(Git(project), "v1", ["app"], dirty=False) == ("v1", own)
 
 
 def test_a_shallow_clone_names_another_commit_and_knows_that_it_may(project: Path, tmp_path: Path) -> None:
@@ -105,9 +107,9 @@ def test_a_shallow_clone_names_another_commit_and_knows_that_it_may(project: Pat
     top = Path(git(project, "rev-parse", "--show-toplevel"))
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{top}", "clone")
     clone = Git(tmp_path / "clone" / project.relative_to(top))
-    assert clone.shallow and clone.last_commit(version.IMAGE_INPUTS) != own
+    assert clone.shallow and clone.last_commit(INPUTS) != own
     git(clone.root, "fetch", "--quiet", "--unshallow")
-    assert not clone.shallow and clone.last_commit(version.IMAGE_INPUTS) == own
+    assert not clone.shallow and clone.last_commit(INPUTS) == own
 
 
 def test_what_a_file_said_before_is_found(project: Path) -> None:
@@ -126,7 +128,7 @@ def test_only_files_that_git_tracks_or_could_track_are_taken(project: Path, tmp_
     (project / "app/new.go").write_text("package main")
     (project / "app/tool").write_text("")
     (project / "app/tool").chmod(0o755)
-    copy = export(Git(project), "app", tmp_path / "copy")
+    copy = export(Git(project), tmp_path / "copy", "app") / "app"
     assert sorted(path.name for path in copy.iterdir()) == ["main_go", "new.go", "tool"]
     assert (copy / "tool").stat().st_mode & 0o100 and not (copy / "new.go").stat().st_mode & 0o100
 
@@ -136,7 +138,7 @@ def test_a_link_brings_no_ignored_file_in(project: Path, tmp_path: Path) -> None
     (project / "ignored.go").write_text("package main")
     (project / "app/link.go").symlink_to("../ignored.go")
     commit(project)
-    copy = export(Git(project), "app", tmp_path / "copy")
+    copy = export(Git(project), tmp_path / "copy", "app") / "app"
     assert (copy / "link.go").is_symlink() and not (copy / "link.go").exists()  # which the compiler refuses by name
 
 
@@ -227,7 +229,7 @@ def told(root: Path) -> dict[str, object]:
     """All that the pipeline asks of git about a project."""
     asked = Git(root)
     return {
-        "version": version.resolve(asked, None, dirty=True),
+        "version": version.resolve(asked, None, ["app"], dirty=True),
         "changed": asked.changed(["."]),
         "files": asked.files("app"),
         "past": list(asked.past(root / "app/main_go")),
@@ -275,7 +277,7 @@ def test_a_signed_commit_is_read_like_any_other(project: Path, tmp_path: Path) -
     git(project, "config", "commit.gpgsign", "true")
     signed = commit(project, app__main_go="signed")
     assert "BEGIN SSH SIGNATURE" in git(project, "cat-file", "commit", signed)
-    assert version.resolve(Git(project), "v1", dirty=False) == ("v1", signed)
+    assert version.resolve(Git(project), "v1", ["app"], dirty=False) == ("v1", signed)
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
