@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway.clock import SYSTEM, Clock
 from slipway.errors import PipelineError
+from slipway.retries import Again, retrying
 from slipway.tools.programs import host
 from slipway.tools.programs.process import call
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     import psycopg
 
 _VERSIONS = Path("/usr/lib/postgresql")
+_CUT = ("unexpected eof", "closed the connection unexpectedly", "reset by peer")
+"""libpq's words for a connection that ended before the server had said yes or no."""
+_CUT_WITHIN_S = 5
 # Rows are compared as texts, so that both sides have to write them alike.
 _ALIKE = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3"
 _TABLES = """
@@ -87,23 +92,15 @@ class Snapshot:
 
 
 @contextmanager
-def connect(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    """A connection whose certificate was checked; raises PipelineError for whatever PostgreSQL refuses."""
+def connect(database: Database, clock: Clock = SYSTEM) -> Iterator[psycopg.Connection[Any]]:
+    """A connection whose certificate was checked; one that is cut off while it is made is made again for a while.
+
+    Raises PipelineError for whatever PostgreSQL refuses.
+    """
     import psycopg
 
     try:
-        with psycopg.connect(
-            host=database.name,
-            hostaddr="127.0.0.1",
-            port=database.port,
-            user=database.user,
-            password=database.password,
-            dbname=database.database,
-            sslmode="verify-full",
-            sslrootcert=str(database.ca),
-            connect_timeout=15,
-            autocommit=True,
-        ) as connection:
+        with _opened(database, clock) as connection:
             yield connection
     except psycopg.OperationalError as error:
         raise PipelineError(
@@ -111,6 +108,34 @@ def connect(database: Database) -> Iterator[psycopg.Connection[Any]]:
         ) from error
     except psycopg.Error as error:
         raise PipelineError(f"PostgreSQL at {database.name} refused.", _words(error)) from error
+
+
+def _opened(database: Database, clock: Clock) -> psycopg.Connection[Any]:
+    import psycopg
+
+    def attempt() -> psycopg.Connection[Any]:
+        try:
+            return psycopg.connect(
+                host=database.name,
+                hostaddr="127.0.0.1",
+                port=database.port,
+                user=database.user,
+                password=database.password,
+                dbname=database.database,
+                sslmode="verify-full",
+                sslrootcert=str(database.ca),
+                connect_timeout=15,
+                autocommit=True,
+            )
+        except psycopg.OperationalError as error:
+            if any(words in str(error) for words in _CUT):
+                raise Again(_words(error)) from error
+            raise
+
+    try:
+        return retrying(clock, _CUT_WITHIN_S)(attempt)
+    except Again as again:
+        raise psycopg.OperationalError(str(again)) from again
 
 
 @contextmanager

@@ -130,7 +130,8 @@ def test_a_login_fails_after_its_end(session: Session, connected: VaultServer, d
     def refused() -> bool:
         try:
             login(database, credential)
-        except PipelineError:
+        except PipelineError as error:
+            assert "authentication failed" in error.hint, error.hint
             return True
         return False
 
