@@ -22,8 +22,8 @@ from slipway.tools.terraform.encryption import UNREADABLE, Encryption
 Event = Mapping[str, Any]
 """One line of `apply -json`: a machine-readable UI event with at least `type` and `@message`."""
 
-_NONE_THERE = "No matching objects found"
-"""OpenTofu's words when the state has none of the resources that `state rm` names."""
+_NONE_THERE = ("No matching objects found", "No state file was found")
+"""OpenTofu's words when the state has none of the resources that `state rm` names, or is not there itself."""
 _UNLOCK = "force-unlock -force"
 _CHANGES = 2
 """The exit status of `plan -detailed-exitcode` when there is something to do."""
@@ -204,12 +204,12 @@ class Terraform:
         self._stream("apply", on_event, **_variables(var_file), auto_approve=True, destroy=True)
 
     def forget(self, resources: Iterable[str]) -> None:
-        """Remove resources from the state, and from nowhere else; the state need not have them."""
+        """Remove resources from the state, and from nowhere else; there need be neither them nor a state."""
         state_file.keep(self.folder)
         try:
             self._plain("state rm", "-no-color", *resources)
         except PipelineError as error:
-            if _NONE_THERE not in error.hint:
+            if not any(words in error.hint for words in _NONE_THERE):
                 raise
 
     def adopt(self, resource: str, id: str) -> None:

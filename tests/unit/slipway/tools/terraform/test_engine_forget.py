@@ -41,6 +41,12 @@ def test_only_what_the_state_has_is_forgotten(engine: Terraform) -> None:
     assert len(engine.resources()) == 1
 
 
+def test_nothing_is_forgotten_where_nothing_was_applied(engine: Terraform, tmp_path: Path) -> None:
+    (tmp_path / "terraform.tfstate").unlink()
+    engine.forget(["terraform_data.kept"])
+    assert not (tmp_path / "terraform.tfstate").exists()
+
+
 def test_another_failure_is_told(engine: Terraform) -> None:
     stranger = Terraform(engine._binary, engine._root, engine._env, Encryption("1" * 64))
     with pytest.raises(UnreadableState):
