@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import tempfile
 import time
@@ -207,6 +208,7 @@ def _test_command(tests: Path, host_key: KeyPair, expect: Path, identity: Path |
         *(str(tests / test) for test in IMAGE_TESTS),
         f"--host-key={host_key.public}",
         f"--expect={expect}",
+        f"--end-with={os.getpid()}",
         *([f"--identity={identity}"] if identity else []),
     ]
     return shlex.join(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,9 @@ from slipway.image import bake, bake_run
 from slipway.image.bake_run import BakeRun
 from slipway.progress import Progress
 from slipway.tools.digitalocean import Droplet
+from slipway.tools.pytest import PYTEST
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJVnRsmBDBoBhMqiOsIsVLLs7SkbAqVvXFtVqdxBdnZT"
 RUN = BakeRun("20261121T100000Z-abcdef", "app", "app-v1-0123456789ab", "http://cloud")
 
 
@@ -67,3 +70,20 @@ def test_what_is_left_is_said_and_remembered(
     monkeypatch.setattr(bake_run, "sweep", lambda api, run, patience: [])
     bake._sweep(session(tmp_path), run)
     assert bake_run.known(tmp_path, RUN.endpoint) == ([], [])
+
+
+def test_the_image_s_tests_end_with_the_process_that_ordered_them(tmp_path: Path) -> None:
+    """A bake that is killed ends Packer, and Packer's end does not end the tests that it runs."""
+    folder, expect = Path(__file__).parents[3] / "droplet", tmp_path / "expect.json"
+    expect.write_text('{"version": "v1", "commit": "c", "image": "i"}')
+    where = ("--address=127.0.0.1", "--port=1", "--wait=60", f"--host-key={KEY}", f"--identity={expect}")
+    words = [*PYTEST, "-q", f"--confcutdir={folder}", str(folder / "test_image.py"), *where, f"--expect={expect}"]
+    with subprocess.Popen(["sleep", "60"]) as ordered:
+        try:
+            with subprocess.Popen([*words, f"--end-with={ordered.pid}"], stdout=subprocess.DEVNULL) as tests:
+                with pytest.raises(subprocess.TimeoutExpired):
+                    tests.wait(2)
+                ordered.kill()
+                assert tests.wait(20) == 1
+        finally:
+            ordered.kill()
