@@ -184,6 +184,14 @@ def get(address: str, path: str) -> bytes:
         connection.close()
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process of this number is there, neither dead nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):  # the latter when it goes between being opened and being read
+        return False
+
+
 def nest(folder: Path, depth: int, name: str) -> None:
     """Directories of that name in one another, as deep as it is said; their path may be longer than any call takes."""
     inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

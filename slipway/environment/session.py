@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from slipway.config import Settings, choose_cloud, choose_environment
+from slipway.config import ENVIRONMENTS, Settings, choose_cloud, choose_environment
 from slipway.data import OpenTable, read_json
 from slipway.environment.keys import DeployKey
 from slipway.environment.outputs import Outputs
@@ -98,7 +98,7 @@ class Session:
     def roots(self) -> tuple[Root, Root]:
         """The two root modules: the app's and the database's, which outlives it."""
         source, name, work = self.settings.project.root / "terraform", self.settings.environment, self.settings.work
-        environments, lock = source / "environments", self.toolchain.provider_lock
+        environments, lock = self.settings.project.root / ENVIRONMENTS, self.toolchain.provider_lock
         return (
             Root(source, work / "terraform", environments / f"{name}.backend.tf", lock),
             Root(source / "database", work / "database", environments / f"{name}.database.backend.tf", lock),
@@ -175,7 +175,7 @@ class Session:
         if self.environ.get("CI") and self.settings.cloud.name != "local" and not root.elsewhere:
             raise PipelineError(
                 f"The state of {self.settings.environment} would be kept on this runner, and lost with it.",
-                f"Give it a backend: terraform/environments/{root.backend.name}, as docs/production.md shows.",
+                f"Give it a backend: {ENVIRONMENTS}/{root.backend.name}, as docs/production.md shows.",
             )
 
     def outputs(self) -> Outputs:

@@ -9,14 +9,6 @@ import pytest
 from localocean.host import inherit
 from localocean.host.run import ENVIRONMENT
 from localocean.network import outside
-from localocean.storage.archives import Archive, archives
-
-
-def sources(tmp_path: Path, name: str, text: str) -> list[Archive]:
-    file = tmp_path / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
-    return archives(tmp_path)
 
 
 def test_name_servers_that_only_the_host_reaches_are_passed_over(tmp_path: Path) -> None:

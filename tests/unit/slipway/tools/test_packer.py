@@ -13,7 +13,7 @@ import pytest
 from slipway.errors import PipelineError
 from slipway.tools import packer
 from slipway.tools.packer import Packer
-from tests.support import until
+from tests.support import is_running, until
 
 # What packerpy imports to read HCL, which nobody here does.
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_.*:DeprecationWarning")
@@ -34,12 +34,8 @@ def make(tmp_path: Path) -> Make:
     return script
 
 
-def is_running(folder: Path) -> bool:
-    pid = int((folder / "pid").read_text())
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):  # the latter when it goes between being opened and being read
-        return False
+def packer_is_running(folder: Path) -> bool:
+    return is_running(int((folder / "pid").read_text()))
 
 
 def test_its_lines_are_handed_over(make: Make, tmp_path: Path) -> None:
@@ -61,7 +57,7 @@ def test_a_build_that_cannot_succeed_any_more_is_ended(
     start = time.monotonic()
     with pytest.raises(PipelineError, match="The snapshot errored"):
         make(build).build(tmp_path, {}, print, trouble=lambda: "The snapshot errored.", every=0.3)
-    assert time.monotonic() - start < 20 and not is_running(tmp_path)
+    assert time.monotonic() - start < 20 and not packer_is_running(tmp_path)
 
 
 def test_what_a_killed_one_started_does_not_stay(make: Make, tmp_path: Path) -> None:
@@ -69,7 +65,7 @@ def test_what_a_killed_one_started_does_not_stay(make: Make, tmp_path: Path) -> 
     plugin = f"sh -c 'echo $$ >{tmp_path}/pid; exec sleep 60' >/dev/null 2>&1 &"
     with pytest.raises(PipelineError, match="Packer's build failed"):
         make(f"{plugin} sleep 0.5; kill -KILL $$").build(tmp_path, {}, print)
-    until(lambda: not is_running(tmp_path), 5)
+    until(lambda: not packer_is_running(tmp_path), 5)
 
 
 def test_it_does_not_outlive_the_pipeline(make: Make, tmp_path: Path) -> None:
@@ -81,7 +77,7 @@ def test_it_does_not_outlive_the_pipeline(make: Make, tmp_path: Path) -> None:
     until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 20)
     os.kill(child, 9)
     os.waitpid(child, 0)
-    until(lambda: not is_running(tmp_path), 20)
+    until(lambda: not packer_is_running(tmp_path), 20)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # packerpy leaves its pipe open then
@@ -89,7 +85,7 @@ def test_bytes_that_are_no_text_end_it_with_a_sentence(make: Make, tmp_path: Pat
     with pytest.raises(PipelineError, match="bytes that are not UTF-8"):
         make("printf 'caf\\351\\n'; exec sleep 60").build(tmp_path, {}, print)
     gc.collect()
-    assert not is_running(tmp_path)
+    assert not packer_is_running(tmp_path)
 
 
 def test_one_that_cannot_be_run_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import until
+from tests.support import is_running, until
 
 ROOT = Path(__file__).parents[5]
 # A compiler's driver: each level starts the next one, and all write down their numbers. The last one hears no SIGINT.
@@ -71,19 +71,12 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "config").write_text(f'[alias]\n\ttree = "{git}"\n')
     yield tmp_path
     for pid in numbers(tmp_path):
-        if is_there(pid):
+        if is_running(pid):
             os.kill(pid, signal.SIGKILL)
 
 
 def numbers(folder: Path) -> list[int]:
     return [int(path.read_text() or 0) for path in folder.glob("pid.*")]
-
-
-def is_there(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def a_pipeline(folder: Path, way: str) -> subprocess.Popen[str]:
@@ -108,11 +101,11 @@ def test_a_signal_ends_the_whole_tree_and_the_pipeline_can_still_clean_up(
     trees = 2 if way == "threads" else 1
     until(lambda: len(numbers(folder)) == 3 * trees and all(numbers(folder)))
     pids = numbers(folder)
-    assert all(map(is_there, pids))
+    assert all(map(is_running, pids))
     pipeline.send_signal(number)
     said, _ = pipeline.communicate(timeout=60)
     assert pipeline.returncode == 130 and "interrupted cleaning up" in said
-    assert [pid for pid in pids if is_there(pid)] == []
+    assert [pid for pid in pids if is_running(pid)] == []
 
 
 def test_a_second_signal_does_not_cut_the_first_one_short(folder: Path) -> None:
@@ -120,10 +113,10 @@ def test_a_second_signal_does_not_cut_the_first_one_short(folder: Path) -> None:
     until(lambda: len(numbers(folder)) == 3 and all(numbers(folder)))
     pids = numbers(folder)
     pipeline.send_signal(signal.SIGINT)
-    until(lambda: not all(map(is_there, pids)))
+    until(lambda: not all(map(is_running, pids)))
     pipeline.send_signal(signal.SIGTERM)
     said, _ = pipeline.communicate(timeout=60)
-    assert "interrupted cleaning up" in said and not any(map(is_there, numbers(folder)))
+    assert "interrupted cleaning up" in said and not any(map(is_running, numbers(folder)))
 
 
 def test_who_needs_longer_to_end_gets_it(folder: Path) -> None:
@@ -141,5 +134,5 @@ print(call([sys.executable, '-c', {code!r}], cwd=Path('.')).stdout)"
     argv = [sys.executable, "-c", script]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
     pid = int(done.stdout)
-    assert is_there(pid)
+    assert is_running(pid)
     os.kill(pid, signal.SIGKILL)

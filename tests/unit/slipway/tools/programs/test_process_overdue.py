@@ -8,15 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.tools.programs.process import Overdue, call
-from tests.support import until
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process of this number is there and no zombie."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+from tests.support import is_running, until
 
 
 def test_a_program_that_ends_is_told_as_it_is(tmp_path: Path) -> None:
