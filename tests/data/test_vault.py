@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -131,8 +132,9 @@ def test_a_login_fails_after_its_end(session: Session, connected: VaultServer, d
         try:
             login(database, credential)
         except PipelineError as error:
-            assert "authentication failed" in error.hint, error.hint
-            return True
+            # Whom Vault removes in the moment between login and statement, PostgreSQL lets in and denies the table.
+            assert re.search("authentication failed|permission denied|does not exist", error.hint), error.hint
+            return "authentication failed" in error.hint
         return False
 
     until(refused)
