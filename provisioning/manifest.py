@@ -19,6 +19,8 @@ from functools import cache
 
 FORMAT = 1
 APP = "/opt/app/app"
+APP_S = 10
+"""Seconds that the app has for one answer about itself."""
 
 # What differs from boot to boot, or is nobody's work: it says nothing of an image.
 SKIPPED = frozenset(
@@ -103,9 +105,21 @@ def units() -> dict[str, str]:
 
 
 def from_app(command: str) -> object:
-    """What the app says of itself; None of an app without that command."""
+    """What the app says of itself; None of an app without that command.
+
+    An app that takes no commands starts to serve instead: it can reach and change nothing, and is ended.
+    """
+    limits = (
+        f"RuntimeMaxSec={APP_S}",
+        "TimeoutStopSec=1",
+        "ProtectSystem=strict",
+        "PrivateTmp=yes",
+        "PrivateNetwork=yes",
+    )
+    options = [word for limit in limits for word in ("--property", limit)]
+    asked = ("systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--uid=app", *options, APP, command)
     try:
-        return json.loads("\n".join(lines(APP, command)))
+        return json.loads("\n".join(lines(*asked)))
     except ValueError:
         return None
 

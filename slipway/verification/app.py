@@ -15,6 +15,8 @@ from slipway.tools import ssh
 
 _SETTLED = "cloud-init status --wait"
 _CONFIGURATION = ("/opt/app/conf.env", "/opt/app/image.env")
+_STOP_S = 10
+"""Seconds that the app has to end in order when its time is over."""
 
 
 class Refused(Exception):
@@ -45,10 +47,13 @@ class App:
         Raises Refused when the app says why not, and PipelineError when it says nothing.
         """
         files = [word for path in _CONFIGURATION for word in ("-p", f"EnvironmentFile={path}")]
-        settings = ["--quiet", "--wait", "--pipe", "--collect", "--uid=app", "-p", f"RuntimeMaxSec={seconds:.0f}"]
-        command = shlex.join(["systemd-run", *settings, *files, "/opt/app/app", *arguments])
+        settings = ["--quiet", "--wait", "--pipe", "--collect", "--uid=app"]
+        limits = ["-p", f"RuntimeMaxSec={seconds:.0f}", "-p", f"TimeoutStopSec={_STOP_S}"]
+        command = shlex.join(["systemd-run", *settings, *limits, *files, "/opt/app/app", *arguments])
         start = time.monotonic()
-        result = ssh.execute(self._client, command, stdin=json.dumps(stdin) if stdin else "", timeout=seconds + 15)
+        result = ssh.execute(
+            self._client, command, stdin=json.dumps(stdin) if stdin else "", timeout=seconds + _STOP_S + 5
+        )
         answer = _answer(result.output)
         if answer is not None and result.status == 0:
             return answer

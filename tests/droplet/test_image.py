@@ -27,7 +27,11 @@ def test_the_app_is_installed_and_nobody_but_root_can_change_it(host: Any) -> No
 
 
 def test_the_binary_is_the_version_that_was_built(host: Any, expected: Expected) -> None:
-    assert host.check_output("/opt/app/app --version") == f"app {expected.version} ({expected.commit})"
+    # An app that takes no commands would serve instead, and never end.
+    said = host.check_output(
+        "timeout --kill-after=1 10 setpriv --reuid=app --regid=app --clear-groups /opt/app/app --version"
+    )
+    assert said == f"app {expected.version} ({expected.commit})"
 
 
 def test_the_image_knows_its_name(host: Any, expected: Expected) -> None:
