@@ -11,6 +11,9 @@ from typing import ClassVar
 
 from tests.support import UNANSWERED, Repeating, get
 
+GONE_S = 2.0
+"""Seconds that a user waits for an answer."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -71,6 +74,7 @@ def _ends_with(answers: Sequence[Answer], version: str) -> bool:
 def ask(address: str) -> str:
     """The version that answers and is ready; empty when there is none."""
     try:
-        return str(json.loads(get(address, "/version"))["version"]) if get(address, "/health/ready") else ""
+        version = str(json.loads(get(address, "/version", GONE_S))["version"])
+        return version if get(address, "/health/ready", GONE_S) else ""
     except (*UNANSWERED, KeyError):
         return ""

@@ -31,6 +31,9 @@ _SLOTS = range(1, 32)
 _PORTS = range(20_000, 32_000)
 
 T = TypeVar("T")
+
+LOST_S = 10.0
+"""Seconds after which a request is lost: one that a busy machine lets wait is late, and is answered sooner."""
 PATIENCE_S = 180.0
 """How long a test waits for something that has to happen."""
 
@@ -154,7 +157,7 @@ class Repeating(ABC):
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=2 * LOST_S)
 
     def _repeat(self) -> None:
         while not self._over.is_set():
@@ -170,9 +173,9 @@ UNANSWERED = (OSError, http.client.HTTPException, ValueError)
 """What a request to an app raises that is not answered, or not answered well."""
 
 
-def get(address: str, path: str) -> bytes:
+def get(address: str, path: str, seconds: float = LOST_S) -> bytes:
     """What port 80 of an address answers, over a connection of its own; raises OSError or HTTPException."""
-    connection = http.client.HTTPConnection(address, 80, timeout=2)
+    connection = http.client.HTTPConnection(address, 80, timeout=seconds)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

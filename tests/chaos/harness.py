@@ -21,8 +21,9 @@ from tests.chaos.draw import Round
 from tests.chaos.operations import BUILD, EXPAND, MOVE
 from tests.chaos.processes import MARK, Nothing, Processes
 from tests.chaos.scene import Scene
-from tests.chaos.watcher import Watcher
+from tests.chaos.watcher import Answer, Watcher
 from tests.e2e.checkout import NAMES, NOT_INHERITED, Checkout, clone, renew
+from tests.support import until
 
 LONGEST = 240.0
 """Seconds after which a call hangs."""
@@ -288,10 +289,8 @@ class Harness:
             self._broke(f"it did not go back by itself, and ended with {self._outcome.status}")
         if wrong := self._unwanted():
             self._broke(f"it went back, and {'; '.join(wrong)}")
-        time.sleep(0.3)
-        last = self.watcher.since(time.monotonic() - 3)
-        if not last or last[-1].release != before["live"]:
-            self._broke(f"it went back, and {last[-1] if last else 'nobody'} answers, not {before['live']}")
+        if (answer := self._answer()).release != before["live"]:
+            self._broke(f"it went back, and {answer} answers, not {before['live']}")
 
     def _check_schema(self) -> None:
         """It is at one of the versions that it may have, as a whole, and has what the live release needs."""
@@ -313,10 +312,13 @@ class Harness:
         if lost:
             when = self._during(time.time() - time.monotonic() + lost[0].at)
             self._broke(f"{len(lost)} of {len(answers)} requests were lost, the first {when}: {lost[0].error}")
-        time.sleep(0.3)
-        last = self.watcher.since(time.monotonic() - 3)
-        if not last or last[-1].release != self.scene.live:
-            self._broke(f"in the end {last[-1] if last else 'nobody'} answers, and git says {self.scene.live}")
+        if (answer := self._answer()).release != self.scene.live:
+            self._broke(f"in the end {answer} answers, and git says {self.scene.live}")
+
+    def _answer(self) -> Answer:
+        """What comes of a request that begins now."""
+        start = time.monotonic()
+        return until(lambda: self.watcher.since(start))[0]
 
     def _during(self, moment: float) -> str:
         """What the ledger says was going on at a moment (seconds since the epoch)."""
