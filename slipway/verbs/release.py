@@ -47,7 +47,7 @@ def build(c: Context, session: Session, version: str | None = None, dirty: bool 
 
 @verb(
     iterable=["set"],
-    json="with --plan: as JSON",
+    json="as JSON",
     version="the version to make live; default: what the reference file says",
     dirty="the version as it was built with --dirty",
     set="a setting of the app as KEY=VALUE; repeat it for more; the other settings stay",
@@ -86,7 +86,7 @@ def deploy(
     return _live(session, releases.deploy(session, asked, options, config=settings(set or []), size=size))
 
 
-@verb(**_HELP)
+@verb(json="as JSON", **_HELP)
 def rollback(
     session: Session,
     keep_failed: bool = False,
@@ -192,5 +192,6 @@ def _limits(session: Session, max_lost: int | None, max_gap: str | None, soak: s
 
 def _live(session: Session, now: Reference) -> Answer:
     """By what was just confirmed; the cloud, which might fail now, is not asked again."""
-    where = reference.url(now, session.outputs().address or None)
-    return Answer(f"{now.live} is live at {where}" if now.live else "Nothing is live.")
+    where = reference.url(now, session.outputs().address or None) if now.live else None
+    text = f"{now.live} is live at {where}" if where else "Nothing is live."
+    return Answer(text, {"live": now.live, "url": where})

@@ -52,7 +52,7 @@ def verb(*, name: str | None = None, iterable: Sequence[str] = (), json: str = "
     What the function returns is shown: a text as it is, an `Answer` as text, or as JSON when `--json` is given, which
     ``json`` describes. A parameter ``session`` makes it a verb of an environment: `--environment` chooses whose session
     is opened for it, which starts the local cloud for an environment that lives there. A parameter ``c`` gets Invoke's
-    context.
+    context. With `--json` a failure too is told as JSON, beside the sentence: an object of ``error`` and ``hint``.
     """
 
     def decorate(function: Callable[..., Answer | str | None]) -> Any:
@@ -65,7 +65,7 @@ def verb(*, name: str | None = None, iterable: Sequence[str] = (), json: str = "
             given = offered.bind(*args, **kwargs).arguments
             as_json = given.pop("json", False) if forms else False
             _say_what_is_ignored()
-            with _foreseen():
+            with _foreseen(as_json=as_json):
                 if "session" in signature.parameters:
                     given["session"] = open_session(given.pop("environment", None))
                 answer = function(**{word: given[word] for word in given if word in signature.parameters})
@@ -103,12 +103,14 @@ def open_session(environment: str | None) -> Session:
 
 
 @contextmanager
-def _foreseen() -> Iterator[None]:
+def _foreseen(*, as_json: bool) -> Iterator[None]:
     """Turn failures that are foreseen into exits."""
     try:
         with ended_by_signals(), in_a_sentence():
             yield
     except PipelineError as error:
+        if as_json:
+            sys.stdout.write(_json({"error": hide(error.message), "hint": hide(error.hint)}) + "\n")
         raise exit_with(error.message, error.hint) from error
     except KeyboardInterrupt as error:
         raise Exit("\n✗ Interrupted. ./invoke status says where things stand.", code=130) from error

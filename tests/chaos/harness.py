@@ -238,11 +238,12 @@ class Harness:
         result = self.scene.checkout.call("status", "--json")
         try:
             found: dict[str, Any] = json.loads(result.stdout)
-        except ValueError:
+            well = found["in_sync"]
+        except (ValueError, KeyError):
             self._broke(f"status says nothing: {result.stderr[-600:]}")
             return {"in_sync": False, "live": None, "problems": [result.stderr[-200:]]}
-        if (result.returncode == 0) is not found["in_sync"]:
-            self._broke(f"status ends with {result.returncode} and says in_sync {found['in_sync']}")
+        if (result.returncode == 0) is not well:
+            self._broke(f"status ends with {result.returncode} and says in_sync {well}")
         return found
 
     def _check_status_is_true(self) -> None:

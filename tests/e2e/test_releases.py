@@ -184,8 +184,9 @@ def test_reverting_the_revert_goes_forward_from_the_snapshot(checkout: Checkout,
 def test_a_rollback_to_the_warm_standby_moves_traffic_at_once(checkout: Checkout, first: str, watched: Prober) -> None:
     before = watched.answers[first]
     start = time.monotonic()
-    checkout.invoke("rollback", "--commit")
+    told = json.loads(checkout.invoke("rollback", "--commit", "--json"))
     assert time.monotonic() - start < 60
+    assert told == {"live": first, "url": f"http://{checkout.status()['floating_ip']}/"}
     assert watched.answers[first] > before
     assert live(checkout, "v1") == first
     assert checkout.status()["standby"]["version"] == "v2"
@@ -212,6 +213,9 @@ def test_the_report_tells_what_users_met(checkout: Checkout, first: str, watched
 def test_what_was_rolled_back_is_not_deployed_again_by_mistake(checkout: Checkout, watched: Prober) -> None:
     for verb in (["deploy", "--version", "v2"], ["rollback"]):
         assert "This release was rolled back before: v2-" in checkout.refused(*verb)
+    planned = checkout.call("deploy", "--plan", "--version", "v2", "--json")
+    assert (planned.returncode, set(told := json.loads(planned.stdout))) == (1, {"error", "hint"})
+    assert told["error"].startswith("This release was rolled back before: v2-")
 
 
 def test_verification_can_be_run_at_any_time(checkout: Checkout, watched: Prober) -> None:

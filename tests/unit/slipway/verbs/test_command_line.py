@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 from typing import Any
 
@@ -15,7 +16,7 @@ import tasks
 from slipway.errors import PipelineError
 from slipway.verbs import given
 from slipway.verbs.command_line import SharingExecutor
-from slipway.verbs.verb import ROOT, verb
+from slipway.verbs.verb import ROOT, Answer, verb
 
 
 def calls(*words: str) -> dict[str, dict[str, Any]]:
@@ -74,3 +75,17 @@ def test_a_foreseen_failure_is_a_sentence_and_a_hint(error: Exception, says: str
     with pytest.raises(Exit) as exit_:
         failing(Context())
     assert (exit_.value.message, exit_.value.code) == (says, 1)
+
+
+def test_a_failure_is_json_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    @verb(json="as JSON")
+    def failing() -> Answer:
+        raise PipelineError("It said\n“no\x1b”.", "Mend it.")
+
+    with pytest.raises(Exit, match="It said"):
+        failing(Context())
+    assert capsys.readouterr().out == ""
+    with pytest.raises(Exit, match="It said") as ended:
+        failing(Context(), json=True)
+    assert json.loads(capsys.readouterr().out) == {"error": "It said\n“no\x1b”.", "hint": "Mend it."}
+    assert ended.value.code == 1
