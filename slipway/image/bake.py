@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,28 +81,24 @@ def _binary(session: Session, source: artifact.Source, name: str, commit: str) -
 def _bake(session: Session, recipe: Recipe) -> None:
     settings, toolchain, progress = session.settings, session.toolchain, session.progress
     toolchain.ensure(RELEASE_TOOLS, progress.detail)  # those of the deploy as well: they are fetched side by side
-    packer = Packer(toolchain.packer(), {**toolchain.environment("packer"), **settings.cloud.environment})
     log_path = settings.work / "logs" / f"bake-{recipe.image}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     _, ended = bake_run.known(settings.project.work, settings.cloud.endpoint)
     for run in ended:
         progress.detail(f"removing what the bake of {run.image} left that was killed")
         _sweep(session, run)
-    with (
-        ended_by_signals(),
-        tempfile.TemporaryDirectory(prefix="slipway-bake-") as folder,
-        log_path.open("w") as log,
-        _run(session, recipe.image) as run,
-    ):
+    with ended_by_signals(), log_path.open("w") as log, _run(session, recipe.image) as run:
+        folder = bake_run.folder(settings.project.work, run)
+        packer = Packer(
+            toolchain.packer(), {**toolchain.environment("packer"), **settings.cloud.environment}, folder=folder
+        )
         key = new_key()
-        identity = write_private(Path(folder) / "id_ed25519", key.private)
-        variables = packer_variables(session, recipe, Path(folder), run, identity)
+        identity = write_private(folder / "id_ed25519", key.private)
+        variables = packer_variables(session, recipe, folder, run, identity)
         # A key of Packer's own would be nobody's when Packer is killed.
         variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
-        template, show = (
-            artifact.export(session.git, Path(folder), "packer") / "packer",
-            _watch(lambda text: log.write(hide(text)), progress),
-        )
+        template = artifact.export(session.git, folder, "packer") / "packer"
+        show = _watch(lambda text: log.write(hide(text)), progress)
         try:
             packer.build(template, variables, show, _trouble(session, run))
         except PipelineError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -59,7 +60,7 @@ def began(id: str) -> datetime | None:
 
 @contextmanager
 def begin(work: Path, project: str, image: str, endpoint: str) -> Iterator[BakeRun]:
-    """A new run, which is under way until the context ends; its file stays until `forget`."""
+    """A new run, under way until the context ends. Its file stays until `forget`; its folder stays if it is killed."""
     run = BakeRun(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", project, image, endpoint)
     path = _path(work, run)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,11 +70,22 @@ def begin(work: Path, project: str, image: str, endpoint: str) -> Iterator[BakeR
         file.write(json.dumps(asdict(run)))
         file.flush()
         path.with_suffix(".new").rename(path)
-        yield run
+        own = folder(work, run)
+        own.mkdir(mode=0o700)
+        try:
+            yield run
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+
+
+def folder(work: Path, run: BakeRun) -> Path:
+    """Where a run has what it needs for itself, keys and the cloud's token among it; its owner alone may look."""
+    return _path(work, run).with_suffix("")
 
 
 def forget(work: Path, run: BakeRun) -> None:
-    """Nothing is left of a run."""
+    """Nothing is left of a run in the cloud, and nothing of it stays here."""
+    shutil.rmtree(folder(work, run), ignore_errors=True)
     _path(work, run).unlink(missing_ok=True)
 
 

@@ -22,11 +22,15 @@ _GRACE = 5
 
 
 class Packer:
-    """One Packer binary and the environment that it needs (its plugins, the cloud's endpoint and token)."""
+    """One Packer binary and the environment that it needs (its plugins, the cloud's endpoint and token).
 
-    def __init__(self, binary: Path, env: Mapping[str, str]) -> None:
+    While it runs, the environment is in a file below ``folder``, by default where the system keeps what is temporary.
+    """
+
+    def __init__(self, binary: Path, env: Mapping[str, str], folder: Path | None = None) -> None:
         self._binary = binary
         self._env = env
+        self._folder = folder
 
     def build(
         self,
@@ -50,7 +54,7 @@ class Packer:
             "-on-error=cleanup",
             *(f"-var={name}={value}" for name, value in variables.items()),
         ]
-        with tempfile.TemporaryDirectory(prefix="slipway-packer-") as folder:
+        with tempfile.TemporaryDirectory(prefix="slipway-packer-", dir=self._folder) as folder:
             place = Path(folder)
             self._write_scripts(place)
             # packerpy wants `packer` on this process's own PATH, whatever somebody's binary is called.

@@ -21,7 +21,8 @@ def test_a_run_is_alive_until_its_process_is_not(tmp_path: Path) -> None:
     ready, write = os.pipe()
     child = os.fork()
     if child == 0:
-        with bake_run.begin(tmp_path, "app", "app-v1-0123456789ab", CLOUD):
+        with bake_run.begin(tmp_path, "app", "app-v1-0123456789ab", CLOUD) as begun:
+            (bake_run.folder(tmp_path, begun) / "key").write_text("secret")
             os.write(write, b"!")
             signal.pause()
         os._exit(0)
@@ -32,8 +33,17 @@ def test_a_run_is_alive_until_its_process_is_not(tmp_path: Path) -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert bake_run.known(tmp_path, CLOUD) == ([], [run])
+    assert bake_run.folder(tmp_path, run).stat().st_mode & 0o777 == 0o700
     bake_run.forget(tmp_path, run)
     assert bake_run.known(tmp_path, CLOUD) == ([], [])
+    assert list((tmp_path / "bakes").iterdir()) == []
+
+
+def test_its_keys_go_when_it_fails_and_its_file_stays(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), bake_run.begin(tmp_path, "app", "app", CLOUD) as run:
+        (bake_run.folder(tmp_path, run) / "key").write_text("secret")
+        raise RuntimeError
+    assert [path.name for path in (tmp_path / "bakes").iterdir()] == [f"{run.id}.json"]
 
 
 def test_its_id_says_when_it_began(tmp_path: Path) -> None:
