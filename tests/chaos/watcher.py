@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -42,6 +43,12 @@ class Watcher(Repeating):
         try:
             release, error = ask(self._address)["release"], ""
         except UNANSWERED as failure:
-            release, error = "", repr(failure)
+            release, error = "", f"{failure!r} after {time.monotonic() - at:.1f} s{self._unreplied()}"
         answer = Answer(at, time.monotonic(), release, error)
         self._answers.append(answer)
+
+    def _unreplied(self) -> str:
+        """Where the host led the connections that nobody answered, for whoever looks for what was lost."""
+        listing = ["conntrack", "-L", "-f", "ipv4", "--orig-dst", self._address]
+        listed = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.splitlines()
+        return "".join(f"\n            {line}" for line in listed if "UNREPLIED" in line)
