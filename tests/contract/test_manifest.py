@@ -52,4 +52,4 @@ def test_an_app_without_an_answer_delays_the_bake_for_a_moment_and_leaves_nothin
     assert told["schema"] == {"migrations": [{"version": 1, "name": "app", "sha256": ""}]}
     assert told["settings"] is None
     assert guest.run("ps -u app").returncode == 1
-    assert guest.run("ls /tmp/mark /opt/app/mark /etc/mark").stdout == ""
+    assert guest.run("ls /tmp/mark /opt/app/mark /etc/mark /var/lib/mark").stdout == ""
