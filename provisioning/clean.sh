@@ -18,6 +18,7 @@ silence_journal() {
 }
 
 stop_services() {
+  systemctl stop front.service 2>/dev/null || true # not every image has one
   systemctl stop app.service
   # Stopped now, it does not save a seed again at the shutdown.
   systemctl stop systemd-random-seed.service 2>/dev/null || true

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 #
 # Makes the build droplet what every droplet of this image will be. Runs once,
-# as root, beside the files it installs. Wants IMAGE_NAME in the environment.
+# as root, beside the files it installs. Wants IMAGE_NAME in the environment, and
+# beside itself image.env, with the variables that every release of the image has,
+# and front.env unless the app is to stand alone.
 
 set -euo pipefail
 
@@ -28,7 +30,7 @@ install_app() {
     useradd --system --user-group --no-create-home --home-dir /opt/app --shell /usr/sbin/nologin app
   install -d -o root -g app -m 0750 /opt/app
   install -o root -g root -m 0755 "$here/app" /opt/app/app
-  printf 'APP_IMAGE="%s"\n' "$IMAGE_NAME" | install -o root -g root -m 0644 /dev/stdin /opt/app/image.env
+  install -o root -g root -m 0644 "$here/image.env" /opt/app/image.env
   install -o root -g root -m 0644 "$here/app.service" /etc/systemd/system/app.service
 }
 
@@ -81,6 +83,12 @@ close_user_data() {
   bash "$here/close-user-data.sh"
 }
 
+put_front() {
+  [ -e "$here/front.env" ] || return 0
+  step "putting the front before the app"
+  bash "$here/front/install.sh"
+}
+
 # Started here as well, so that the image's tests see it run in its sandbox.
 start_app() {
   step "starting the app"
@@ -98,5 +106,6 @@ keys_only
 nothing_changes_later
 bounded_journal
 close_user_data
+put_front
 start_app
 step "provisioned $IMAGE_NAME"

@@ -9,7 +9,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +23,8 @@ from pydantic import (
     WrapValidator,
 )
 
+from slipway.contract import Contract, Port
+from slipway.contract import Path as ContractPath
 from slipway.data import Malformed, Matching, Table, Within, checked, expected
 from slipway.durations import MILLISECONDS, milliseconds
 from slipway.errors import PipelineError
@@ -59,12 +61,17 @@ def _variable(value: str) -> str:
 Variable = Annotated[str, Matching(VARIABLE, "the name of a variable such as APP_API_KEY"), AfterValidator(_variable)]
 
 
-def _placeholders(value: str) -> str:
-    """A text whose braces stand around nothing but what is known of an image."""
-    unknown = [found for found in re.findall(r"\{[^{}]*\}?|\}", value) if found not in ("{version}", "{commit}")]
-    if unknown:
-        raise ValueError(f"{unknown[0]} stands for nothing; there are {{version}} and {{commit}}")
-    return value
+def _placeholders(*known: str) -> AfterValidator:
+    """For a text whose braces stand around nothing but these names."""
+
+    def held(value: str) -> str:
+        braces = re.findall(r"\{[^{}]*\}?|\}", value)
+        if unknown := [found for found in braces if found[1:-1] not in known]:
+            there = " and ".join(", ".join(f"{{{name}}}" for name in known).rsplit(", ", 1))
+            raise ValueError(f"{unknown[0]} stands for nothing; there are {there}")
+        return value
+
+    return AfterValidator(held)
 
 
 def _trusted(value: Any) -> tuple[str, str]:
@@ -115,8 +122,28 @@ class AppSettings(Table):
         str, Matching(r"\.(?:/(?!\.)[A-Za-z0-9._~+-]+)*", "a folder of this project such as ./cmd/server")
     ] = "./app"
     """The folder of its main package."""
-    ldflags: Annotated[str, AfterValidator(_placeholders)] = "-X main.version={version} -X main.commit={commit}"
+    ldflags: Annotated[str, _placeholders("version", "commit")] = "-X main.version={version} -X main.commit={commit}"
     """What the linker is told beside `-s -w`; {version} and {commit} are those of the image."""
+    port: Port = 8080
+    """Where it listens. Users meet the front, at port 80."""
+    health: ContractPath = ""
+    """The path that answers with 200 when the app is ready, and with 503 when it is not. Without it a new release only
+    has to answer at all."""
+    version: ContractPath = ""
+    """The path that answers with JSON whose field `version` is the version."""
+    settings: Mapping[Variable, Annotated[str, _placeholders("port", "version", "commit")]] = field(
+        default_factory=lambda: {"PORT": "{port}"}
+    )
+    """Variables that every release has; {port}, {version} and {commit} stand for those of the image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontSettings(Table):
+    """What stands before the app on every droplet."""
+
+    enabled: bool = True
+    """Whether there is one. Without it the app itself says which release answers: by the header `slipway-release`, or
+    by the field `release` of the JSON that it answers at `version`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +303,7 @@ class ProjectFile(Table):
 
     project: Identity
     app: AppSettings = AppSettings()
+    front: FrontSettings = FrontSettings()
     image: ImageSettings
     droplet: DropletSettings
     verification: VerificationSettings
@@ -317,6 +345,12 @@ class Project(ProjectFile):
     def work(self) -> Path:
         """Where everything is kept that is not in git."""
         return self.root / ".slipway"
+
+    @property
+    def contract(self) -> Contract:
+        """What an image that is baked now promises."""
+        app = self.app
+        return Contract(front=self.front.enabled, port=app.port, health=app.health, version=app.version)
 
     @property
     def limits(self) -> Limits:

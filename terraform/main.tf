@@ -21,6 +21,7 @@ locals {
 
   user_data = {
     for key, release in local.running : key => templatefile("${var.project}/provisioning/cloud-init.yaml.tftpl", {
+      release          = key
       conf_env         = local.conf_env[key]
       database_ca      = release.database_user == "" ? "" : base64encode(data.digitalocean_database_ca.app[0].certificate)
       host_key_private = var.host_keys[key].private

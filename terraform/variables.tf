@@ -15,6 +15,12 @@ variable "releases" {
     secrets          = optional(map(string), {}) # fingerprints by name, never values
     database_user    = optional(string, "")      # empty: a release without a database
     database_expires = optional(string, "")      # when a leased user ends
+    app = optional(object({                      # what its image promises; none before there were contracts
+      front   = bool
+      port    = number
+      health  = string
+      version = string
+    }))
   }))
   default = {}
 

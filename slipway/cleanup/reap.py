@@ -16,7 +16,7 @@ from slipway.errors import PipelineError
 from slipway.graph import adoption
 from slipway.graph.plan import ADDRESS
 from slipway.image import bake_run
-from slipway.prices import IDLE_ADDRESS
+from slipway.reports.prices import IDLE_ADDRESS
 from slipway.runs import run as runs
 from slipway.runs.account_lock import Holder
 from slipway.runs.checkout_lock import only_one

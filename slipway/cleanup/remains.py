@@ -12,7 +12,7 @@ from slipway.durations import moment
 from slipway.image import bake_run, image
 from slipway.image.image import version_of
 from slipway.names import BUILD, Names
-from slipway.prices import IDLE_ADDRESS, image_price
+from slipway.reports.prices import IDLE_ADDRESS, image_price
 from slipway.runs.account_lock import Holder
 from slipway.tools.digitalocean import Cluster, Droplet, Image, Volume
 

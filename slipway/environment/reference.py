@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
+from slipway import contract
+from slipway.contract import Contract
 from slipway.data import Matching, Table, checked, expected, read_json, time
 from slipway.environment import boot
 from slipway.errors import PipelineError, in_a_sentence
@@ -26,7 +28,7 @@ CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
 
 _MARKS = 20
 """How many marks of rolled-back releases are kept."""
-_LATER = {"database_user", "secrets", "database_expires"}
+_LATER = {"database_user", "secrets", "database_expires", "app"}
 _ENCODED = "config_base64"
 """Settings whose text OpenTofu would change: the file has them in base64."""
 
@@ -38,7 +40,8 @@ class Release:
     ``template`` is the SHA-256 of the cloud-init template; ``config`` becomes the app's environment variables.
     ``database_user`` is the user as whom it asks the database, empty for a release without one. ``secrets`` holds
     fingerprints of the app's secrets by name, never values: another value makes another release. ``database_expires``
-    is when a leased user ends (RFC 3339 in UTC), empty for one that has no end.
+    is when a leased user ends (RFC 3339 in UTC), empty for one that has no end. ``app`` is what the image promises,
+    None for one that is older than contracts.
     """
 
     version: str
@@ -50,6 +53,12 @@ class Release:
     database_user: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     database_expires: str = ""
+    app: Contract | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """How its app is asked."""
+        return self.app or contract.earlier(self.config)
 
     @property
     def key(self) -> str:
@@ -112,6 +121,7 @@ class _Entry(Table):
     database_user: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
     database_expires: Annotated[str, AfterValidator(lambda text: text and time(text))] = ""
+    app: Contract | None = None
     config_base64: dict[str, Annotated[Value, BeforeValidator(_from_base64)]] | None = None  # OpenTofu writes null
 
     def __post_init__(self) -> None:
@@ -277,8 +287,11 @@ def next_user(reference: Reference) -> str:
     return database_user(max(numbers, default=0) + 1)
 
 
-def check_config(config: Mapping[str, str]) -> None:
-    """Raise PipelineError for what cannot be a variable of the app's environment."""
+def check_config(config: Mapping[str, str], fixed: Collection[str] = ()) -> None:
+    """Raise PipelineError for what cannot be a variable of the app's environment.
+
+    ``fixed`` are those that slipway.toml gives every release.
+    """
     for name, value in config.items():
         if not re.fullmatch(VARIABLE, name):
             raise PipelineError(
@@ -289,22 +302,17 @@ def check_config(config: Mapping[str, str]) -> None:
             raise PipelineError(f"{name} is not yours to set: the pipeline sets it for each release.")
         if name in SYSTEMD:
             raise PipelineError(f"{name} is not yours to set: systemd tells the app by it what it has to know.")
+        if name in fixed:
+            raise PipelineError(
+                f"{name} is not yours to set: slipway.toml gives it to every release.", "Look under [app.settings]."
+            )
         boot.refuse_unfit(f"The value of {name}", value)
     boot.refuse_too_long(config)
-    port(config)
-
-
-def port(config: Mapping[str, str]) -> int:
-    """The port that the app answers on; raises PipelineError for one that is none."""
-    text = config.get("PORT", "80")
-    if not re.fullmatch(r"[1-9][0-9]{0,4}", text) or int(text) > 65535:
-        raise PipelineError(f"PORT={text} is not a port.", "A number from 1 to 65535; the app's own default is 80.")
-    return int(text)
 
 
 def url(reference: Reference, address: str | None) -> str:
     """Where the live release is met, with the environment's floating IP."""
-    number = port(reference.releases[reference.live].config if reference.live else {})
+    number = reference.releases[reference.live].contract.public_port if reference.live else contract.FRONT_PORT
     return f"http://{address}/" if number == 80 else f"http://{address}:{number}/"
 
 

@@ -8,9 +8,10 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from slipway.environment import boot
 from slipway.environment.keys import KeyPair, new_key
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
@@ -163,7 +164,10 @@ def packer_variables(
     """
     project = session.settings.project
     host_key = session.key.host_key(f"bake {recipe.image}")
-    expected = {"version": recipe.version, "commit": recipe.commit, "image": recipe.image}
+    expected = {
+        **{"version": recipe.version, "commit": recipe.commit, "image": recipe.image},
+        "contract": asdict(project.contract),
+    }
     expect = write_private(folder / "expect.json", json.dumps(expected))
     return {
         "image_name": recipe.image,
@@ -175,7 +179,7 @@ def packer_variables(
         "region": project.droplet.region,
         "size": project.droplet.size,
         "binary": str(recipe.binary),
-        "provisioning_dir": str(artifact.export(session.git, folder, "provisioning") / "provisioning"),
+        "provisioning_dir": str(_provisioning(session, recipe, folder)),
         "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),
         "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
         "manifest": str(session.settings.work / "manifest.json"),
@@ -184,6 +188,19 @@ def packer_variables(
         "droplet_tags": json.dumps(run.tags),
         **({"ssh_private_key_file": str(identity)} if identity else {}),
     }
+
+
+def _provisioning(session: Session, recipe: Recipe, folder: Path) -> Path:
+    """What is installed, and what it is told of this image, in ``folder``."""
+    project = session.settings.project
+    provisioning = artifact.export(session.git, folder, "provisioning") / "provisioning"
+    known = {"port": project.app.port, "version": recipe.version, "commit": recipe.commit}
+    variables = {name: value.format_map(known) for name, value in project.app.settings.items()}
+    (provisioning / "image.env").write_bytes(boot.environment_file({**variables, "APP_IMAGE": recipe.image}))
+    if project.front.enabled:
+        told = {"FRONT_APP_PORT": str(project.app.port), "FRONT_HEALTH": project.app.health}
+        (provisioning / "front.env").write_bytes(boot.environment_file(told))
+    return provisioning
 
 
 def _user_data(host_key: KeyPair) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,13 +19,18 @@ from slipway.tools.git.git import Git
 
 @dataclass(frozen=True)
 class Inputs:
-    """Digests (SHA-256, shortened) of all that makes an image, and the names of its base and of its project."""
+    """Digests (SHA-256, shortened) of all that makes an image, and the names of its base and of its project.
+
+    ``contract`` is spelt as `Contract.label` does.
+    """
 
     project: str
     binary: str
     provisioning: str
     template: str
     base: str
+    contract: str
+    settings: str
 
     @classmethod
     def read(cls, project: Project, git: Git, binary: Path) -> Inputs:
@@ -36,6 +42,10 @@ class Inputs:
             provisioning=digest_files(provisioning, project.root)[:DIGEST_LENGTH],
             template=digest_files(git.files("packer"), project.root)[:DIGEST_LENGTH],
             base=project.image.base,
+            contract=project.contract.label,
+            settings=hashlib.sha256(json.dumps(dict(project.app.settings), sort_keys=True).encode()).hexdigest()[
+                :DIGEST_LENGTH
+            ],
         )
 
     @property

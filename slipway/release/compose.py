@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
+from slipway.contract import Contract
 from slipway.database import lease
 from slipway.environment import boot, reference, secrets
 from slipway.environment.reference import Reference, Release, check_template, template_digest
@@ -41,12 +42,13 @@ def compose(
         version = live.version
     found: Image = image.find(session.settings.names, session.api.images(), version)
     _check_size(session, size or (live.size if live else session.settings.project.droplet.size))
-    secret = session.settings.project.secrets.names
-    kept = {name: value for name, value in (live.config if live else {}).items() if name not in secret}
+    project = session.settings.project
+    elsewhere = {*project.secrets.names, *project.app.settings}
+    kept = {name: value for name, value in (live.config if live else {}).items() if name not in elsewhere}
     settings = {**kept, **(config or {})}
-    reference.check_config(settings)
+    reference.check_config(settings, project.app.settings)
     _check_settings(session, found.name, version, config or {})
-    project, found_secrets = session.settings.project, _secrets(session)
+    found_secrets = _secrets(session)
     if live and not size and live.size != project.droplet.size:
         wanted = project.droplet.size
         session.progress.warn(f"the size stays {live.size}; slipway.toml says {wanted}: --size changes it")
@@ -61,6 +63,7 @@ def compose(
         database_user=(live.database_user if live else "") or database_user(1) if project.database else "",
         database_expires=live.database_expires if live and project.database else "",
         secrets=secrets.fingerprints(found_secrets, session.key),
+        app=Contract.from_label(found.label("contract")),
     )
     boot.encoded(release, {name: each.reveal() for name, each in found_secrets.items()})  # refused here if too long
     return release

@@ -127,7 +127,7 @@ class _Healing:
             raise PipelineError(
                 f"{live.key} does not answer at {self._address} from here, and its droplet says that it is fine: the"
                 " path from this machine is suspect. No traffic was moved.",
-                f"Look from another machine: curl {reference.url(self._current, self._address)}version",
+                f"Look from another machine: curl -i {reference.url(self._current, self._address)}",
             )
 
     def _refuse_a_suspect_path(self, live: Release) -> None:

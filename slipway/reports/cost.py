@@ -13,7 +13,7 @@ from slipway.errors import PipelineError
 from slipway.image import image
 from slipway.image.image import version_of
 from slipway.names import ProjectNames
-from slipway.prices import image_price
+from slipway.reports.prices import image_price
 from slipway.text import dollars, table
 from slipway.tools.digitalocean import Droplet, Image, Size
 

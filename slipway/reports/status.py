@@ -21,7 +21,7 @@ from slipway.runs import account_lock
 from slipway.text import line, table
 from slipway.tools.account import Account
 from slipway.tools.digitalocean import Droplet
-from slipway.verification.app_client import ANSWER_S, AppClient, document
+from slipway.verification.app_client import ANSWER_S, OK, SERVER_ERROR, AppClient, document
 
 
 @dataclass(frozen=True)
@@ -160,13 +160,14 @@ def _unready(wanted: Reference, address: str | None) -> list[str]:
         return []
     live = wanted.releases[wanted.live]
     try:
-        answer = AppClient.of(live, address, seconds=ANSWER_S).ask("/health/ready")
+        answer = AppClient.of(live, address, seconds=ANSWER_S).ask(live.contract.health or live.contract.probe)
     except requests.RequestException as error:
         why = "no connection" if isinstance(error, requests.ConnectionError) else "no answer in time"
         return [f"{wanted.live} does not answer at {address} ({why}): wait if it boots, else ./invoke heal"]
     said = document(answer)
     reason = said.get("reason") or said.get("status") or f"status {answer.status_code}"
-    return [] if answer.ok else [f"{wanted.live} is not ready: {reason}"]
+    ready = answer.status_code == OK if live.contract.health else answer.status_code < SERVER_ERROR
+    return [] if ready else [f"{wanted.live} is not ready: {reason}"]
 
 
 def _database(session: Session, wanted: Reference, live: Droplet | None) -> tuple[Database | None, list[str]]:

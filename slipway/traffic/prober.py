@@ -7,7 +7,6 @@ A loop of its own in a thread of its own does it, so that nothing the release do
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,11 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+import h11
+
+from slipway.verification.app_client import OK, release_in
 from slipway.verification.sample import Sample
 
-_MOST_BYTES = 1 << 16
-"""Of an answer; `/version` has a few hundred."""
-_REQUEST = "GET /version HTTP/1.1\r\nHost: {host}\r\nUser-Agent: slipway-prober\r\nConnection: {connection}\r\n\r\n"
+_MOST_BYTES = 1 << 20
+"""Of an answer."""
+_REQUEST = "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: slipway-prober\r\nConnection: {connection}\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class Pace:
 
 
 class Prober:
-    """Asks `/version` at an address for as long as the context is open."""
+    """Asks for a path at an address for as long as the context is open."""
 
-    def __init__(self, address: str, port: int, pace: Pace | None = None) -> None:
+    def __init__(self, address: str, port: int, path: str = "/", pace: Pace | None = None) -> None:
         self.began_at = time.time()
-        self._where = address, port
+        self._where = address, port, path
         self._pace = pace or Pace()
         self._samples: list[Sample] = []
         self._stop = threading.Event()
@@ -127,60 +129,63 @@ class Prober:
 
 
 class _Connection:
-    """HTTP/1.1 as far as it is needed to ask a small JSON document."""
+    """HTTP/1.1 to one address, on which the same is asked again and again."""
 
-    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._host = host
+    def __init__(self, host: str, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._host, self._path = host, path
         self._reader = reader
         self._writer = writer
+        self._http = h11.Connection(h11.CLIENT)
 
     @classmethod
-    async def open(cls, host: str, port: int) -> _Connection:
-        return cls(host, *await asyncio.open_connection(host, port, limit=_MOST_BYTES))
+    async def open(cls, host: str, port: int, path: str) -> _Connection:
+        return cls(host, path, *await asyncio.open_connection(host, port))
 
     async def ask(self, connection: str) -> str:
-        """Which release answers. Raises OSError, EOFError, or ValueError for an answer that no release gives."""
-        self._writer.write(_REQUEST.format(host=self._host, connection=connection).encode())
-        await self._writer.drain()
-        try:
-            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        except asyncio.LimitOverrunError as error:
-            raise ValueError("too long") from error
-        words = head.split("\r\n")[0].split(" ", 2)
-        status = words[1] if head.startswith("HTTP/1.") and len(words) > 1 else "no HTTP"
-        lengths = [line.split(":")[1] for line in head.lower().split("\r\n") if line.startswith("content-length:")]
-        body = await self._body(int(lengths[0]) if lengths else None)
-        if status != "200":
-            raise ValueError(f"status {status}")
-        return _release_in(body)
+        """Which release answers. Raises OSError, EOFError, or ValueError for an answer that no release gives.
 
-    async def _body(self, length: int | None) -> bytes:
-        if (length or 0) > _MOST_BYTES:
-            raise ValueError("too long")
-        if length is not None:
-            return await self._reader.readexactly(length)
-        body = b""
-        while data := await self._reader.read(_MOST_BYTES):
-            body += data
-            if len(body) > _MOST_BYTES:
-                raise ValueError("too long")
-        return body
+        Where the app has ended a kept connection, EOFError says so at the next question, as it would to any client.
+        """
+        headers = {"host": self._host, "user-agent": "slipway-prober", "connection": connection}
+        try:
+            if self._http.our_state is not h11.IDLE:
+                self._http.start_next_cycle()
+            request = h11.Request(method="GET", target=self._path, headers=list(headers.items()))
+            self._writer.write((self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
+            await self._writer.drain()
+            head, body = await self._answer()
+        except h11.LocalProtocolError as error:
+            raise EOFError from error
+        except h11.RemoteProtocolError as error:
+            raise EOFError if self._ended else ValueError("no HTTP") from error
+        named = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        if release := release_in(head.status_code, named, body):
+            return release
+        raise ValueError("no release named" if head.status_code == OK else f"status {head.status_code}")
+
+    async def _answer(self) -> tuple[h11.Response, bytes]:
+        """Head and body; of no more bytes than are allowed."""
+        head, body, self._ended = None, b"", False
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                data = await self._reader.read(_MOST_BYTES)
+                self._ended = not data
+                self._http.receive_data(data)
+            elif isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > _MOST_BYTES:
+                    raise ValueError("too long")
+            elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+                if head is None:
+                    raise EOFError
+                return head, body
 
     def close(self) -> None:
         with suppress(RuntimeError):
             self._writer.close()
-
-
-def _release_in(body: bytes) -> str:
-    """Which release a document names; raises ValueError when it names none."""
-    try:
-        data = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("no JSON") from error
-    release = data.get("release") if isinstance(data, dict) else None
-    if not isinstance(release, str) or not release:
-        raise ValueError("no release named")
-    return release
 
 
 def _word(failure: Exception) -> str:
@@ -193,6 +198,4 @@ def _word(failure: Exception) -> str:
         return "connection closed"
     if isinstance(failure, ConnectionError):
         return "connection reset"
-    if isinstance(failure, json.JSONDecodeError):
-        return "no JSON"
     return str(failure) if isinstance(failure, ValueError) else type(failure).__name__

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from slipway.clock import SYSTEM, Clock
-from slipway.environment import reference
 from slipway.environment.outputs import Outputs
 from slipway.environment.reference import Reference, Release
 from slipway.environment.session import Session
@@ -143,12 +142,14 @@ def over(session: Session, run: Run, outputs: Outputs, target: Reference) -> Ite
     if not address or confirmed.live is None or target.live is None:
         yield Watch(None, "")
         return
-    before, after = (reference.port(each.releases[each.live or ""].config) for each in (confirmed, target))
-    if before != after:
-        session.progress.warn(f"the port changes from {before} to {after}, so the cutover is not measured")
+    before, after = (each.releases[each.live or ""].contract for each in (confirmed, target))
+    if before.public_port != after.public_port:
+        ports = f"from {before.public_port} to {after.public_port}"
+        session.progress.warn(f"the port changes {ports}, so the cutover is not measured")
         yield Watch(None, address)
         return
-    prober = Prober(address, before)
+    # With a front any answer says whose it is; the version's path is one that both know, if any is.
+    prober = Prober(address, before.public_port, (before if after.front else after).probe)
     try:
         with prober, _listening(session.progress, Watch(prober, address, session.progress.warn)) as watched:
             yield watched

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,12 @@ from slipway.verification.app_client import ANSWER_S, AppClient
 
 FROM_INSIDE = {
     "journal.txt": "journalctl --boot --no-pager --output=short-precise",
-    "unit.txt": "systemctl status app.service --no-pager --full; systemctl show app.service --no-pager",
+    "unit.txt": "systemctl status app.service front.service --no-pager --full; systemctl show app.service --no-pager",
     "failed-units.txt": "systemctl --failed --no-pager",
     "cloud-init.txt": "cloud-init status --long; cat /var/log/cloud-init-output.log",
     "cloud-init.log": "cat /var/log/cloud-init.log",
     "listening.txt": "ss --tcp --udp --listening --numeric --processes",
 }
-FROM_OUTSIDE = ("/health/ready", "/health/live", "/version", "/")
 _FAILURE, _RESPONSES = "failure.txt", "responses.txt"
 COMMAND_S, COMMAND_BYTES = 15.0, 4 << 20
 """What one command may take, and how much of its output is kept."""
@@ -100,7 +99,8 @@ def _collect(key: DeployKey, folder: Path, release: Release, address: str) -> Ca
                 (folder / name).write_text(redact(text))
     except PipelineError as error:
         (folder / "ssh.txt").write_text(redact(f"{error.message}\n"))
-    (folder / _RESPONSES).write_text(redact("\n".join(_responses(client_of_app))))
+    paths = dict.fromkeys(filter(None, (release.contract.health, release.contract.version, "/")))
+    (folder / _RESPONSES).write_text(redact("\n".join(_responses(client_of_app, paths))))
     return redact
 
 
@@ -138,9 +138,9 @@ def _json(text: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _responses(app: AppClient) -> Iterator[str]:
+def _responses(app: AppClient, paths: Iterable[str]) -> Iterator[str]:
     """What it answers; who does not answer at all is asked but once."""
-    for path in FROM_OUTSIDE:
+    for path in paths:
         try:
             answer = app.ask(path)
         except requests.RequestException as error:

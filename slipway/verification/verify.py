@@ -48,8 +48,8 @@ class Subject:
 
     @property
     def port(self) -> int:
-        """The port that the app should answer on."""
-        return reference.port(self.release.config)
+        """The port at which users should arrive."""
+        return self.release.contract.public_port
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def expectations(subject: Subject) -> dict[str, object]:
     return {
         **{name: value for name, value in asdict(release).items() if name in {"version", "commit", "image"}},
         "release": release.key,
-        "port": subject.port,
+        "contract": asdict(release.contract),
         "config": {**release.config, "APP_RELEASE": release.key},
         "database_user": release.database_user,
         "secrets": sorted(release.secrets),

@@ -6,7 +6,6 @@ looks tell them apart: the app on the droplet's own loopback, and the droplet's 
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,12 @@ from contextlib import contextmanager
 from enum import Enum
 
 from slipway.clock import SYSTEM, Clock
-from slipway.environment import reference
 from slipway.environment.outputs import Group
 from slipway.environment.reference import Release
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
 from slipway.tools import ssh
-from slipway.verification.app_client import AppClient
+from slipway.verification.app_client import OK, SERVER_ERROR, AppClient, release_in
 from slipway.verification.sample import Sample
 from slipway.verification.verified import Proof, Verified
 
@@ -55,7 +53,7 @@ class Witness:
                 for attempt in range(LOOKS):
                     if attempt:
                         self._clock.sleep(1)
-                    if _release_in(self._curl(client, "/version")) == self.release.key and self._is_ready(client):
+                    if self._release(client) == self.release.key and self._is_ready(client):
                         return Word.FINE
                 return Word.UNWELL
         except PipelineError:
@@ -99,33 +97,40 @@ class Witness:
         with ssh.connect(self.address, key.identity, host_key, timeout=_CONNECT_S) as client:
             yield client
 
-    def _curl(self, client: ssh.Client, path: str) -> str:
-        """What the app answers on its loopback; empty when that is no success. Forwarding is closed on a droplet."""
-        url = f"http://127.0.0.1:{reference.port(self.release.config)}{path}"
-        return ssh.execute(client, f"{_CURL} --fail {shlex.quote(url)} | head -c 65536", timeout=_COMMAND_S).output
+    def _url(self, path: str) -> str:
+        """Where users arrive, on the droplet's loopback. Forwarding is closed on a droplet."""
+        return f"http://127.0.0.1:{self.release.contract.public_port}{path}"
+
+    def _release(self, client: ssh.Client) -> str:
+        """The key of the release that answers there; empty when none does."""
+        said = f"{_CURL} --include {shlex.quote(self._url(self.release.contract.probe))} | head -c 65536"
+        return _release_in(ssh.execute(client, said, timeout=_COMMAND_S).output)
 
     def _is_ready(self, client: ssh.Client) -> bool:
-        return bool(self._curl(client, "/health/ready"))
+        if not (path := self.release.contract.health):
+            return True
+        said = f"{_CURL} --output /dev/null --write-out '%{{http_code}}' {shlex.quote(self._url(path))}"
+        return ssh.execute(client, said, timeout=_COMMAND_S).output == str(OK)
 
     def _probe(self, client: ssh.Client) -> list[Sample]:
         """Some requests on the loopback, one after the other, as the prober would tell them."""
-        url = f"http://127.0.0.1:{reference.port(self.release.config)}/version?[1-{PROBES}]"
+        url = f"{self._url(self.release.contract.probe)}?[1-{PROBES}]"
         told = f"--output /dev/null --write-out '%{{http_code}} %{{time_total}}\\n' {shlex.quote(url)}"
         said = ssh.execute(client, f"timeout {PROBE_S:.0f} {_CURL} {told}", timeout=PROBE_S + _COMMAND_S).output
         answers = re.findall(r"^([0-9]{3}) ([0-9.]+)$", said, re.MULTILINE)
         samples = [
-            Sample(number / 20, float(seconds) * 1000, self.release.key if status == "200" else "")
+            Sample(number / 20, float(seconds) * 1000, self.release.key if OK <= int(status) < SERVER_ERROR else "")
             for number, (status, seconds) in enumerate(answers)
         ]
         return [*samples, *(Sample(number / 20, PROBE_S * 1000, "") for number in range(len(answers), PROBES))]
 
 
-def _release_in(text: str) -> object:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    return data.get("release") if isinstance(data, dict) else ""
+def _release_in(text: str) -> str:
+    """Which release gave an answer, as curl tells it: head and body."""
+    head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+    status = re.match(r"HTTP/[0-9.]+ ([0-9]{3})", head)
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head.splitlines())}
+    return release_in(int(status[1]) if status else SERVER_ERROR, headers, body.encode())
 
 
 def suspects_path(witness: Witness, public: str) -> bool:

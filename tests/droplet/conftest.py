@@ -79,13 +79,13 @@ def expected(pytestconfig: pytest.Config) -> Expected:
     path: Path | None = pytestconfig.getoption("--expect")
     if path is None:
         pytest.fail("--expect is not set: name the JSON file with what the droplet should be", pytrace=False)
-    return Expected(**json.loads(path.read_text()))
+    return Expected.parse(json.loads(path.read_text()))
 
 
 @pytest.fixture(scope="session")
 def site(pytestconfig: pytest.Config, expected: Expected) -> Site:
     """The app, as its users reach it."""
-    return Site(pytestconfig.getoption("--address"), expected.port)
+    return Site(pytestconfig.getoption("--address"), expected.contract)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from typing import Any
 import paramiko
 from testinfra.backend.paramiko import ParamikoBackend
 
+from slipway.contract import Contract
+
 
 class TargetError(Exception):
     """The droplet cannot be looked at; the message says why."""
@@ -24,11 +26,16 @@ class Expected:
     version: str
     commit: str
     image: str
+    contract: Contract
     release: str = "unknown"
-    port: int = 80
     config: dict[str, str] = field(default_factory=dict)
     database_user: str = ""
     secrets: list[str] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Expected:
+        """What the file says."""
+        return cls(**{**data, "contract": Contract(**data["contract"])})
 
 
 @dataclass(frozen=True)

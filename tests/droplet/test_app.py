@@ -8,6 +8,19 @@ from tests.droplet.site import Site
 from tests.droplet.target import Expected
 
 
+def test_it_says_of_itself_what_was_released(site: Site, expected: Expected) -> None:
+    found = site.ask("/version").json()
+    assert found.pop("host")
+    names = ("version", "commit", "image", "release")
+    assert found == {name: getattr(expected, name) for name in names}
+
+
+def test_it_is_ready_and_live(site: Site) -> None:
+    for path, status in (("/health/ready", "ready"), ("/health/live", "live")):
+        answer = site.ask(path)
+        assert (answer.status_code, answer.json()) == (200, {"status": status})
+
+
 def test_the_page_shows_the_release(site: Site, expected: Expected) -> None:
     page = site.ask("/")
     assert page.status_code == 200

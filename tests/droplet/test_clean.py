@@ -32,7 +32,7 @@ FORBIDDEN = {
     # Whoever is connected now still leaves a line in wtmp when he goes.
     "logs with a line in them": "/var/log -type f -size +0 -not -name '[bw]tmp' -not -name lastlog",
     "temporary files": "/tmp /var/tmp -mindepth 1 -not -path '*systemd-private*'",
-    "configuration of a release": "/opt/app -name conf.env",
+    "configuration of a release": "/opt/app /etc/slipway -name conf.env -o -name release.env",
     "random seeds": "/var/lib/systemd -name random-seed -o -name credential.secret",
 }
 

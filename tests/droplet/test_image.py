@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
+from slipway.contract import RELEASE_HEADER
 from tests.droplet.target import Expected
 
 
@@ -35,7 +35,7 @@ def test_the_binary_is_the_version_that_was_built(host: Any, expected: Expected)
 
 
 def test_the_image_knows_its_name(host: Any, expected: Expected) -> None:
-    assert host.check_output("cat /opt/app/image.env") == f'APP_IMAGE="{expected.image}"'
+    assert f'APP_IMAGE="{expected.image}"' in host.check_output("cat /opt/app/image.env").splitlines()
 
 
 def test_the_app_has_a_user_that_cannot_log_in(host: Any) -> None:
@@ -66,8 +66,8 @@ def test_the_units_have_no_ordering_cycle(host: Any) -> None:
 def test_the_app_runs_in_its_sandbox(host: Any, expected: Expected) -> None:
     unit = show(host, "app.service", "ActiveState", "NRestarts", "User", "MainPID")
     assert (unit["ActiveState"], unit["NRestarts"], unit["User"]) == ("active", "0", "app")
-    answer = json.loads(host.check_output("curl -sS --max-time 5 http://127.0.0.1:80/version"))
-    assert answer["image"] == expected.image
+    url = f"http://127.0.0.1:{expected.contract.port}{expected.contract.probe}"
+    assert host.run(f"curl -sS --max-time 5 --output /dev/null {url}").succeeded
     status = host.check_output(f"cat /proc/{unit['MainPID']}/status")
     for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000400"):
         assert line in status
@@ -83,6 +83,30 @@ def test_the_app_cannot_write_where_it_runs(host: Any) -> None:
 def test_the_sandbox_leaves_little_exposed(host: Any) -> None:
     # The threshold is in tenths; the command fails above it.
     assert host.run("systemd-analyze security --threshold=20 app.service").succeeded
+
+
+def test_the_front_hands_on_what_the_app_answers(host: Any, expected: Expected) -> None:
+    if not expected.contract.front:
+        assert not host.file("/etc/systemd/system/front.service").exists
+        return
+    unit = show(host, "front.service", "ActiveState", "NRestarts", "User", "UnitFileState")
+    assert unit == {"ActiveState": "active", "NRestarts": "0", "User": "haproxy", "UnitFileState": "enabled"}
+    assert host.run("systemctl is-enabled haproxy.service").stdout.strip() == "masked"
+    url = f"http://127.0.0.1:{expected.contract.public_port}{expected.contract.probe}"
+    assert f"{RELEASE_HEADER}: unknown" in host.check_output(f"curl -sS --max-time 5 --include {url}")
+    assert host.run("systemd-analyze security --threshold=20 front.service").succeeded
+
+
+def test_the_front_can_be_drained(host: Any, expected: Expected) -> None:
+    if not (expected.contract.front and expected.contract.health):
+        return
+    url = f"http://127.0.0.1:{expected.contract.public_port}"
+    ask = f"curl -sS --max-time 5 --output /dev/null -w '%{{http_code}}' {url}"
+    host.check_output("front-drain on")
+    drained = host.check_output(f"{ask}{expected.contract.health}"), host.check_output(f"{ask}/")
+    host.check_output("front-drain off")
+    assert drained[0] == "503" and drained[1] != "503"
+    assert host.check_output(f"{ask}{expected.contract.health}") == "200"
 
 
 def test_there_is_no_configuration_before_the_boot_of_a_release(host: Any) -> None:

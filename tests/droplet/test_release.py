@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from slipway.contract import RELEASE_HEADER
 from tests.droplet.target import Expected, Target
 
 
@@ -41,7 +43,7 @@ def differing(want: dict[str, str], got: dict[str, str]) -> list[str]:
     return sorted(key for key in want.keys() | got.keys() if want.get(key) != got.get(key))
 
 
-READY = "curl --fail --silent --output /dev/null --max-time 2 http://127.0.0.1:{port}/health/ready"
+READY = "curl --fail --silent --output /dev/null --max-time 2 http://127.0.0.1:{port}{path}"
 FAILED = 'systemctl is-failed --quiet app.service || [ "$(systemctl show -P NRestarts app.service)" != 0 ]'
 
 
@@ -51,7 +53,8 @@ def settled(host: Any, target: Target, expected: Expected) -> None:
     seconds = f"{target.wait:.0f}"
     # It says so itself when it is done; asking its command takes as long as all the rest.
     host.run("test -e /run/cloud-init/result.json || timeout %s cloud-init status --wait", seconds)
-    over = f"{READY.format(port=expected.port)} || {FAILED}"
+    contract = expected.contract
+    over = f"{READY.format(port=contract.public_port, path=contract.health or '/')} || {FAILED}"
     host.run("timeout %s bash -c %s", seconds, f"until {over}; do sleep 0.2; done")
 
 
@@ -76,17 +79,27 @@ def test_the_app_is_active_and_has_never_restarted(unit: dict[str, str]) -> None
     assert {name: unit[name] for name in wanted} == wanted
 
 
-def test_the_app_says_of_itself_what_was_released(host: Any, expected: Expected) -> None:
-    answer = json.loads(host.check_output(f"curl -sS --max-time 5 http://127.0.0.1:{expected.port}/version"))
-    assert (answer["version"], answer["commit"]) == (expected.version, expected.commit)
-    assert (answer["image"], answer["release"]) == (expected.image, expected.release)
-    assert answer["host"] == host.check_output("hostname")
-
-
 def test_the_app_is_ready(host: Any, expected: Expected) -> None:
-    url = f"http://127.0.0.1:{expected.port}/health/ready"
-    body, _, status = host.check_output(f"curl -sS --max-time 5 -w ' %{{http_code}}' {url}").rpartition(" ")
-    assert (status, json.loads(body)) == ("200", {"status": "ready"})
+    for port in {expected.contract.port, expected.contract.public_port}:
+        url = f"http://127.0.0.1:{port}{expected.contract.health or '/'}"
+        status = int(host.check_output(f"curl -sS --max-time 5 --output /dev/null -w '%{{http_code}}' {url}"))
+        assert status == 200 if expected.contract.health else status < 500
+
+
+def test_the_front_names_the_release_and_the_droplet(host: Any, expected: Expected) -> None:
+    if expected.contract.front:
+        said = host.check_output(f"curl -sS --max-time 5 --head http://127.0.0.1{expected.contract.probe}")
+        headers = properties(said.replace(": ", "="))
+        assert headers[RELEASE_HEADER] == expected.release
+        assert headers["slipway-member"] == host.check_output("hostname")
+        front = properties(host.check_output("systemctl show front.service"))
+        assert (front["ActiveState"], front["NRestarts"]) == ("active", "0")
+
+
+def test_the_apps_own_port_is_closed_to_others(target: Target, expected: Expected) -> None:
+    if expected.contract.front:
+        with pytest.raises(OSError), socket.create_connection((target.address, expected.contract.port), timeout=5):
+            pass
 
 
 def test_the_configuration_is_the_released_one(conf_env: Settings, expected: Expected) -> None:
@@ -144,12 +157,15 @@ def test_the_app_runs_as_its_own_user_without_a_way_up(host: Any, unit: dict[str
     assert [int(found[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")] == [1 << 10] * 3
 
 
-def test_it_listens_only_on_ssh_and_its_port(host: Any, expected: Expected) -> None:
+def test_it_listens_only_on_ssh_and_its_ports(host: Any, expected: Expected) -> None:
     lines = host.check_output("ss --no-header --listening --tcp --udp --numeric").splitlines()
     sockets = {(fields[0], *fields[4].rsplit(":", 1)) for fields in map(str.split, lines)}
     outside = {(kind, int(port)) for kind, at, port in sockets if not re.match(r"127\.|\[::1\]", at)}
     dhcp_client = {("udp", 68), ("udp", 546)}
-    assert outside - dhcp_client == {("tcp", 22), ("tcp", expected.port)}
+    wanted = {22, expected.contract.public_port}
+    # An app that listens on all addresses is closed by the front.
+    maybe = {("tcp", expected.contract.port)} | dhcp_client
+    assert outside - maybe == {("tcp", port) for port in wanted} - maybe
 
 
 def test_no_unit_has_failed(host: Any) -> None:

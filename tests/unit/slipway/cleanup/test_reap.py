@@ -37,7 +37,7 @@ def images(count: int, project: str = "shop") -> list[Image]:
     """v1 is the oldest."""
     found = []
     for number in range(1, count + 1):
-        inputs = Inputs(project, f"{number:012x}", "d" * 12, "e" * 12, "debian-12-x64")
+        inputs = Inputs(project, f"{number:012x}", "d" * 12, "e" * 12, "debian-12-x64", "c", "f" * 12)
         tags = tuple(inputs.tags(f"v{number}", "c0ffee"))
         found.append(Image(number, inputs.name(f"v{number}"), ago(hours=100 - number), 0.5, tags))
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.contract import Contract
 from slipway.environment import reference
 from slipway.environment.reference import Reference, Release
 from slipway.errors import PipelineError
@@ -148,7 +149,8 @@ def test_other_config_is_taken() -> None:
 
 
 def test_what_older_files_do_not_have_changes_no_key_while_it_is_empty() -> None:
-    older = {name: value for name, value in asdict(V1).items() if not name.startswith("database") and name != "secrets"}
+    later = ("database", "secrets", "app")
+    older = {name: value for name, value in asdict(V1).items() if not name.startswith(later)}
     assert hashlib.sha256(json.dumps(older, sort_keys=True).encode()).hexdigest()[:8] in V1.key
     assert Release.parse(older) == V1
     others = [replace(V1, database_user="app_1"), replace(V1, secrets={"APP_WRITE_TOKEN": "0123456789ab"})]
@@ -162,10 +164,23 @@ def test_the_next_database_user_is_one_that_no_release_has() -> None:
     assert reference.next_user(after(replace(V1, database_user="v-token-app-x1"))) == "app_1"
 
 
-@pytest.mark.parametrize("text", ["x", "", "0", "80 ", "65536", "-1", "８０"])
-def test_a_port_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(PipelineError, match="is not a port"):
-        reference.check_config({"PORT": text})
+def test_what_the_project_gives_every_release_is_not_to_be_set() -> None:
+    reference.check_config({"PORT": "80"})
+    with pytest.raises(PipelineError, match="PORT is not yours to set: slipway.toml gives it to every release"):
+        reference.check_config({"PORT": "80"}, {"PORT": "{port}"})
+
+
+def test_a_release_is_asked_as_its_image_promised() -> None:
+    promised = replace(V1, app=Contract(front=True, port=3000, health="/healthz"))
+    assert promised.key != V1.key
+    assert Reference.parse(after(promised).dump()).releases[promised.key] == promised
+    assert reference.url(after(promised), "198.18.0.9") == "http://198.18.0.9/"
+
+
+@pytest.mark.parametrize(("said", "port"), [("8080", 8080), ("x", 80), ("", 80), ("0", 80), ("65536", 80)])
+def test_a_release_that_is_older_than_contracts_is_asked_at_its_port(said: str, port: int) -> None:
+    found = release("v1", PORT=said).contract
+    assert (found.public_port, found.probe, found.health) == (port, "/version", "/health/ready")
 
 
 def test_what_the_pipeline_sets_is_not_to_be_set() -> None:

@@ -60,7 +60,7 @@ def test_a_corrupt_file_is_named(tmp_path: Path) -> None:
 
 
 RUN = bake_run.BakeRun("20261121T100000Z-abcdef", "app", "app-v1-0123456789ab", CLOUD)
-LABELS = "version commit digest binary provisioning template base".split()
+LABELS = "version commit digest binary provisioning template base contract settings".split()
 
 
 class Cloud:

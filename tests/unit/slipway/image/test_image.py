@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from slipway.contract import Contract
 from slipway.errors import PipelineError
 from slipway.image import image
 from slipway.image.image import Inputs
@@ -13,7 +14,16 @@ from slipway.names import ProjectNames
 from slipway.tools.digitalocean import Image
 
 NAMES = ProjectNames("shop")
-INPUTS = Inputs("shop", binary="b" * 12, provisioning="d" * 12, template="e" * 12, base="debian-12-x64")
+CONTRACT = Contract(front=True, port=8080, health="/healthz")
+INPUTS = Inputs(
+    "shop",
+    binary="b" * 12,
+    provisioning="d" * 12,
+    template="e" * 12,
+    base="debian-12-x64",
+    contract=CONTRACT.label,
+    settings="f" * 12,
+)
 
 
 def baked(inputs: Inputs, version: str, id: int = 1, created_at: str = "2026-01-01T00:00:00Z") -> Image:
@@ -27,8 +37,10 @@ def test_each_input_is_part_of_the_digest() -> None:
         replace(INPUTS, template="0" * 12),
         replace(INPUTS, base="debian-13-x64"),
         replace(INPUTS, project="other"),
+        replace(INPUTS, contract=replace(CONTRACT, port=8081).label),
+        replace(INPUTS, settings="0" * 12),
     ]
-    assert len({INPUTS.digest, *(other.digest for other in others)}) == 6
+    assert len({INPUTS.digest, *(other.digest for other in others)}) == 8
 
 
 def test_the_name_gives_the_version_back() -> None:

@@ -12,8 +12,8 @@ import pytest
 from slipway.environment.reference import Reference, Release
 from slipway.errors import PipelineError
 from slipway.names import Names
-from slipway.prices import image_price
 from slipway.reports import cost
+from slipway.reports.prices import image_price
 from slipway.tools.digitalocean import Cluster, Droplet, Image, Size
 
 SIZES = {"s-1vcpu-1gb": Size("s-1vcpu-1gb", 6.0, 0.00893), "s-1vcpu-2gb": Size("s-1vcpu-2gb", 12.0, 0.01786)}

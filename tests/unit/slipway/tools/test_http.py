@@ -74,7 +74,7 @@ def release(port: int) -> Release:
 def test_an_app_is_asked_until_its_release_answers() -> None:
     clock = Instant()
     with wire(hangs_up, says(503), says(200, b'{"release": "other"}'), says(200, b'{"release": "mine"}')) as served:
-        client = AppClient("127.0.0.1", served.port)
+        client = AppClient.of(release(served.port), "127.0.0.1")
         assert [client.release() for _ in range(4)] == ["", "", "other", "mine"]
         assert not client.answers_as(release(served.port), 3, clock)
         assert clock.slept == [1.0, 1.0]
@@ -83,6 +83,6 @@ def test_an_app_is_asked_until_its_release_answers() -> None:
 @pytest.mark.parametrize("body", [b"", b"[1]", b"[" * 200_000, b"\xff", b'{"release": 7}', b'{"release": null}'])
 def test_an_app_that_answers_nonsense_is_no_release(body: bytes) -> None:
     with wire(says(200, body)) as served:
-        client = AppClient("127.0.0.1", served.port)
+        client = AppClient.of(release(served.port), "127.0.0.1")
         assert client.release() == "" and not client.is_silent()
         assert document(client.ask("/")).get("release") in (None, 7)

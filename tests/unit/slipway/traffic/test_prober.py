@@ -67,7 +67,7 @@ def asked(prober: Prober, times: int) -> None:
 
 
 def probing(server: Server) -> Prober:
-    return Prober("127.0.0.1", server.server_port, QUICK)
+    return Prober("127.0.0.1", server.server_port, pace=QUICK)
 
 
 def test_a_change_of_release_without_a_loss_is_counted_by_release() -> None:
@@ -99,7 +99,7 @@ def test_a_status_that_is_no_answer_is_a_loss() -> None:
 def test_an_outage_is_seen_as_long_as_it_is() -> None:
     with serving() as server:
         port = server.server_port
-        with Prober("127.0.0.1", port, QUICK) as prober:
+        with Prober("127.0.0.1", port, pace=QUICK) as prober:
             asked(prober, 20)
             server.shutdown()
             server.server_close()
@@ -124,7 +124,7 @@ def test_a_kept_connection_that_is_ended_and_opened_anew_at_once_is_no_loss() ->
 def test_who_accepts_and_says_nothing_is_a_loss_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=256) as mute:
         start = time.monotonic()
-        with Prober("127.0.0.1", mute.getsockname()[1], QUICK) as prober:
+        with Prober("127.0.0.1", mute.getsockname()[1], pace=QUICK) as prober:
             until(lambda: prober.elapsed > 0.2)
         assert time.monotonic() - start < 5
     found = metrics.figures(prober.samples)
@@ -151,7 +151,7 @@ NONSENSE: dict[str, Answer] = {
 
 @pytest.mark.parametrize("answer", NONSENSE.values(), ids=list(NONSENSE))
 def test_whatever_answers_is_lost_and_the_prober_goes_on(answer: Answer) -> None:
-    with wire(answer) as served, Prober("127.0.0.1", served.port, QUICK) as prober:
+    with wire(answer) as served, Prober("127.0.0.1", served.port, pace=QUICK) as prober:
         deadline = time.monotonic() + 10
         while len(prober.samples) < 20 and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -70,7 +70,7 @@ def live() -> Iterator[tuple[Server, Release, Watch]]:
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         release = Release("v2", "c", "i", "s", "t", {"PORT": str(server.server_port)})
-        with Prober("127.0.0.1", server.server_port, Pace(interval=0.02, kept=0)) as prober:
+        with Prober("127.0.0.1", server.server_port, pace=Pace(interval=0.02, kept=0)) as prober:
             yield server, release, Watch(prober, "127.0.0.1", SAID.append)
         server.shutdown()
 

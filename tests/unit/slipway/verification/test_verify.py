@@ -87,7 +87,7 @@ def test_a_silence_at_the_address_counts_unless_the_droplet_itself_is_fine(
         assert verify.verify(session, nobody).subject == nobody
         assert "the path from this machine is suspect" in warned[0]
     else:
-        with pytest.raises(PipelineError, match="failed its verification: the version is the released one"):
+        with pytest.raises(PipelineError, match="failed its verification: the release that answers is the wanted one"):
             verify.verify(session, nobody)
 
 

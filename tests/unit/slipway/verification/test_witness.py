@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from slipway.environment import reference
+from slipway.contract import earlier
 from slipway.environment.reference import Release
 from slipway.errors import PipelineError
 from slipway.tools import ssh
@@ -49,8 +49,7 @@ def loopback(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witnes
     monkeypatch.setattr(Witness, "_connected", connected)
     monkeypatch.setattr(ssh, "execute", execute)
     with wire(answer) as served:
-        port = served.port
-        monkeypatch.setattr(reference, "port", lambda config: port)
+        monkeypatch.setattr(Release, "contract", earlier({"PORT": str(served.port)}))
         yield Witness(session, RELEASE, "127.0.0.1", Instant())
 
 
