@@ -15,9 +15,9 @@ from bench.figures import Run, Stopwatch
 from slipway.environment import boot, reference
 from slipway.environment.session import Session
 from slipway.image import version
-from slipway.image.artifact import Source
 from slipway.image.bake import Recipe, packer_variables
 from slipway.image.bake_run import BakeRun
+from slipway.image.go_program import Source
 from slipway.image.image import Inputs
 from slipway.release.compose import compose
 from slipway.tools.programs.process import run

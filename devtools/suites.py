@@ -90,6 +90,7 @@ SUITES: dict[str, Suite] = {
     "schema": _pytest("e2e/test_schema.py"),
     "way-back": _pytest("e2e/test_way_back.py"),
     "providers": _pytest("e2e/test_providers.py", tools=RELEASE_TOOLS),
+    "apps": _pytest("e2e/test_any_app.py", tools=RELEASE_TOOLS),
     "secrets": _pytest("e2e/test_secrets.py", "e2e/test_vault.py", tools=VAULT_TOOLS),
     "chaos": _pytest("chaos", as_root=True, tools=RELEASE_TOOLS),
 }
@@ -101,7 +102,7 @@ STAGES = (
         ("machines", "contract"),
         ("data", "secrets", "refusals", "providers"),
         ("releases",),
-        ("schema", "way-back"),
+        ("schema", "way-back", "apps"),
         ("chaos", "droplets"),
     ),
 )

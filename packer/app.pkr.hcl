@@ -60,11 +60,6 @@ build {
     destination = dirname(local.upload_dir)
   }
 
-  provisioner "file" {
-    source      = var.binary
-    destination = "${local.upload_dir}/app"
-  }
-
   provisioner "shell" {
     environment_vars = ["IMAGE_NAME=${var.image_name}"]
     inline           = ["bash ${local.upload_dir}/provision.sh"]

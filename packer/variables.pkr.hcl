@@ -42,18 +42,8 @@ variable "digest" {
   }
 }
 
-variable "binary" {
-  description = "Path of the app's binary for linux/amd64."
-  type        = string
-
-  validation {
-    condition     = length(var.binary) > 0
-    error_message = "The path of the binary is empty."
-  }
-}
-
 variable "provisioning_dir" {
-  description = "Path of the folder with provision.sh and what it installs; no slash at its end."
+  description = "Path of the folder with provision.sh and what it installs, the app among it; no slash at its end."
   type        = string
 
   validation {

@@ -97,6 +97,19 @@ class Matching(Expectation):
         return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
 
 
+class OneOf(Expectation):
+    """Annotates a text that is one of these."""
+
+    def __init__(self, *known: str) -> None:
+        self.known, self.words = known, f"one of {', '.join(known)}"
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.known)}
+
+    def _holds(self, value: Any) -> bool:
+        return value in self.known
+
+
 class Within(Expectation):
     """Annotates a number between two others, both included; ``what`` it is a number of, such as "seconds"."""
 

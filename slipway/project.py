@@ -25,7 +25,7 @@ from pydantic import (
 
 from slipway.contract import Contract, Port
 from slipway.contract import Path as ContractPath
-from slipway.data import Malformed, Matching, Table, Within, checked, expected
+from slipway.data import Malformed, Matching, OneOf, Table, Within, checked, expected
 from slipway.durations import MILLISECONDS, milliseconds
 from slipway.errors import PipelineError
 from slipway.names import SLUG
@@ -43,6 +43,28 @@ EVERYBODY = "0.0.0.0/0"
 """What the word "everybody" stands for among the trusted sources."""
 _WIDEST = 8
 """The shortest prefix of a range that may be trusted without that word."""
+
+LOOSENED = {
+    **dict.fromkeys(
+        (
+            *(
+                "MemoryDenyWriteExecute",
+                "ProtectHome",
+                "PrivateTmp",
+                "PrivateDevices",
+                "PrivateIPC",
+                "RestrictNamespaces",
+            ),
+            *("RestrictRealtime", "LockPersonality", "ProtectKernelTunables", "ProtectHostname"),
+        ),
+        "no",
+    ),
+    **dict.fromkeys(("SystemCallFilter", "RestrictAddressFamilies", "SystemCallArchitectures"), ""),
+    "ProcSubset": "all",
+    "ProtectProc": "default",
+    "DevicePolicy": "auto",
+}
+"""Protections of the app's unit that a project may give up, and what they are then."""
 
 Slug = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", "a slug such as s-1vcpu-1gb")]
 Seconds = Annotated[float, Within(0.001, 3600, "seconds")]
@@ -116,14 +138,58 @@ class Identity(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class AppSettings(Table):
-    """What is released: a program of this repository, in Go."""
+    """What is released, and how it is run and asked.
+
+    It comes from one of four places: a Go package of this project (`package`), a Go module at a version (`module`), an
+    address (`url`), or what a command leaves in a folder (`build` and `folder`).
+    """
 
     package: Annotated[
         str, Matching(r"\.(?:/(?!\.)[A-Za-z0-9._~+-]+)*", "a folder of this project such as ./cmd/server")
-    ] = "./app"
-    """The folder of its main package."""
+    ] = "."
+    """The folder of the main package, in this project or in the module."""
+    module: Annotated[str, Matching(r"([A-Za-z0-9._~/-]+@\{version\})?", "such as example.com/shop/v2@{version}")] = ""
+    """A Go module at the version that is built."""
     ldflags: Annotated[str, _placeholders("version", "commit")] = "-X main.version={version} -X main.commit={commit}"
-    """What the linker is told beside `-s -w`; {version} and {commit} are those of the image."""
+    """What Go's linker is told beside `-s -w`; {version} and {commit} are those of the image."""
+    url: Annotated[
+        str, Matching(r"(https?://[^\s\"]+)?", "an address such as https://example.com/releases/{version}/app")
+    ] = ""
+    """Where a program or an archive (.tar.gz, .tar.xz, .tar.bz2, .tar, .zip) of the version is published."""
+    build: str = ""
+    """A command for sh, run in a copy of this project; VERSION and COMMIT are in its environment."""
+    folder: Annotated[str, Matching(r"([A-Za-z0-9_][A-Za-z0-9._/-]*)?", "a folder such as dist")] = ""
+    """What that command leaves, which becomes /opt/app."""
+    sums: Mapping[
+        str, Annotated[str, Matching(r"[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=", "a SHA-256, or a sum of Go's")]
+    ] = field(default_factory=dict)
+    """What the address (SHA-256) or the module (Go's sum) has to have, by version."""
+    command: Annotated[str, Matching(r"/[^\x00-\x1f]*", "a command with a whole path such as /opt/app/app serve")] = (
+        "/opt/app/app"
+    )
+    """What runs on a droplet, as systemd's ExecStart has it. A program alone is /opt/app/app."""
+    unit: Literal["exec", "notify"] = "exec"
+    """Whether it tells systemd that it is ready (sd_notify), or is just started."""
+    starts_bare: bool = True
+    """Whether it starts without what a release brings (a database, secrets), so that the bake can try it."""
+    packages: Annotated[
+        tuple[Annotated[str, Matching(r"[a-z0-9][a-z0-9+.-]+", "the name of a Debian package")], ...], Strict(False)
+    ] = ()
+    """Debian packages that it needs."""
+    scripts: Annotated[
+        tuple[Annotated[str, Matching(r"(?!/|.*\.\.)[^\s]+", "a script of this project such as ops/fonts.sh")], ...],
+        Strict(False),
+    ] = ()
+    """Scripts of this project that the bake runs as root, one after the other, when the app is in its place."""
+    writable: Annotated[
+        tuple[Annotated[str, Matching(r"/(?:var|srv)/[A-Za-z0-9._/-]+", "a folder such as /var/lib/shop")], ...],
+        Strict(False),
+    ] = ()
+    """Folders that it may write to. What is in them ends with the droplet."""
+    loosen: Mapping[Annotated[str, OneOf(*LOOSENED)], Annotated[str, Matching(r".*\S.*", "the reason")]] = field(
+        default_factory=dict
+    )
+    """Protections of systemd's that it cannot live with, each with the reason."""
     port: Port = 8080
     """Where it listens. Users meet the front, at port 80."""
     health: ContractPath = ""
@@ -135,6 +201,13 @@ class AppSettings(Table):
         default_factory=lambda: {"PORT": "{port}"}
     )
     """Variables that every release has; {port}, {version} and {commit} stand for those of the image."""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("module", "url", "build") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"it has {' and '.join(given)}, and the app can come from one place only")
+        if bool(self.build) != bool(self.folder):
+            raise ValueError("build and folder belong together: the command, and the folder that it leaves")
 
 
 @dataclass(frozen=True, kw_only=True)

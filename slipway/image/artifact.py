@@ -1,25 +1,46 @@
-"""The program that is released: the same inputs give the same bytes, and what was built is not built again."""
+"""What is released: the same inputs give the same bytes, and what was made is not made again."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-import tempfile
+import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from slipway.config import ENVIRONMENTS
 from slipway.errors import PipelineError
-from slipway.project import Project
 from slipway.tools.git.git import Git
-from slipway.tools.programs.process import run
 
 KEPT = 5
-"""Binaries that stay, those used last. Each has some 25 MB, and takes a second to make again."""
-_NAMED = 6
-_NAME_ANOTHER = "Name the folder of its main package in slipway.toml, [app] package, such as ./cmd/server."
+"""Artifacts that stay, those used last. A binary has some 25 MB, and takes a second to make again."""
+NAME = "app"
+"""What an artifact is called in its place in the cache: a program, or the folder that becomes /opt/app."""
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """What an artifact is made with. ``go`` gives the compiler when it is needed, and ``env`` is its environment."""
+
+    git: Git
+    cache: Path
+    go: Callable[[], Path]
+    env: Mapping[str, str]
+    say: Callable[[str], None]
+
+
+class Artifact(Protocol):
+    """Where what is released comes from."""
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """What git calls what it is made of; nothing for what comes from elsewhere."""
+
+    def make(self, kitchen: Kitchen, version: str, commit: str) -> Path:
+        """A program, or a folder; raises PipelineError with the reason and the setting that would change it."""
 
 
 def digest_files(files: Iterable[Path], root: Path) -> str:
@@ -42,99 +63,106 @@ def export(git: Git, target: Path, *paths: str) -> Path:
     return target
 
 
-@dataclass(frozen=True)
-class Source:
-    """A program in Go: the folder of its module in the project, and that of its package in the module."""
-
-    module: str
-    package: str
-    ldflags: str
-
-    @classmethod
-    def of(cls, project: Project) -> Source:
-        """The one that `slipway.toml` names; raises PipelineError where there is none."""
-        root, named = project.root, project.app.package
-        folder = root / named
-        if not folder.is_dir():
-            raise PipelineError(f"app.package is {named}, and there is no such folder.", _NAME_ANOTHER)
-        module = next((each for each in (folder, *folder.parents) if (each / "go.mod").is_file()), None)
-        if module is None or not module.is_relative_to(root):
-            raise PipelineError(f"app.package is {named}, which is in no Go module: there is no go.mod.", _NAME_ANOTHER)
-        where, inside = module.relative_to(root), folder.relative_to(module)
-        return cls(str(where), "." if inside == Path() else f"./{inside}", project.app.ldflags)
-
-    @property
-    def named(self) -> str:
-        """Its folder in the project, as `slipway.toml` names it."""
-        return f"./{Path(self.module, self.package)}"
-
-    @property
-    def paths(self) -> Sequence[str]:
-        """What git calls what it is made of; where the module is the whole project, that is not what was released."""
-        return (self.module,) if self.module != "." else (".", f":(exclude){ENVIRONMENTS}")
+def digest_of(artifact: Path) -> str:
+    """SHA-256 of a program, or over all that is in a folder; a link counts by where it leads."""
+    if artifact.is_file():
+        return hashlib.sha256(artifact.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for path in _inside(artifact):
+        name, executable = path.relative_to(artifact), path.lstat().st_mode & 0o100
+        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name}\0{executable}\0{path.is_symlink()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
-def binary(
-    git: Git, source: Source, cache: Path, version: str, commit: str, go: Callable[[], Path], env: Mapping[str, str]
-) -> Path:
-    """Build the program with version and commit stamped in by the linker; `go` gives the
-    compiler when it is needed, and `env` its environment.
+def pack(artifact: Path, target: Path) -> Path:
+    """An archive of what becomes /opt/app: all of it root's, and nobody else may write; returns ``target``."""
 
-    It is built from a copy of what belongs to the project: a file that git ignores is not compiled in.
-    Raises PipelineError with the compiler's words when it does not build, and for a package that is no program.
-    """
-    stamps = source.ldflags.replace("{version}", version).replace("{commit}", commit)
-    made_of = digest_files(git.files(*source.paths), git.root)
-    key = hashlib.sha256("\0".join((made_of, source.package, stamps)).encode()).hexdigest()[:16]
-    built = cache / key / "app"
-    if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        temporary = built.with_suffix(".new")
-        options = ("-trimpath", "-buildvcs=false", "-ldflags", f"-s -w -buildid= {stamps}", "-o", str(temporary))
-        for_droplets = {**env, "GOOS": "linux", "GOARCH": "amd64"}
-        with tempfile.TemporaryDirectory(prefix="source-", dir=built.parent) as folder:
-            copy = export(git, Path(folder), *source.paths) / source.module
-            compiler = str(go())
-            _refuse_a_library(compiler, copy, source, for_droplets)
-            with _told(f"The program in {source.named} does not compile."):
-                run([compiler, "build", *options, source.package], cwd=copy, env=for_droplets)
-        temporary.replace(built)
-        _forget_older(cache)
-    built.touch()
-    return built
+    def cleaned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = entry.mtime = 0
+        entry.uname = entry.gname = "root"
+        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+        return entry
+
+    with tarfile.open(target, "w") as archive:
+        for path in [artifact] if artifact.is_file() else _inside(artifact):
+            name = NAME if artifact.is_file() else str(path.relative_to(artifact))
+            archive.add(path, name, recursive=False, filter=cleaned)
+    return target
 
 
-def _refuse_a_library(go: str, module: Path, source: Source, env: Mapping[str, str]) -> None:
-    """The compiler would make an archive of a package that is no program, and say nothing."""
+_MACHINES = {0x3E: "amd64", 0xB7: "arm64", 0x03: "386", 0x28: "arm"}
+_OTHERS = {b"MZ": "Windows", b"\xcf\xfa\xed\xfe": "macOS", b"\xca\xfe\xba\xbe": "macOS"}
 
-    def listed(pattern: str) -> list[tuple[str, Path]]:
-        said = run([go, "list", "-f", "{{.Name}} {{.Dir}}", pattern], cwd=module, env=env)
-        pairs = (line.split(maxsplit=1) for line in said.splitlines())
-        return [(name, Path(folder)) for name, folder in pairs]
 
-    with _told(f"app.package is {source.named}, where Go finds no package for Linux."):
-        ((name, _),) = listed(source.package)
-    if name == "main":
+def refuse_foreign(program: Path, named: str) -> None:
+    """Raise PipelineError for a program that no droplet can run, by what the file begins with."""
+    with program.open("rb") as file:
+        head = file.read(20)
+    if head.startswith(b"#!"):
         return
-    mains = [Path(source.module, folder.relative_to(module)) for name, folder in listed("./...") if name == "main"]
-    there = ", ".join(f"./{each}" for each in sorted(mains)[:_NAMED]) or "none"
+    system = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), "")
+    machine = int.from_bytes(head[18:20], "little") if head.startswith(b"\x7fELF") else None
+    if machine == 0x3E:
+        return
+    what = f"for {system}" if system else f"for {_MACHINES.get(machine, machine)}" if machine else "no program at all"
     raise PipelineError(
-        f"app.package is {source.named}, which is the package {name} and no program.",
-        f"Name a folder whose package is main in slipway.toml, [app] package. There are: {there}.",
+        f"What {named} gives is {what}, and droplets run programs for linux/amd64.",
+        "Name the artifact for linux/amd64 in slipway.toml, [app]; an archive is known by the end of its address.",
     )
 
 
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
 @contextmanager
-def _told(sentence: str) -> Iterator[None]:
-    """Failures of Go's as this sentence, with Go's own words below it."""
+def cached(cache: Path, key: str) -> Iterator[tuple[Path, Path | None]]:
+    """The artifact's place, and where to make it: None where it is made already. What fails leaves nothing."""
+    made = cache / key / NAME
+    if made.exists():
+        made.parent.touch()
+        yield made, None
+        return
+    made.parent.mkdir(parents=True, exist_ok=True)
+    draft = made.with_suffix(".new")
+    _remove(draft)
     try:
-        yield
-    except PipelineError as error:
-        raise PipelineError(sentence, error.hint) from error
+        yield made, draft
+        with suppress(OSError):  # another build was quicker with the same
+            draft.replace(made)
+    finally:
+        _remove(draft)
+    _forget_older(cache)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def refuse_another_sum(what: str, version: str, sums: Mapping[str, str], found: str) -> None:
+    """Raise PipelineError unless slipway.toml has just this sum for the version."""
+    wanted = sums.get(version)
+    if wanted == found:
+        return
+    line = f'"{version}" = "{found}"'
+    if wanted is None:
+        raise PipelineError(
+            f"slipway.toml has no sum of version {version}, so nothing says that {what} is what its makers published.",
+            f"Compare it with what they publish, and add to [app.sums]: {line}",
+        )
+    raise PipelineError(
+        f"{what} has the sum {found}, and slipway.toml says {wanted} for version {version}: it is not what it was.",
+        "Do not release it before you know why. Where the makers published it anew, correct [app.sums].",
+    )
 
 
 def _forget_older(cache: Path) -> None:
     with suppress(FileNotFoundError):  # another build forgets at the same time
-        latest = sorted(cache.glob("*/app"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        latest = sorted(cache.glob("*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         for old in latest[KEPT:]:
-            shutil.rmtree(old.parent)
+            shutil.rmtree(old, ignore_errors=True)

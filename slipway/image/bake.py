@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +17,14 @@ from slipway.environment import boot
 from slipway.environment.keys import KeyPair, new_key
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
-from slipway.image import artifact, bake_run, image, manifest, version
+from slipway.image import artifact, bake_run, image, manifest, unit, version
+from slipway.image.artifact import Artifact, Kitchen
 from slipway.image.bake_run import BakeRun
+from slipway.image.downloaded import Download
+from slipway.image.go_program import Module, Source
+from slipway.image.made import Made
 from slipway.progress import Progress
+from slipway.project import Project
 from slipway.redaction import hide
 from slipway.tools.digitalocean import Image
 from slipway.tools.files import write_private
@@ -39,7 +46,7 @@ class Recipe:
 
     version: str
     commit: str
-    binary: Path
+    artifact: Path
     inputs: image.Inputs
 
     @property
@@ -54,13 +61,14 @@ def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     Raises PipelineError for uncommitted changes, for a version that was baked from other inputs or in another spelling,
     and for a bake that fails, its tests included.
     """
-    source = artifact.Source.of(session.settings.project)
-    name, commit = version.resolve(session.git, asked, source.paths, dirty=dirty)
+    source = _artifact(session.settings.project)
+    paths = [*source.paths, *session.settings.project.app.scripts]
+    name, commit = version.resolve(session.git, asked, paths, dirty=dirty)
     names = session.settings.names
     known = (image.version_of(names, each) for each in session.api.images())
     version.refuse_other_spelling(name, filter(None, known))
-    binary = _binary(session, source, name, commit)
-    recipe = Recipe(name, commit, binary, image.Inputs.read(session.settings.project, session.git, binary))
+    made = _made(session, source, name, commit)
+    recipe = Recipe(name, commit, made, image.Inputs.read(session.settings.project, session.git, made))
     found = image.baked_before(session.api.images(), recipe.inputs, name, commit, shallow=session.git.shallow)
     if found is None:
         with session.progress.step(f"bake {recipe.image}"):
@@ -70,13 +78,26 @@ def build(session: Session, asked: str | None, *, dirty: bool) -> Image:
     return found
 
 
-def _binary(session: Session, source: artifact.Source, name: str, commit: str) -> Path:
+def _artifact(project: Project) -> Artifact:
+    """Where the app comes from, as slipway.toml says."""
+    app = project.app
+    if app.module:
+        return Module.of(project)
+    if app.url:
+        return Download.of(project)
+    return Made.of(project) if app.build else Source.of(project)
+
+
+def _made(session: Session, source: Artifact, name: str, commit: str) -> Path:
     def go() -> Path:
         session.progress.detail(f"compiling the app, {name}")
         return session.toolchain.go()
 
-    cache = session.settings.project.work / "build"
-    return artifact.binary(session.git, source, cache, name, commit, go, session.toolchain.environment("go"))
+    cache, env = session.settings.project.work / "build", session.toolchain.environment("go")
+    made = source.make(Kitchen(session.git, cache, go, env, session.progress.detail), name, commit)
+    if made.is_file():
+        artifact.refuse_foreign(made, "[app] in slipway.toml")
+    return made
 
 
 def _bake(session: Session, recipe: Recipe) -> None:
@@ -104,7 +125,8 @@ def _bake(session: Session, recipe: Recipe) -> None:
             packer.build(template, variables, show, _trouble(session, run))
         except PipelineError as error:
             log.flush()
-            raise PipelineError(error.message, f"{_last_words(log_path)}\nAll of its output: {log_path}") from error
+            words = _last_words(log_path)
+            raise PipelineError(_reason(words) or error.message, f"{words}\nAll of its output: {log_path}") from error
         manifest.keep(settings.project.work, recipe.image, Path(variables["contents"]))
 
 
@@ -167,6 +189,7 @@ def packer_variables(
     expected = {
         **{"version": recipe.version, "commit": recipe.commit, "image": recipe.image},
         "contract": asdict(project.contract),
+        "app": {name: getattr(project.app, name) for name in ("starts_bare", "unit", "writable", "loosen")},
     }
     expect = write_private(folder / "expect.json", json.dumps(expected))
     return {
@@ -178,7 +201,6 @@ def packer_variables(
         "base_image": recipe.inputs.base,
         "region": project.droplet.region,
         "size": project.droplet.size,
-        "binary": str(recipe.binary),
         "provisioning_dir": str(_provisioning(session, recipe, folder)),
         "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),
         "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
@@ -197,6 +219,11 @@ def _provisioning(session: Session, recipe: Recipe, folder: Path) -> Path:
     known = {"port": project.app.port, "version": recipe.version, "commit": recipe.commit}
     variables = {name: value.format_map(known) for name, value in project.app.settings.items()}
     (provisioning / "image.env").write_bytes(boot.environment_file({**variables, "APP_IMAGE": recipe.image}))
+    artifact.pack(recipe.artifact, provisioning / "artifact.tar")
+    (provisioning / "project.conf").write_text(unit.drop_in(project.app))
+    (provisioning / "project.sh").write_text(unit.needs(project.app))
+    for number, script in enumerate(project.app.scripts):
+        shutil.copyfile(project.root / script, provisioning / f"script-{number:02}")
     if project.front.enabled:
         told = {"FRONT_APP_PORT": str(project.app.port), "FRONT_HEALTH": project.app.health}
         (provisioning / "front.env").write_bytes(boot.environment_file(told))
@@ -236,6 +263,12 @@ def _watch(keep: Callable[[str], object], progress: Progress) -> Callable[[str],
             progress.detail(said.partition(": ")[2])
 
     return on_line
+
+
+def _reason(words: str) -> str:
+    """What the bake's script says is wrong, as a sentence; empty where it says nothing."""
+    found = re.findall(r"✗ (.+)", words)
+    return f"{found[-1][0].upper()}{found[-1][1:].rstrip('.')}." if found else ""
 
 
 def _last_words(log: Path, count: int = 25) -> str:

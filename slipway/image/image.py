@@ -10,11 +10,14 @@ from pathlib import Path
 
 from slipway.environment.reference import CLOUD_INIT
 from slipway.errors import PipelineError
-from slipway.image.artifact import digest_files
+from slipway.image.artifact import digest_files, digest_of
 from slipway.names import DIGEST_LENGTH, ProjectNames
 from slipway.project import Project
 from slipway.tools.digitalocean import Image
 from slipway.tools.git.git import Git
+
+_TOLD = ("settings", "command", "unit", "starts_bare", "packages", "writable", "loosen")
+"""What slipway.toml says of the app that goes into an image, beside its contract."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,20 @@ class Inputs:
     settings: str
 
     @classmethod
-    def read(cls, project: Project, git: Git, binary: Path) -> Inputs:
+    def read(cls, project: Project, git: Git, artifact: Path) -> Inputs:
         """Digest what is in the checkout now."""
         provisioning = [file for file in git.files("provisioning") if file != project.root / CLOUD_INIT]
+        scripts = [project.root / script for script in project.app.scripts]
+        _refuse_missing(scripts, project.root)
+        told = {name: getattr(project.app, name) for name in _TOLD}
         return cls(
             project=project.name,
-            binary=hashlib.sha256(binary.read_bytes()).hexdigest()[:DIGEST_LENGTH],
-            provisioning=digest_files(provisioning, project.root)[:DIGEST_LENGTH],
+            binary=digest_of(artifact)[:DIGEST_LENGTH],
+            provisioning=digest_files([*provisioning, *scripts], project.root)[:DIGEST_LENGTH],
             template=digest_files(git.files("packer"), project.root)[:DIGEST_LENGTH],
             base=project.image.base,
             contract=project.contract.label,
-            settings=hashlib.sha256(json.dumps(dict(project.app.settings), sort_keys=True).encode()).hexdigest()[
-                :DIGEST_LENGTH
-            ],
+            settings=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH],
         )
 
     @property
@@ -78,6 +82,15 @@ class Inputs:
 
 
 _LABELS = [field.name for field in fields(Inputs) if field.name != "project"]
+
+
+def _refuse_missing(scripts: Iterable[Path], root: Path) -> None:
+    for script in scripts:
+        if not script.is_file():
+            raise PipelineError(
+                f"app.scripts has {script.relative_to(root)}, and there is no such file.",
+                "Correct slipway.toml, [app] scripts.",
+            )
 
 
 def finished(image: Image) -> bool:

@@ -28,6 +28,7 @@ from slipway.verification.verified import Proof, Verified
 from slipway.verification.witness import Witness
 
 FROM_OUTSIDE = ("test_http.py", "test_app.py")
+"""The second is the project's own, if it has one."""
 FROM_INSIDE = ("test_release.py",)
 LOOK_S = 60.0
 """Seconds to look at a droplet that is what it should be."""
@@ -181,7 +182,7 @@ def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, re
     files = FROM_OUTSIDE if subject.through_floating_ip else FROM_INSIDE + FROM_OUTSIDE
     return [
         *(*PYTEST, f"--confcutdir={tests}"),
-        *(str(tests / file) for file in files),
+        *(str(tests / file) for file in files if (tests / file).exists()),
         f"--address={subject.address}",
         f"--identity={key.identity}",
         f"--host-key={key.host_key(subject.release.key).public}",

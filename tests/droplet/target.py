@@ -20,6 +20,16 @@ class TargetError(Exception):
 
 
 @dataclass(frozen=True)
+class AppFacts:
+    """What slipway.toml says of how the app is run."""
+
+    starts_bare: bool = True
+    unit: str = "exec"
+    writable: list[str] = field(default_factory=list)
+    loosen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Expected:
     """What the droplet should be: the contents of the file given as `--expect`."""
 
@@ -27,6 +37,7 @@ class Expected:
     commit: str
     image: str
     contract: Contract
+    app: AppFacts = AppFacts()
     release: str = "unknown"
     config: dict[str, str] = field(default_factory=dict)
     database_user: str = ""
@@ -35,7 +46,7 @@ class Expected:
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Expected:
         """What the file says."""
-        return cls(**{**data, "contract": Contract(**data["contract"])})
+        return cls(**{**data, "contract": Contract(**data["contract"]), "app": AppFacts(**data.get("app", {}))})
 
 
 @dataclass(frozen=True)

@@ -16,22 +16,20 @@ def show(host: Any, unit: str, *names: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
+def needs_a_start(expected: Expected) -> None:
+    """Skip what can only be seen of an app that runs."""
+    if not expected.app.starts_bare:
+        pytest.skip("the app starts with a release's settings only")
+
+
 def test_the_app_is_installed_and_nobody_but_root_can_change_it(host: Any) -> None:
-    files = host.check_output("stat -c '%n %a %U:%G' /opt/app /opt/app/* /etc/systemd/system/app.service")
+    files = host.check_output("stat -c '%n %a %U:%G' /opt/app /opt/app/image.env /etc/systemd/system/app.service")
     assert files.splitlines() == [
         "/opt/app 750 root:app",
-        "/opt/app/app 755 root:root",
         "/opt/app/image.env 644 root:root",
         "/etc/systemd/system/app.service 644 root:root",
     ]
-
-
-def test_the_binary_is_the_version_that_was_built(host: Any, expected: Expected) -> None:
-    # An app that takes no commands would serve instead, and never end.
-    said = host.check_output(
-        "timeout --kill-after=1 10 setpriv --reuid=app --regid=app --clear-groups /opt/app/app --version"
-    )
-    assert said == f"app {expected.version} ({expected.commit})"
+    assert host.check_output("find /opt/app ! -type l '(' ! -user root -o -perm /022 ')'") == ""
 
 
 def test_the_image_knows_its_name(host: Any, expected: Expected) -> None:
@@ -64,6 +62,7 @@ def test_the_units_have_no_ordering_cycle(host: Any) -> None:
 
 
 def test_the_app_runs_in_its_sandbox(host: Any, expected: Expected) -> None:
+    needs_a_start(expected)
     unit = show(host, "app.service", "ActiveState", "NRestarts", "User", "MainPID")
     assert (unit["ActiveState"], unit["NRestarts"], unit["User"]) == ("active", "0", "app")
     url = f"http://127.0.0.1:{expected.contract.port}{expected.contract.probe}"
@@ -73,16 +72,23 @@ def test_the_app_runs_in_its_sandbox(host: Any, expected: Expected) -> None:
         assert line in status
 
 
-def test_the_app_cannot_write_where_it_runs(host: Any) -> None:
+def test_the_app_cannot_write_where_it_runs(host: Any, expected: Expected) -> None:
+    needs_a_start(expected)
     process = show(host, "app.service", "MainPID")["MainPID"]
     mounts = host.check_output(f"cat /proc/{process}/mounts").splitlines()
     root = [fields for fields in map(str.split, mounts) if fields[1] == "/"][-1]
     assert "ro" in root[3].split(",")
 
 
-def test_the_sandbox_leaves_little_exposed(host: Any) -> None:
-    # The threshold is in tenths; the command fails above it.
-    assert host.run("systemd-analyze security --threshold=20 app.service").succeeded
+def test_the_sandbox_leaves_little_exposed(host: Any, expected: Expected) -> None:
+    # The threshold is in tenths; the command fails above it. What a project gives up it has given a reason for.
+    threshold = 20 if not expected.app.loosen else 60
+    assert host.run(f"systemd-analyze security --threshold={threshold} app.service").succeeded
+
+
+def test_the_app_can_write_where_it_may(host: Any, expected: Expected) -> None:
+    for folder in expected.app.writable:
+        assert host.check_output(f"stat -c '%U:%G' {folder}") == "app:app"
 
 
 def test_the_front_hands_on_what_the_app_answers(host: Any, expected: Expected) -> None:
@@ -92,9 +98,10 @@ def test_the_front_hands_on_what_the_app_answers(host: Any, expected: Expected) 
     unit = show(host, "front.service", "ActiveState", "NRestarts", "User", "UnitFileState")
     assert unit == {"ActiveState": "active", "NRestarts": "0", "User": "haproxy", "UnitFileState": "enabled"}
     assert host.run("systemctl is-enabled haproxy.service").stdout.strip() == "masked"
+    assert host.run("systemd-analyze security --threshold=20 front.service").succeeded
+    needs_a_start(expected)
     url = f"http://127.0.0.1:{expected.contract.public_port}{expected.contract.probe}"
     assert f"{RELEASE_HEADER}: unknown" in host.check_output(f"curl -sS --max-time 5 --include {url}")
-    assert host.run("systemd-analyze security --threshold=20 front.service").succeeded
 
 
 def test_the_front_can_be_drained(host: Any, expected: Expected) -> None:
@@ -102,6 +109,7 @@ def test_the_front_can_be_drained(host: Any, expected: Expected) -> None:
         return
     url = f"http://127.0.0.1:{expected.contract.public_port}"
     ask = f"curl -sS --max-time 5 --output /dev/null -w '%{{http_code}}' {url}"
+    needs_a_start(expected)
     host.check_output("front-drain on")
     drained = host.check_output(f"{ask}{expected.contract.health}"), host.check_output(f"{ask}/")
     host.check_output("front-drain off")

@@ -1,152 +1,97 @@
-"""Binaries are built once, and the latest of them are kept."""
+"""What is released, whatever it is: named by its contents, packed as root's, and for the machines that droplets are."""
 
 from __future__ import annotations
 
-import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from slipway.errors import PipelineError
 from slipway.image import artifact
-from slipway.image.artifact import Source
-from slipway.tools.git.git import Git
-from slipway.tools.toolchain import Toolchain
-from tests.unit.slipway.projects import project as described
 
-COMPILER = """#!/bin/sh
-[ "$1" != list ] || { echo main "$PWD"; exit; }
-while [ "$1" != -o ]; do shift; done
-echo built >>"${0%/*}/compiled"
-ls >"$2"
-"""
-"""What it makes is a list of what it was given."""
-APP = Source("app", ".", "-X main.version={version}")
+ELF = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\0"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A repository whose compiler notes in `compiled` what it does."""
-    root = tmp_path / "project"
-    (root / "app").mkdir(parents=True)
-    (root / "app" / "main.go").write_text("package main")
-    (root / ".gitignore").write_text("compiled")
-    (root / "go").write_text(COMPILER)
-    (root / "go").chmod(0o755)
-    for words in (["init", "--quiet"], ["add", "."]):
-        subprocess.run(["git", *words], cwd=root, check=True)
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "app"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "run").write_text("#!/bin/sh\n")
+    (root / "bin" / "run").chmod(0o777)
+    (root / "style.css").write_text("body {}")
+    (root / "empty").mkdir()
+    (root / "python").symlink_to("bin/run")
     return root
 
 
-def test_a_binary_is_built_once_and_only_those_used_last_are_kept(project: Path, tmp_path: Path) -> None:
-    cache, git = tmp_path / "cache", Git(project)
-
-    def built(version: str) -> Path:
-        return artifact.binary(git, APP, cache, version, "c", lambda: project / "go", {})
-
-    def compiled() -> int:
-        return len((project / "compiled").read_text().splitlines())
-
-    first = built("v1")
-    for number in range(2, artifact.KEPT + 2):
-        assert built("v1") == first
-        built(f"v{number}")
-    assert compiled() == artifact.KEPT + 1
-    assert first.exists() and len(list(cache.iterdir())) == artifact.KEPT
-    built("v2")
-    assert compiled() == artifact.KEPT + 2
+def test_each_change_in_a_folder_changes_its_digest(folder: Path) -> None:
+    found = {artifact.digest_of(folder)}
+    (folder / "style.css").write_text("body { }")
+    found.add(artifact.digest_of(folder))
+    (folder / "bin" / "run").chmod(0o666)
+    found.add(artifact.digest_of(folder))
+    (folder / "python").unlink()
+    (folder / "python").symlink_to("bin/other")
+    found.add(artifact.digest_of(folder))
+    (folder / "empty").rmdir()
+    found.add(artifact.digest_of(folder))
+    assert len(found) == 5
 
 
-def test_a_file_that_git_ignores_is_not_compiled_in(project: Path, tmp_path: Path) -> None:
-    (project / ".gitignore").write_text("compiled\n*_local.go\nvendor/\n")
-    (project / "app" / "debug_local.go").write_text("package main\n\nfunc init() { panic(1) }")
-    (project / "app" / "vendor").mkdir()
-    (project / "app" / "vendor" / "modules.txt").write_text("")
-    (project / "app" / "new.go").write_text("package main")  # makes the version a dirty one, and is compiled in
-    built = artifact.binary(Git(project), APP, tmp_path / "cache", "v1", "c", lambda: project / "go", {})
-    assert built.read_text().split() == ["main.go", "new.go"]
-    assert sorted(path.name for path in built.parent.iterdir()) == ["app"]
+def test_what_is_packed_is_roots_and_nobody_else_may_write_to_it(folder: Path, tmp_path: Path) -> None:
+    first = artifact.pack(folder, tmp_path / "one.tar").read_bytes()
+    (folder / "style.css").touch()
+    assert artifact.pack(folder, tmp_path / "two.tar").read_bytes() == first
+    with tarfile.open(tmp_path / "one.tar") as archive:
+        found = {entry.name: (oct(entry.mode), entry.uid, entry.linkname) for entry in archive}
+    assert found == {
+        "bin": ("0o755", 0, ""),
+        "bin/run": ("0o755", 0, ""),
+        "empty": ("0o755", 0, ""),
+        "python": ("0o755", 0, "bin/run"),
+        "style.css": ("0o644", 0, ""),
+    }
 
 
-GO = """package {name}
-
-import "fmt"
-
-var version, commit string
-
-func main() {{ fmt.Println("{name}", version, commit) }}
-"""
-FILES = {
-    "go.mod": "module shop\n\ngo 1.21\n",
-    "cmd/server/main.go": GO.format(name="main"),
-    "cmd/worker/main.go": GO.format(name="main"),
-    "lib/lib.go": "package lib\n",
-    "tools/go.mod": "module tools\n\ngo 1.21\n",
-    "tools/main.go": GO.format(name="main"),
-    "terraform/environments/local.tfvars.json": "{}",
-}
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    """A repository that is a Go module with two programs, with another module inside."""
-    root = tmp_path / "shop"
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    for words in (["init", "--quiet"], ["add", "."]):
-        subprocess.run(["git", *words], cwd=root, check=True)
-    return root
-
-
-def source(root: Path, package: str, **other: str) -> Source:
-    return Source.of(described(root, app={"package": package, **other}))
+def test_a_program_is_packed_by_its_own_name(tmp_path: Path) -> None:
+    program = tmp_path / "made-up-name"
+    program.write_bytes(ELF)
+    program.chmod(0o755)
+    with tarfile.open(artifact.pack(program, tmp_path / "one.tar")) as archive:
+        assert archive.getnames() == ["app"]
 
 
 @pytest.mark.parametrize(
-    ("package", "module", "inside"),
-    [("./cmd/server", ".", "./cmd/server"), ("./tools", "tools", "."), (".", ".", "."), ("./lib", ".", "./lib")],
+    ("head", "says"),
+    [
+        (ELF + b"\xb7\0", "is for arm64"),
+        (ELF + b"\x03\0", "is for 386"),
+        (b"\xcf\xfa\xed\xfe" + b"\0" * 16, "is for macOS"),
+        (b"MZ" + b"\0" * 18, "is for Windows"),
+        (b"\x1f\x8b\x08" + b"\0" * 20, "is no program at all"),
+        (b"", "is no program at all"),
+    ],
 )
-def test_the_module_is_the_nearest_one_above(shop: Path, package: str, module: str, inside: str) -> None:
-    found = source(shop, package)
-    assert (found.module, found.package) == (module, inside)
+def test_what_no_droplet_can_run_is_refused(tmp_path: Path, head: bytes, says: str) -> None:
+    program = tmp_path / "app"
+    program.write_bytes(head)
+    with pytest.raises(PipelineError, match=says) as refused:
+        artifact.refuse_foreign(program, "the address")
+    assert "linux/amd64" in refused.value.message and "slipway.toml" in refused.value.hint
 
 
-def test_a_release_is_no_change_of_a_program_that_is_the_whole_project(shop: Path) -> None:
-    git, paths = Git(shop), source(shop, "./cmd/server").paths
-    assert {str(file.relative_to(shop)) for file in git.files(*paths)} == FILES.keys() - {
-        "terraform/environments/local.tfvars.json"
-    }
-    assert source(shop, "./tools").paths == ("tools",)
+@pytest.mark.parametrize("head", [ELF + b"\x3e\0", b"#!/bin/sh\n"])
+def test_what_droplets_can_run_is_taken(tmp_path: Path, head: bytes) -> None:
+    program = tmp_path / "app"
+    program.write_bytes(head)
+    artifact.refuse_foreign(program, "the address")
 
 
-def test_what_is_in_no_module_is_refused(shop: Path, tmp_path: Path) -> None:
-    (shop / "go.mod").unlink()
-    (tmp_path / "go.mod").write_text("module somebody-elses\n")
-    with pytest.raises(PipelineError, match=r"app\.package is \./lib, which is in no Go module"):
-        source(shop, "./lib")
-    with pytest.raises(PipelineError, match=r"app\.package is \./cmd/api, and there is no such folder") as refused:
-        source(shop, "./cmd/api")
-    assert "[app] package" in refused.value.hint
-
-
-def test_one_of_several_programs_is_built_with_its_own_stamps(shop: Path, tmp_path: Path) -> None:
-    ours = Toolchain(Path(__file__).parents[4], tmp_path / "tools")
-    env = {**ours.environment("go"), "GOCACHE": str(Path.home() / ".cache/go-build"), "HOME": str(Path.home())}
-
-    def build(package: str, **other: str) -> Path:
-        return artifact.binary(Git(shop), source(shop, package, **other), tmp_path / "cache", "v7", "abc", ours.go, env)
-
-    assert subprocess.check_output([build("./cmd/server")], text=True).split() == ["main", "v7", "abc"]
-    stamped = build("./cmd/worker", ldflags="-X main.commit={commit}-{version}")
-    assert subprocess.check_output([stamped], text=True).split() == ["main", "abc-v7"]
-    assert subprocess.check_output([build("./tools", ldflags="")], text=True).split() == ["main"]
-    with pytest.raises(PipelineError, match=r"app\.package is \./lib, which is the package lib and no prog") as refused:
-        build("./lib")
-    assert "There are: ./cmd/server, ./cmd/worker." in refused.value.hint
-    with pytest.raises(PipelineError, match=r"app\.package is \./terraform, where Go finds no package"):
-        build("./terraform")
-    (shop / "cmd/server/main.go").write_text("package main\n\nfunc main() { undefined() }\n")
-    with pytest.raises(PipelineError, match=r"The program in \./cmd/server does not compile") as refused:
-        build("./cmd/server")
-    assert "undefined" in refused.value.hint
+def test_what_fails_while_it_is_made_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), artifact.cached(tmp_path, "key") as (made, draft):
+        assert draft is not None
+        draft.mkdir()
+        (draft / "half").touch()
+        raise ValueError
+    assert not made.exists() and list((tmp_path / "key").iterdir()) == []
