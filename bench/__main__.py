@@ -13,7 +13,7 @@ from typing import Protocol
 
 import requests
 
-from bench import api, app, baseline, boot, database, memory, migration, release, sequence, snapshot
+from bench import api, app, baseline, boot, database, front, memory, migration, release, sequence, snapshot
 from bench.login import LoginError
 from localocean.config import ConfigError
 from localocean.host.errors import HostError
@@ -40,6 +40,7 @@ BENCHES: dict[str, tuple[Bench, int]] = {
     "database": (database.compare, 5),
     "migration": (migration.compare, 2),
     "app": (app.compare, 3),
+    "front": (front.compare, 5),
     "baseline": (baseline.compare, 2),
     "sequence": (sequence.measure, 10),
 }

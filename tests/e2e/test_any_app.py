@@ -137,7 +137,7 @@ def test_a_program_that_is_published_elsewhere_is_released(shop: Shop, sums: dic
     status = shop.checkout.status()
     text, release = shop.get()
     assert text.startswith("shop v1 for 198.18.") and release == status["live"]["release"]
-    assert (status["database"], status["in_sync"]) == (None, False)
+    assert (status["database"], status["problems"]) == (None, [])
 
 
 def test_its_next_version_takes_over_without_a_loss(shop: Shop) -> None:
