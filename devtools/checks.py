@@ -122,6 +122,6 @@ def _bake(root: Path) -> dict[str, str]:
     file = str(root / "LICENSE")
     names = {"image_name": "v0", "version": "v0", "commit": "0000000", "digest": "000000000000"}
     names |= {"droplet_name": "check", "droplet_tags": '["check"]'}
-    places = {"binary": file, "provisioning_dir": str(root / "provisioning"), "user_data_file": file}
+    places = {"provisioning_dir": str(root / "provisioning"), "user_data_file": file}
     places |= {"manifest": file, "contents": file}
     return {**names, **places, "region": "nyc3", "test_command": "true"}
