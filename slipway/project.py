@@ -38,6 +38,10 @@ SYSTEMD = {
     *("MAINPID", "NOTIFY_SOCKET", "SYSTEMD_EXEC_PID", "WATCHDOG_PID", "WATCHDOG_USEC"),
 }
 """Variables that systemd gives a service, and that an environment file would overwrite."""
+OF_IMAGE = ("port", "version", "commit")
+DATABASE = ("database_url", "database_host", "database_port", "database_name", "database_user", "database_password")
+OF_RELEASE = ("url", "release", *DATABASE)
+"""What a value of [app.settings] may name in braces: what an image knows, and what only a release does."""
 VARIABLE = r"[A-Z][A-Z0-9_]{0,99}"
 EVERYBODY = "0.0.0.0/0"
 """What the word "everybody" stands for among the trusted sources."""
@@ -94,6 +98,10 @@ def _placeholders(*known: str) -> AfterValidator:
         return value
 
     return AfterValidator(held)
+
+
+def _is_of_release(value: str) -> bool:
+    return any(f"{{{name}}}" in value for name in OF_RELEASE)
 
 
 def _trusted(value: Any) -> tuple[str, str]:
@@ -197,10 +205,22 @@ class AppSettings(Table):
     has to answer at all."""
     version: ContractPath = ""
     """The path that answers with JSON whose field `version` is the version."""
-    settings: Mapping[Variable, Annotated[str, _placeholders("port", "version", "commit")]] = field(
+    settings: Mapping[Variable, Annotated[str, _placeholders(*OF_IMAGE, *OF_RELEASE)]] = field(
         default_factory=lambda: {"PORT": "{port}"}
     )
-    """Variables that every release has; {port}, {version} and {commit} stand for those of the image."""
+    """Variables that every release has. {port}, {version} and {commit} stand for those of the image, {url} for where
+    users arrive, {release} for the release's name, {database_url} for the database, and {database_host},
+    {database_port}, {database_name}, {database_user} and {database_password} for its parts."""
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """The variables that an image has."""
+        return {name: value for name, value in self.settings.items() if not _is_of_release(value)}
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """The variables of which only a release knows the values."""
+        return {name: value for name, value in self.settings.items() if _is_of_release(value)}
 
     def __post_init__(self) -> None:
         given = [name for name in ("module", "url", "build") if getattr(self, name)]

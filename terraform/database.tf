@@ -10,9 +10,8 @@ locals {
     if can(regex("^app_[0-9]+$", release.database_user))
   ]))
 
-  # As they are written in a URL, where a space is no plus sign.
   database_passwords = merge(
-    { for name, user in digitalocean_database_user.app : name => replace(urlencode(user.password), "+", "%20") },
+    { for name, user in digitalocean_database_user.app : name => user.password },
     var.database_passwords,
   )
 
@@ -20,10 +19,25 @@ locals {
     for key, release in local.with_database : key => format(
       "postgres://%s:%s@%s:%d/app?sslmode=verify-full&sslrootcert=/opt/app/database-ca.pem",
       release.database_user,
-      lookup(local.database_passwords, release.database_user, ""), # a droplet that stands has its own
+      # In a URL a space is no plus sign. A droplet that stands has its own.
+      replace(urlencode(lookup(local.database_passwords, release.database_user, "")), "+", "%20"),
       data.digitalocean_database_cluster.app[0].private_host,
       data.digitalocean_database_cluster.app[0].port,
     )
+  }
+}
+
+# What stands for the parts in the app's variables.
+locals {
+  database_parts = {
+    for key, release in local.with_database : key => {
+      "{database_url}"      = local.database_urls[key]
+      "{database_host}"     = data.digitalocean_database_cluster.app[0].private_host
+      "{database_port}"     = tostring(data.digitalocean_database_cluster.app[0].port)
+      "{database_name}"     = "app"
+      "{database_user}"     = release.database_user
+      "{database_password}" = lookup(local.database_passwords, release.database_user, "")
+    }
   }
 }
 

@@ -15,8 +15,38 @@ locals {
   conf_env = {
     for key, release in local.running : key => join("", [
       lookup(var.settings, key, ""), # a droplet that stands has its own
-      base64encode(join("", [for name, url in local.database_urls : "APP_DATABASE_URL=\"${url}\"\n" if name == key])),
+      base64encode(join("", [for name, value in local.told[key] : "${name}=\"${value}\"\n"])),
     ])
+  }
+
+  # Where users arrive.
+  urls = {
+    for key, release in local.running : key => join("", [
+      "http://${digitalocean_floating_ip.public.ip_address}",
+      try(release.app.front, true) || try(release.app.port, 80) == 80 ? "" : ":${release.app.port}",
+    ])
+  }
+
+  # The variables whose values are known here; an app that names no part of its database in any finds it in one of its own.
+  told = {
+    for key, release in local.running : key => merge(
+      {
+        for name, template in release.templates : name => replace(replace(join("", [
+          for part in regexall("[{][a-z_]+[}]|[^{]+|[{]", template) : lookup(local.known[key], part, part)
+        ]), "\\", "\\\\"), "\"", "\\\"")
+      },
+      {
+        for name, url in local.database_urls : "APP_DATABASE_URL" => url
+        if name == key && !strcontains(join(" ", values(release.templates)), "{database_")
+      },
+    )
+  }
+
+  known = {
+    for key, release in local.running : key => merge(
+      { "{release}" = key, "{url}" = local.urls[key] },
+      try(local.database_parts[key], {}),
+    )
   }
 
   user_data = {

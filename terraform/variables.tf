@@ -15,6 +15,7 @@ variable "releases" {
     secrets          = optional(map(string), {}) # fingerprints by name, never values
     database_user    = optional(string, "")      # empty: a release without a database
     database_expires = optional(string, "")      # when a leased user ends
+    templates        = optional(map(string), {}) # variables of the app whose values are known here
     app = optional(object({                      # what its image promises; none before there were contracts
       front   = bool
       port    = number
@@ -177,7 +178,7 @@ variable "settings" {
 }
 
 variable "database_passwords" {
-  description = "Passwords of the database users that a vault leased, by name, as they are written in a URL."
+  description = "Passwords of the database users that a vault leased, by name."
   type        = map(string)
   sensitive   = true
   default     = {}

@@ -28,7 +28,7 @@ CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
 
 _MARKS = 20
 """How many marks of rolled-back releases are kept."""
-_LATER = {"database_user", "secrets", "database_expires", "app"}
+_LATER = {"database_user", "secrets", "database_expires", "app", "templates"}
 _ENCODED = "config_base64"
 """Settings whose text OpenTofu would change: the file has them in base64."""
 
@@ -41,7 +41,8 @@ class Release:
     ``database_user`` is the user as whom it asks the database, empty for a release without one. ``secrets`` holds
     fingerprints of the app's secrets by name, never values: another value makes another release. ``database_expires``
     is when a leased user ends (RFC 3339 in UTC), empty for one that has no end. ``app`` is what the image promises,
-    None for one that is older than contracts.
+    None for one that is older than contracts. ``templates`` are variables whose values come with the droplet, with what
+    stands for them in braces (see ``slipway.project.OF_RELEASE``).
     """
 
     version: str
@@ -54,6 +55,7 @@ class Release:
     secrets: Mapping[str, str] = field(default_factory=dict)
     database_expires: str = ""
     app: Contract | None = None
+    templates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def contract(self) -> Contract:
@@ -122,6 +124,7 @@ class _Entry(Table):
     secrets: dict[str, str] = field(default_factory=dict)
     database_expires: Annotated[str, AfterValidator(lambda text: text and time(text))] = ""
     app: Contract | None = None
+    templates: dict[str, Value] = field(default_factory=dict)
     config_base64: dict[str, Annotated[Value, BeforeValidator(_from_base64)]] | None = None  # OpenTofu writes null
 
     def __post_init__(self) -> None:

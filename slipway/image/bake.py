@@ -217,7 +217,7 @@ def _provisioning(session: Session, recipe: Recipe, folder: Path) -> Path:
     project = session.settings.project
     provisioning = artifact.export(session.git, folder, "provisioning") / "provisioning"
     known = {"port": project.app.port, "version": recipe.version, "commit": recipe.commit}
-    variables = {name: value.format_map(known) for name, value in project.app.settings.items()}
+    variables = {name: value.format_map(known) for name, value in project.app.fixed.items()}
     (provisioning / "image.env").write_bytes(boot.environment_file({**variables, "APP_IMAGE": recipe.image}))
     artifact.pack(recipe.artifact, provisioning / "artifact.tar")
     (provisioning / "project.conf").write_text(unit.drop_in(project.app))

@@ -16,7 +16,7 @@ from slipway.project import Project
 from slipway.tools.digitalocean import Image
 from slipway.tools.git.git import Git
 
-_TOLD = ("settings", "command", "unit", "starts_bare", "packages", "writable", "loosen")
+_TOLD = ("fixed", "command", "unit", "starts_bare", "packages", "writable", "loosen")
 """What slipway.toml says of the app that goes into an image, beside its contract."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from urllib.parse import quote
 
 from slipway.contract import Contract
 from slipway.database import lease
@@ -63,10 +62,25 @@ def compose(
         database_user=(live.database_user if live else "") or database_user(1) if project.database else "",
         database_expires=live.database_expires if live and project.database else "",
         secrets=secrets.fingerprints(found_secrets, session.key),
-        app=Contract.from_label(found.label("contract")),
+        app=(contract := Contract.from_label(found.label("contract"))),
+        templates=_templates(project, version, found.label("commit"), contract),
     )
     boot.encoded(release, {name: each.reveal() for name, each in found_secrets.items()})  # refused here if too long
     return release
+
+
+def _templates(project: Project, version: str, commit: str, contract: Contract | None) -> dict[str, str]:
+    """The variables whose values come with the droplet, as far as they are known now."""
+    if used := [name for name, text in project.app.templates.items() if "{database_" in text and not project.database]:
+        raise PipelineError(
+            f"app.settings.{used[0]} names the database, and slipway.toml has no [database].",
+            "Add the table, or take the variable out.",
+        )
+    known = {"version": version, "commit": commit, "port": str(contract.port if contract else project.app.port)}
+    found = dict(project.app.templates)
+    for name, value in known.items():
+        found = {variable: text.replace(f"{{{name}}}", value) for variable, text in found.items()}
+    return found
 
 
 def of_today(session: Session, release: Release) -> Release:
@@ -94,8 +108,8 @@ def boot_data(
         check_template(session.settings.project.root, release)
     lease.refuse_lost(made, passwords)
     values = _values(session, made)
-    in_urls = {user: quote(each.reveal(), safe="") for user, each in passwords.items()}
-    return BootData(made.keys(), {**boot.variable(made, values), "TF_VAR_database_passwords": expression(in_urls)})
+    told = {user: each.reveal() for user, each in passwords.items()}
+    return BootData(made.keys(), {**boot.variable(made, values), "TF_VAR_database_passwords": expression(told)})
 
 
 def _check_size(session: Session, slug: str) -> None:

@@ -174,6 +174,7 @@ def expectations(subject: Subject) -> dict[str, object]:
         "config": {**release.config, "APP_RELEASE": release.key},
         "database_user": release.database_user,
         "secrets": sorted(release.secrets),
+        "templates": dict(release.templates),
     }
 
 

@@ -8,7 +8,7 @@ import os
 import random
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,8 @@ VALUES = {
     **drawn(SEED, 120),
 }
 """Given to one droplet at once, half of them as settings and half as secrets."""
+TOLD = 'it is {release} "quoted" \\ and $HOME, not {other} and no {'
+"""A variable of which OpenTofu fills in a part."""
 
 INSTALL = """
 set -e
@@ -99,6 +101,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     config = {name: VALUES[name] for name in names[::2]}
     secrets = {name: VALUES[name] for name in names[1::2]}
     release = Release("v1", "c0ffee", "app-v1-0123456789ab", "s-1vcpu-1gb", template_digest(ROOT), config)
+    release = replace(release, templates={"APP_TOLD": TOLD})
     reference.check_config(config)
     var_file = folder / "candidate.tfvars.json"
     why = "it's ${x} %{if} \x1b \u2028 e\u0301 \U0001f600"  # of a --force, or a failure's own words
@@ -161,4 +164,5 @@ def test_the_app_gets_every_value_as_it_was_given(droplet: Guest, engine: Engine
     given = {name.encode(): value.encode() for name, value in VALUES.items()}
     assert {name: value for name, value in environ.items() if name in given} == given
     assert environ[b"APP_RELEASE"] == engine.release.key.encode()
+    assert environ[b"APP_TOLD"].decode() == TOLD.replace("{release}", engine.release.key)
     assert droplet.run("stat -c '%a %U:%G' /opt/app/conf.env").stdout == "600 app:app\n"

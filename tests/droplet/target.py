@@ -42,6 +42,14 @@ class Expected:
     config: dict[str, str] = field(default_factory=dict)
     database_user: str = ""
     secrets: list[str] = field(default_factory=list)
+    templates: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def database_urls(self) -> list[str]:
+        """The variables that are the database's URL."""
+        named = any("{database_" in text for text in self.templates.values())
+        usual = ["APP_DATABASE_URL"] if self.database_user and not named else []
+        return [name for name, text in self.templates.items() if text == "{database_url}"] or usual
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Expected:

@@ -103,7 +103,7 @@ def test_the_apps_own_port_is_closed_to_others(target: Target, expected: Expecte
 
 
 def test_the_configuration_is_the_released_one(conf_env: Settings, expected: Expected) -> None:
-    given = {*expected.secrets, *(["APP_DATABASE_URL"] if expected.database_user else [])}
+    given = {*expected.secrets, *expected.templates, *expected.database_urls}
     assert [name for name in given if not conf_env.get(name)] == []
     public = {name: value for name, value in conf_env.items() if name not in given}
     keys = differing(expected.config | {"APP_RELEASE": expected.release}, public)
@@ -133,17 +133,19 @@ def test_the_app_alone_has_what_user_data_brought(host: Any, target: Target) -> 
 
 
 def test_the_database_is_asked_as_the_releases_own_user(conf_env: Settings, expected: Expected) -> None:
-    url = urlsplit(conf_env.get("APP_DATABASE_URL", ""))
-    user, scheme = url.username or "", url.scheme
-    assert (user, scheme) == (expected.database_user, "postgres" if expected.database_user else "")
+    for name in expected.database_urls:
+        url = urlsplit(conf_env[name])
+        assert (url.username, url.scheme) == (expected.database_user, "postgres")
+    assert expected.database_user or "APP_DATABASE_URL" not in conf_env
 
 
 def test_the_database_has_to_prove_who_it_is(host: Any, conf_env: Settings, expected: Expected) -> None:
     if not expected.database_user:
         assert not host.file("/opt/app/database-ca.pem").exists
         return
-    demands = parse_qs(urlsplit(conf_env["APP_DATABASE_URL"]).query)
-    assert demands == {"sslmode": ["verify-full"], "sslrootcert": ["/opt/app/database-ca.pem"]}
+    for name in expected.database_urls:
+        demands = parse_qs(urlsplit(conf_env[name]).query)
+        assert demands == {"sslmode": ["verify-full"], "sslrootcert": ["/opt/app/database-ca.pem"]}
     assert host.check_output("stat -c '%a %U:%G %F' /opt/app/database-ca.pem") == "644 root:root regular file"
 
 

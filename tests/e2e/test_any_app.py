@@ -84,7 +84,7 @@ class Shop:
         """Commit the app as one that is published; it listens on port 3000."""
         listed = "\n".join(f'"{version}" = "{each}"' for version, each in sums.items())
         app = f'[app]\nurl = "{self.site}/{{version}}/shop"\nport = {port}\n{more}\n'
-        self.says(f'{app}[app.settings]\nPORT = "3000"\n{settings}\n[app.sums]\n{listed}\n')
+        self.says(f'{app}[app.settings]\nPORT = "3000"\nBASE_URL = "{{url}}"\n{settings}\n[app.sums]\n{listed}\n')
 
     def get(self, path: str = "/") -> tuple[str, str]:
         """What the public address answers, and the release that it names."""
@@ -136,7 +136,8 @@ def test_a_program_that_is_published_elsewhere_is_released(shop: Shop, sums: dic
     shop.checkout.invoke("build", "deploy", "--version", "v1")
     status = shop.checkout.status()
     text, release = shop.get()
-    assert text.startswith("shop v1 for 198.18.") and release == status["live"]["release"]
+    assert text.startswith("shop v1 for 198.18.") and text.endswith(f" at http://{status['floating_ip']}\n")
+    assert release == status["live"]["release"]
     assert (status["database"], status["problems"]) == (None, [])
 
 

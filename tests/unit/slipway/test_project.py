@@ -252,3 +252,40 @@ def test_the_schema_for_editors_is_that_of_the_file() -> None:
 def test_the_schema_describes_every_setting() -> None:
     tables = schema(ProjectFile)["$defs"].values()
     assert [name for table in tables for name, each in table["properties"].items() if "description" not in each] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "url = 'https://e.com/{version}'\nmodule = 'e.com/x@{version}'",
+            "it has module and url, and the app can come from one place",
+        ),
+        ("build = 'make'", "build and folder belong together"),
+        ("folder = 'dist'", "build and folder belong together"),
+        ("module = 'e.com/x@v1'", 'app.module is "e.com/x@v1"; it should be such as example.com/shop/v2@{version}'),
+        ("url = 'ftp://e.com/x'", "app.url is"),
+        ("command = 'serve'", "it should be a command with a whole path"),
+        ("unit = 'forking'", "app.unit is"),
+        ("writable = ['/etc']", "app.writable.0 is"),
+        ("packages = ['a b']", "app.packages.0 is"),
+        ("scripts = ['../x.sh']", "app.scripts.0 is"),
+        ("health = 'healthz'", 'app.health is "healthz"; it should be a path such as /healthz'),
+        ("port = 0", "app.port is 0; it should be a port from 1 to 65535"),
+        ("[app.loosen]\nNoNewPrivileges = 'x'", "it should be one of MemoryDenyWriteExecute, "),
+        ("[app.loosen]\nProtectHome = ' '", "app.loosen.ProtectHome is"),
+        ("[app.sums]\nv1 = 'abc'", "app.sums.v1 is"),
+        ("[app.settings]\nURL = '{host}'", "{host} stands for nothing; there are {port}, {version}, {commit}, {url}"),
+        ("[app.settings]\nAPP_RELEASE = 'x'", "slipway itself sets this variable"),
+    ],
+)
+def test_what_cannot_be_an_app_is_said_with_its_setting(tmp_path: Path, text: str, says: str) -> None:
+    assert says in refusal(tmp_path, f"{WHOLE}[app]\n{text}\n".encode())
+
+
+def test_a_variable_is_the_images_or_the_releases(tmp_path: Path) -> None:
+    settings = "PORT = '{port}'\nBASE_URL = '{url}/shop'\nDATABASE_URL = '{database_url}'\nMODE = 'fast'"
+    (tmp_path / "slipway.toml").write_text(f"{WHOLE}[app.settings]\n{settings}\n")
+    app = Project.load(tmp_path).app
+    assert app.fixed == {"PORT": "{port}", "MODE": "fast"}
+    assert app.templates == {"BASE_URL": "{url}/shop", "DATABASE_URL": "{database_url}"}

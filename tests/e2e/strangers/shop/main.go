@@ -28,7 +28,7 @@ func main() {
 		})
 	}
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "shop %s for %s\n", version, r.Header.Get("X-Forwarded-For"))
+		fmt.Fprintf(w, "shop %s for %s at %s\n", version, r.Header.Get("X-Forwarded-For"), os.Getenv("BASE_URL"))
 	})
 	log.Fatal(http.ListenAndServe(":"+os.Getenv("PORT"), nil))
 }
