@@ -149,7 +149,7 @@ def test_other_config_is_taken() -> None:
 
 
 def test_what_older_files_do_not_have_changes_no_key_while_it_is_empty() -> None:
-    later = ("database", "secrets", "app")
+    later = ("database", "secrets", "app", "templates")
     older = {name: value for name, value in asdict(V1).items() if not name.startswith(later)}
     assert hashlib.sha256(json.dumps(older, sort_keys=True).encode()).hexdigest()[:8] in V1.key
     assert Release.parse(older) == V1
