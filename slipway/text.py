@@ -12,9 +12,23 @@ _UNSEEN = re.compile(
 )
 
 
+_CALLED = ["./invoke"]
+"""What the program is called by, in whose stead every text says `./invoke`."""
+
+
+def call_it(name: str) -> None:
+    """Have all that people are told call the program by this name."""
+    _CALLED[0] = name
+
+
+def as_called(text: str) -> str:
+    """The text with the program's name as it was called."""
+    return text.replace("./invoke", _CALLED[0])
+
+
 def visible(text: str) -> str:
     r"""The text with each control character and each invisible one spelt out, as in `\x1b`; tabs and newlines stay."""
-    return _UNSEEN.sub(_spelt, text.replace("\r\n", "\n"))
+    return _UNSEEN.sub(_spelt, as_called(text).replace("\r\n", "\n"))
 
 
 def line(text: str) -> str:

@@ -50,7 +50,7 @@ locals {
   }
 
   user_data = {
-    for key, release in local.running : key => templatefile("${var.project}/provisioning/cloud-init.yaml.tftpl", {
+    for key, release in local.running : key => templatefile("${var.files}/provisioning/cloud-init.yaml.tftpl", {
       release          = key
       conf_env         = local.conf_env[key]
       database_ca      = release.database_user == "" ? "" : base64encode(data.digitalocean_database_ca.app[0].certificate)
@@ -134,7 +134,7 @@ resource "terraform_data" "migration" {
 
   provisioner "local-exec" {
     working_dir = var.project
-    command     = "./invoke migrate --environment ${var.environment} --release ${each.key} --address ${digitalocean_droplet.app[each.key].ipv4_address}"
+    command     = "${var.command} migrate --environment ${var.environment} --release ${each.key} --address ${digitalocean_droplet.app[each.key].ipv4_address}"
     environment = { SLIPWAY_CANDIDATE = jsonencode(each.value) }
   }
 }
@@ -156,7 +156,7 @@ resource "terraform_data" "gate" {
 
   provisioner "local-exec" {
     working_dir = var.project
-    command     = "./invoke verify --environment ${var.environment} --release ${each.key} --address ${digitalocean_droplet.app[each.key].ipv4_address}"
+    command     = "${var.command} verify --environment ${var.environment} --release ${each.key} --address ${digitalocean_droplet.app[each.key].ipv4_address}"
     environment = { SLIPWAY_CANDIDATE = jsonencode(each.value) }
   }
 }
@@ -196,7 +196,7 @@ resource "terraform_data" "confirmation" {
 
   provisioner "local-exec" {
     working_dir = var.project
-    command     = "./invoke verify --environment ${var.environment} --release ${var.live} --address ${digitalocean_floating_ip.public.ip_address} --through-floating-ip"
+    command     = "${var.command} verify --environment ${var.environment} --release ${var.live} --address ${digitalocean_floating_ip.public.ip_address} --through-floating-ip"
     environment = { SLIPWAY_CANDIDATE = jsonencode(var.releases[var.live]) }
   }
 }

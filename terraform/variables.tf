@@ -185,12 +185,24 @@ variable "database_passwords" {
 }
 
 variable "project" {
-  description = "Folder that holds ./invoke, which the gate and the confirmation call."
+  description = "The project's folder, where the migration, the gate and the confirmation are called."
   type        = string
   default     = ".."
 
   validation {
-    condition     = fileexists("${var.project}/invoke")
-    error_message = "There is no ./invoke in the project folder, and without it nothing can be verified."
+    condition     = fileexists("${var.project}/slipway.toml")
+    error_message = "There is no slipway.toml in the project folder, and without it nothing can be verified."
   }
+}
+
+variable "files" {
+  description = "The folder in which slipway's folder provisioning is."
+  type        = string
+  default     = ".."
+}
+
+variable "command" {
+  description = "What slipway is called by in the project's folder."
+  type        = string
+  default     = "./invoke"
 }

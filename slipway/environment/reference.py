@@ -22,8 +22,9 @@ from slipway.environment import boot
 from slipway.errors import PipelineError, in_a_sentence
 from slipway.names import database_user, user_number
 from slipway.project import OURS, SYSTEMD, VARIABLE
+from slipway.tools import files
 
-CLOUD_INIT = "provisioning/cloud-init.yaml.tftpl"
+CLOUD_INIT = "cloud-init.yaml.tftpl"
 """The one file of provisioning/ that comes at boot: it belongs to the release, not to the image."""
 
 _MARKS = 20
@@ -321,7 +322,8 @@ def url(reference: Reference, address: str | None) -> str:
 
 def template_digest(root: Path) -> str:
     """The digest of today's cloud-init template (SHA-256)."""
-    return hashlib.sha256((root / CLOUD_INIT).read_bytes()).hexdigest()
+    template = files.home(root, "provisioning") / "provisioning" / CLOUD_INIT
+    return hashlib.sha256(template.read_bytes()).hexdigest()
 
 
 def check_template(root: Path, release: Release) -> None:

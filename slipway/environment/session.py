@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from slipway.names import Names
 from slipway.progress import Listener, Progress
 from slipway.project import Project
 from slipway.redaction import learn
+from slipway.tools import files
 from slipway.tools.digitalocean import API
 from slipway.tools.git.git import Git
 from slipway.tools.localocean import LocalCloud
@@ -97,8 +100,9 @@ class Session:
     @cached_property
     def roots(self) -> tuple[Root, Root]:
         """The two root modules: the app's and the database's, which outlives it."""
-        source, name, work = self.settings.project.root / "terraform", self.settings.environment, self.settings.work
-        environments, lock = self.settings.project.root / ENVIRONMENTS, self.toolchain.provider_lock
+        root, name, work = self.settings.project.root, self.settings.environment, self.settings.work
+        source = files.home(root, "terraform") / "terraform"
+        environments, lock = root / ENVIRONMENTS, self.toolchain.provider_lock
         return (
             Root(source, work / "terraform", environments / f"{name}.backend.tf", lock),
             Root(source / "database", work / "database", environments / f"{name}.database.backend.tf", lock),
@@ -110,7 +114,13 @@ class Session:
 
     @cached_property
     def _terraform(self) -> Terraform:
-        variables = {"deploy_public_key": self.key.public, "project": str(self.settings.project.root)}
+        root = self.settings.project.root
+        variables = {
+            "deploy_public_key": self.key.public,
+            "project": str(root),
+            "files": str(files.home(root, "provisioning")),
+            "command": command(root),
+        }
         return self.engine(self.roots[0], variables)
 
     def database(self) -> Terraform:
@@ -209,3 +219,10 @@ class Session:
                 {name: {"private": key.private, "public": key.public} for name, key in keys.items()}
             )
         }
+
+
+def command(root: Path) -> str:
+    """What the release graph calls slipway by: a checkout's `./invoke`, else this very Python."""
+    if os.access(root / "invoke", os.X_OK):
+        return "./invoke"
+    return shlex.join([sys.executable, "-Es", "-m", "slipway"])

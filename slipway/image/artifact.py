@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slipway.errors import PipelineError
+from slipway.tools import files
 from slipway.tools.git.git import Git
 
 KEPT = 5
@@ -43,10 +44,13 @@ class Artifact(Protocol):
         """A program, or a folder; raises PipelineError with the reason and the setting that would change it."""
 
 
-def digest_files(files: Iterable[Path], root: Path) -> str:
-    """SHA-256 over the names (relative to `root`), the executable bits and the contents of files, in their order."""
+def digest_files(files: Iterable[tuple[Path, Path]]) -> str:
+    """SHA-256 over the names, the executable bits and the contents of files, in their order.
+
+    Each comes with the folder from which its name counts.
+    """
     digest = hashlib.sha256()
-    for file in files:
+    for file, root in files:
         content = file.read_bytes()
         executable = file.stat().st_mode & 0o100
         digest.update(f"{file.relative_to(root)}\0{executable}\0{len(content)}\0".encode())
@@ -56,8 +60,19 @@ def digest_files(files: Iterable[Path], root: Path) -> str:
 
 def export(git: Git, target: Path, *paths: str) -> Path:
     """Copy the files below paths that belong to the project, tracked or new but not ignored; returns ``target``."""
-    for file in git.files(*paths):
-        copy = target / file.relative_to(git.root)
+    return _copied(git.files(*paths), git.root, target)
+
+
+def export_own(git: Git, target: Path, name: str) -> Path:
+    """Copy a folder that is the project's own, or else the one that slipway brings; returns the copy."""
+    listed = files.brought(git.root, name)
+    _copied(git.files(name) if listed is None else listed, files.home(git.root, name), target)
+    return target / name
+
+
+def _copied(listed: Iterable[Path], root: Path, target: Path) -> Path:
+    for file in listed:
+        copy = target / file.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, copy, follow_symlinks=False)
     return target

@@ -26,6 +26,7 @@ from slipway.image.made import Made
 from slipway.progress import Progress
 from slipway.project import Project
 from slipway.redaction import hide
+from slipway.tools import files
 from slipway.tools.digitalocean import Image
 from slipway.tools.files import write_private
 from slipway.tools.packer import Packer
@@ -119,7 +120,7 @@ def _bake(session: Session, recipe: Recipe) -> None:
         variables = packer_variables(session, recipe, folder, run, identity)
         # A key of Packer's own would be nobody's when Packer is killed.
         variables |= {"ssh_key_id": str(session.api.add_key(run.tag, key.public))}
-        template = artifact.export(session.git, folder, "packer") / "packer"
+        template = artifact.export_own(session.git, folder, "packer")
         show = _watch(lambda text: log.write(hide(text)), progress)
         try:
             packer.build(template, variables, show, _trouble(session, run))
@@ -203,7 +204,7 @@ def packer_variables(
         "size": project.droplet.size,
         "provisioning_dir": str(_provisioning(session, recipe, folder)),
         "user_data_file": str(write_private(folder / "user-data", _user_data(host_key))),
-        "test_command": _test_command(project.root / "tests" / "droplet", host_key, expect, identity),
+        "test_command": _test_command(files.home(project.root, "tests/droplet"), host_key, expect, identity),
         "manifest": str(session.settings.work / "manifest.json"),
         "contents": str(folder / "contents.json.gz"),
         "droplet_name": run.droplet,
@@ -215,7 +216,7 @@ def packer_variables(
 def _provisioning(session: Session, recipe: Recipe, folder: Path) -> Path:
     """What is installed, and what it is told of this image, in ``folder``."""
     project = session.settings.project
-    provisioning = artifact.export(session.git, folder, "provisioning") / "provisioning"
+    provisioning = artifact.export_own(session.git, folder, "provisioning")
     known = {"port": project.app.port, "version": recipe.version, "commit": recipe.commit}
     variables = {name: value.format_map(known) for name, value in project.app.fixed.items()}
     (provisioning / "image.env").write_bytes(boot.environment_file({**variables, "APP_IMAGE": recipe.image}))
@@ -241,7 +242,9 @@ def _user_data(host_key: KeyPair) -> str:
     )
 
 
-def _test_command(tests: Path, host_key: KeyPair, expect: Path, identity: Path | None) -> str:
+def _test_command(home: Path, host_key: KeyPair, expect: Path, identity: Path | None) -> str:
+    """For a shell: the tests are imported from the folder ``home``, in which tests/droplet is."""
+    tests = home / "tests" / "droplet"
     words = [
         *(*PYTEST, "-q", f"--confcutdir={tests}"),
         *(str(tests / test) for test in IMAGE_TESTS),
@@ -250,7 +253,7 @@ def _test_command(tests: Path, host_key: KeyPair, expect: Path, identity: Path |
         f"--end-with={os.getpid()}",
         *([f"--identity={identity}"] if identity else []),
     ]
-    return shlex.join(words)
+    return f"cd {shlex.quote(str(home))} && {shlex.join(words)}"
 
 
 def _watch(keep: Callable[[str], object], progress: Progress) -> Callable[[str], None]:

@@ -56,7 +56,7 @@ class Source:
         """The program, compiled from a copy of what belongs to the project: a file that git ignores is not in it."""
         git = kitchen.git
         program = _Program(self.named, Path(self.module), self.package, _stamped(self.ldflags, version, commit))
-        made_of = digest_files(git.files(*self.paths), git.root)
+        made_of = digest_files((file, git.root) for file in git.files(*self.paths))
         return program.compiled(kitchen, made_of, lambda folder: export(git, folder, *self.paths) / self.module)
 
 

@@ -13,6 +13,7 @@ from slipway.errors import PipelineError
 from slipway.image.artifact import digest_files, digest_of
 from slipway.names import DIGEST_LENGTH, ProjectNames
 from slipway.project import Project
+from slipway.tools import files
 from slipway.tools.digitalocean import Image
 from slipway.tools.git.git import Git
 
@@ -38,15 +39,15 @@ class Inputs:
     @classmethod
     def read(cls, project: Project, git: Git, artifact: Path) -> Inputs:
         """Digest what is in the checkout now."""
-        provisioning = [file for file in git.files("provisioning") if file != project.root / CLOUD_INIT]
+        provisioning = [(file, place) for file, place in _files(git, "provisioning") if file.name != CLOUD_INIT]
         scripts = [project.root / script for script in project.app.scripts]
         _refuse_missing(scripts, project.root)
         told = {name: getattr(project.app, name) for name in _TOLD}
         return cls(
             project=project.name,
             binary=digest_of(artifact)[:DIGEST_LENGTH],
-            provisioning=digest_files([*provisioning, *scripts], project.root)[:DIGEST_LENGTH],
-            template=digest_files(git.files("packer"), project.root)[:DIGEST_LENGTH],
+            provisioning=digest_files([*provisioning, *((script, project.root) for script in scripts)])[:DIGEST_LENGTH],
+            template=digest_files(_files(git, "packer"))[:DIGEST_LENGTH],
             base=project.image.base,
             contract=project.contract.label,
             settings=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH],
@@ -82,6 +83,12 @@ class Inputs:
 
 
 _LABELS = [field.name for field in fields(Inputs) if field.name != "project"]
+
+
+def _files(git: Git, name: str) -> list[tuple[Path, Path]]:
+    """The files of a folder of the project's or of slipway's, each with the folder from which its name counts."""
+    place, listed = files.home(git.root, name), files.brought(git.root, name)
+    return [(file, place) for file in (git.files(name) if listed is None else listed)]
 
 
 def _refuse_missing(scripts: Iterable[Path], root: Path) -> None:

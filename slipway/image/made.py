@@ -39,7 +39,7 @@ class Made:
     def make(self, kitchen: Kitchen, version: str, commit: str) -> Path:
         """The folder; raises PipelineError with the command's words when it fails or leaves nothing."""
         git = kitchen.git
-        made_of = digest_files(git.files(*self.paths), git.root)
+        made_of = digest_files((file, git.root) for file in git.files(*self.paths))
         key = hashlib.sha256("\0".join((made_of, self.command, self.folder, version, commit)).encode()).hexdigest()[:16]
         with cached(kitchen.cache, key) as (made, draft):
             if draft is not None:

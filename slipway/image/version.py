@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from slipway.errors import PipelineError
 from slipway.names import LONGEST_VERSION
+from slipway.tools.files import home
 from slipway.tools.git.git import Git
 
 IMAGE_INPUTS: Sequence[str] = ("provisioning", "packer")
-"""What goes into an image beside the program."""
+"""What goes into an image beside the app, where it is the project's own."""
 DIRTY = "-dirty"
 """The end of a version that was built from uncommitted changes."""
 ROLES = ("live", "standby")
@@ -29,7 +30,8 @@ def resolve(git: Git, asked: str | None, program: Sequence[str], *, dirty: bool)
             f"{version} ends in {DIRTY}, which the build of uncommitted changes adds to a version.",
             f"Name the version without it, such as {version[: -len(DIRTY)]}; --dirty builds what is not committed.",
         )
-    inputs = [*program, *IMAGE_INPUTS]
+    own = [name for name in IMAGE_INPUTS if home(git.root, name) == git.root]
+    inputs = [*program, *own] or ["slipway.toml"]
     commit = git.last_commit(inputs)
     changed = git.changed([*inputs, "slipway.toml"])
     if not changed:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from slipway.errors import PipelineError
 from slipway.project import ToolchainSettings
+from slipway.tools.files import home as home_of
 from slipway.tools.programs.environment import DOWNLOADS, STATE, compose, home
 from slipway.tools.programs.process import call
 from slipway.tools.terraform import provider
@@ -227,9 +228,14 @@ class Toolchain:
         env = {**compose(DOWNLOADS, STATE), **self.environment("opentofu")}
         return provider.lock(self.tofu(), env, self.root, self.settings.mirror, [_platform(), *others])
 
+    @property
+    def _modules(self) -> Path:
+        """Where the Go modules of the tools are."""
+        return home_of(self.root, "toolchain") / "toolchain"
+
     def _pinned(self) -> str:
         module = f"github.com/digitalocean/{provider.NAME}"
-        text = (self.root / "toolchain" / provider.NAME / "go.mod").read_text()
+        text = (self._modules / provider.NAME / "go.mod").read_text()
         found = re.search(rf"^\s*{re.escape(module)} (\S+)", text, re.MULTILINE)
         return found[1] if found else ""
 
@@ -272,7 +278,7 @@ class Toolchain:
     def digest(self, name: str) -> str:
         """Twelve hexadecimal digits that change with anything that the built bytes depend on."""
         tool = TOOLS[name]
-        module = self.root / "toolchain" / tool.module
+        module = self._modules / tool.module
         go = self.go().parent.parent / "VERSION"
         try:
             parts = [path.read_bytes() for path in (module / "go.mod", module / "go.sum", go)]
@@ -368,7 +374,7 @@ class Toolchain:
         places = {"GOMODCACHE": "mod", "GOCACHE": "build", "GOTMPDIR": "tmp"}
         env = self.environment("go") | {name: str(work / place) for name, place in places.items()}
         env |= {"GOFLAGS": "-mod=readonly -modcacherw", "GOOS": "linux", "GOARCH": architecture()}
-        result = call([str(self.go()), *arguments], cwd=self.root / "toolchain" / tool.module, env=env)
+        result = call([str(self.go()), *arguments], cwd=self._modules / tool.module, env=env)
         if result.returncode != 0:
             log = self.cache / "logs" / f"{tool.name}.log"
             log.write_text(result.stderr)

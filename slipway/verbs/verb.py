@@ -23,12 +23,18 @@ from slipway.errors import PipelineError, in_a_sentence
 from slipway.progress import Progress
 from slipway.redaction import hide
 from slipway.runs import ledger
-from slipway.text import visible
+from slipway.text import as_called, visible
 from slipway.tools.programs import environment as surroundings
 from slipway.tools.programs.children import ended_by_signals
 from slipway.tools.programs.process import attach
 
-ROOT = Path(__file__).resolve().parents[2]
+
+def _project(start: Path) -> Path:
+    """The nearest folder above that has a slipway.toml; the folder itself where there is none."""
+    return next((each for each in (start, *start.parents) if (each / "slipway.toml").is_file()), start)
+
+
+ROOT = _project(Path.cwd())
 """The project's folder."""
 ENVIRONMENT_HELP = "the environment; by default local without a token and production with one"
 
@@ -110,10 +116,11 @@ def _foreseen(*, as_json: bool) -> Iterator[None]:
             yield
     except PipelineError as error:
         if as_json:
-            sys.stdout.write(_json({"error": hide(error.message), "hint": hide(error.hint)}) + "\n")
+            said = {"error": error.message, "hint": error.hint}
+            sys.stdout.write(_json({name: as_called(hide(text)) for name, text in said.items()}) + "\n")
         raise exit_with(error.message, error.hint) from error
     except KeyboardInterrupt as error:
-        raise Exit("\n✗ Interrupted. ./invoke status says where things stand.", code=130) from error
+        raise Exit(as_called("\n✗ Interrupted. ./invoke status says where things stand."), code=130) from error
 
 
 def exit_with(message: str, hint: str) -> Exit:

@@ -20,6 +20,7 @@ from slipway.environment.outputs import Group, Outputs
 from slipway.environment.reference import Release, check_template
 from slipway.environment.session import Session
 from slipway.errors import PipelineError
+from slipway.tools import files as own_files
 from slipway.tools.programs.process import Overdue, call
 from slipway.tools.pytest import PYTEST
 from slipway.verification import evidence, witness
@@ -27,8 +28,9 @@ from slipway.verification.app_client import AppClient
 from slipway.verification.verified import Proof, Verified
 from slipway.verification.witness import Witness
 
-FROM_OUTSIDE = ("test_http.py", "test_app.py")
-"""The second is the project's own, if it has one."""
+FROM_OUTSIDE = ("test_http.py",)
+OF_THE_APP = "test_app.py"
+"""From outside as well, where the tests are the project's own and it has one."""
 FROM_INSIDE = ("test_release.py",)
 LOOK_S = 60.0
 """Seconds to look at a droplet that is what it should be."""
@@ -89,7 +91,7 @@ def verify(session: Session, subject: Subject) -> Passed:
         try:
             result = call(
                 [*_argv(settings, key, subject, expect, report), f"--asking={asking}"],
-                cwd=settings.project.root,
+                cwd=own_files.home(settings.project.root, "tests/droplet"),
                 seconds=_seconds(settings, subject),
             )
             if result.returncode == 0:
@@ -179,11 +181,14 @@ def expectations(subject: Subject) -> dict[str, object]:
 
 
 def _argv(settings: Settings, key: DeployKey, subject: Subject, expect: Path, report: Path) -> list[str]:
-    tests = settings.project.root / "tests" / "droplet"
+    home = own_files.home(settings.project.root, "tests/droplet")
+    tests = home / "tests" / "droplet"
     files = FROM_OUTSIDE if subject.through_floating_ip else FROM_INSIDE + FROM_OUTSIDE
+    if home == settings.project.root and (tests / OF_THE_APP).exists():
+        files = (*files, OF_THE_APP)
     return [
         *(*PYTEST, f"--confcutdir={tests}"),
-        *(str(tests / file) for file in files if (tests / file).exists()),
+        *(str(tests / file) for file in files),
         f"--address={subject.address}",
         f"--identity={key.identity}",
         f"--host-key={key.host_key(subject.release.key).public}",

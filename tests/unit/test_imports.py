@@ -114,7 +114,7 @@ def test_only_verbs_know_invoke(package: str) -> None:
 
 def test_a_room_is_seen_at_a_glance() -> None:
     folders = [ROOT / "slipway", *(path for path in (ROOT / "slipway").rglob("*") if path.is_dir())]
-    counted = {path: len([file for file in path.glob("*.py") if file.name != "__init__.py"]) for path in folders}
+    counted = {path: len([file for file in path.glob("*.py") if not file.name.startswith("__")]) for path in folders}
     assert {path: count for path, count in counted.items() if count > MOST_FILES} == {}
 
 

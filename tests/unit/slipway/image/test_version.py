@@ -26,6 +26,8 @@ def repository(tmp_path: Path) -> Path:
     for folder in (*PROGRAM, *version.IMAGE_INPUTS, "terraform"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "file").write_text(folder)
+    for file in ("provisioning/provision.sh", "packer/app.pkr.hcl"):
+        (tmp_path / file).touch()
     git("add", ".")
     git("commit", "--message", "first")
     return tmp_path
@@ -54,6 +56,20 @@ def test_the_commit_is_the_last_that_changed_what_goes_into_the_image(repository
     assert version.resolve(git, "v1", PROGRAM, dirty=False) == first
     commit(repository, "provisioning/file", "changed")
     assert version.resolve(git, "v1", PROGRAM, dirty=False) != first
+
+
+def test_folders_that_only_have_the_names_of_slipways_own_go_into_no_image(repository: Path) -> None:
+    git = Git(repository)
+    first = version.resolve(git, "v1", PROGRAM, dirty=False)
+    (repository / "packer" / "app.pkr.hcl").unlink()
+    commit(repository, "packer/file", "boxes")
+    assert version.resolve(git, "v1", PROGRAM, dirty=False) == first
+    (repository / "slipway.toml").write_text("")
+    subprocess.run(["git", "add", "."], cwd=repository, check=True)
+    commit(repository, "provisioning/provision.sh", "gone")
+    (repository / "provisioning" / "provision.sh").unlink()
+    commit(repository, "app/file", "not of it")
+    assert version.resolve(git, "v1", (), dirty=False)[1] == git.last_commit(["slipway.toml"])
 
 
 def test_uncommitted_changes_are_refused_or_said(repository: Path) -> None:
@@ -108,12 +124,12 @@ def test_versions_that_differ_by_case_alone_collide() -> None:
 def test_a_digest_of_files_knows_names_contents_and_modes(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("text")
-    digests = {digest_files([file], tmp_path)}
+    digests = {digest_files([(file, tmp_path)])}
     file.chmod(0o755)
-    digests.add(digest_files([file], tmp_path))
+    digests.add(digest_files([(file, tmp_path)]))
     file.write_text("texts")
-    digests.add(digest_files([file], tmp_path))
-    digests.add(digest_files([file.rename(tmp_path / "b")], tmp_path))
+    digests.add(digest_files([(file, tmp_path)]))
+    digests.add(digest_files([(file.rename(tmp_path / "b"), tmp_path)]))
     assert len(digests) == 4
 
 

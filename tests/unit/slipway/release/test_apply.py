@@ -63,8 +63,9 @@ class World:
         self.outputs = Outputs(confirmed=CURRENT)
         self.path = folder / "local.tfvars.json"
         reference.write(self.path, CURRENT)
-        (folder / CLOUD_INIT).parent.mkdir(parents=True)
-        (folder / CLOUD_INIT).touch()
+        for name in ("provision.sh", CLOUD_INIT):
+            (folder / "provisioning").mkdir(exist_ok=True)
+            (folder / "provisioning" / name).touch()
         self.run = Run.begin(folder / "runs", {})
         limits = Limits(max_lost=0)
         self.session: Any = SimpleNamespace(

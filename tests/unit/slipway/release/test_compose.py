@@ -22,8 +22,9 @@ IMAGE = Image(1, "app-v1-0123456789ab", "2026-01-01T00:00:00Z", 1.0, ("slipway:a
 
 
 def session(root: Path, *secrets: str, **environ: str) -> Any:
-    (root / CLOUD_INIT).parent.mkdir()
-    (root / CLOUD_INIT).write_text("#cloud-config\n")
+    (root / "provisioning").mkdir()
+    (root / "provisioning" / "provision.sh").touch()
+    (root / "provisioning" / CLOUD_INIT).write_text("#cloud-config\n")
     key = DeployKey.load(root / "work", None)
 
     def droplets(*_: object) -> None:
