@@ -9,4 +9,5 @@ from slipway.verbs.table import under
 namespace = of_slipway()
 namespace.add_task(dev.check)
 namespace.add_task(dev.update)
+namespace.add_task(dev.package)
 under(namespace, "test", dev.test, dev.upstream, default=True)

@@ -42,6 +42,14 @@ def update() -> None:
     renew(ROOT, toolchain, Progress())
 
 
+@verb()
+def package() -> None:
+    """Build the wheels slipway-deploy and localocean into dist/."""
+    from devtools.package import build
+
+    build(ROOT, ROOT / "dist", Progress().say)
+
+
 @verb(name="upstream", match="a regular expression: only the tests whose names match it")
 def upstream(match: str | None = None) -> None:
     """Run the provider's own acceptance tests against a local cloud; write docs/fidelity.md."""

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import metadata
+
+
+def _version() -> str:
+    """By the name on an index, or by that of a checkout."""
+    try:
+        return metadata.version("slipway-deploy")
+    except metadata.PackageNotFoundError:
+        return metadata.version("slipway")
 
 
 def main() -> int:
@@ -32,7 +41,7 @@ def main() -> int:
             namespace=namespace(),
             config_class=OwnConfig,
             executor_class=SharingExecutor,
-            version="0.1.0",
+            version=_version(),
         )
         program.run([sys.argv[0], *sys.argv[1:]])
         sys.stdout.flush()

@@ -39,17 +39,18 @@ HOSTILE = {
 
 
 class Checkout:
-    """A clone of the project and the cloud that it uses."""
+    """A clone of the project and the cloud that it uses; ``program`` is what slipway is called by there."""
 
-    def __init__(self, folder: Path, cloud: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, cloud: Mapping[str, str], program: Sequence[str] = ("./invoke",)) -> None:
         self.folder = folder
         self.cloud = cloud
+        self.program = program
 
     def call(self, *verbs: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """`./invoke …` to its end, whatever that is."""
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         return subprocess.run(
-            ["./invoke", *verbs],
+            [*self.program, *verbs],
             cwd=self.folder,
             env={**inherited, **HOSTILE, **self.cloud, **environ},
             stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ import http.client
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,10 +18,12 @@ from pathlib import Path
 import pytest
 
 from slipway.contract import RELEASE_HEADER
+from slipway.environment import reference
+from slipway.environment.reference import Reference
 from slipway.tools.toolchain import Toolchain
 from tests.contract.support import ROOT
-from tests.e2e.checkout import Checkout, Prober
-from tests.support import LOST_S
+from tests.e2e.checkout import REFERENCE, Checkout, Prober
+from tests.support import LOST_S, own_cloud
 
 STRANGERS = ROOT / "tests" / "e2e" / "strangers"
 
@@ -53,8 +56,14 @@ health = "/healthz"
 """
 
 
+IDENTITY = (("user.name", "tester"), ("user.email", "tester@example.com"), ("commit.gpgsign", "false"))
+
+
+OURS = ("deep", "ops", "shop.py", "slipway.toml", "terraform", ".gitignore")
+
+
 class Shop:
-    """A repository with files of the shop's own beside slipway's, and a site where its programs are published."""
+    """Somebody's repository, and a site where its programs are published."""
 
     def __init__(self, checkout: Checkout, site: str, published: Path) -> None:
         self.checkout, self.site, self.published = checkout, site, published
@@ -104,16 +113,22 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    published = tmp_path_factory.mktemp("published")
-    for name in ("app", "bench", "tests/e2e", "tests/unit", "tests/droplet/test_app.py"):
-        checkout.git("rm", "-r", "--quiet", name)
-    shutil.copy(STRANGERS / "shop.py", checkout.folder)
-    (checkout.folder / "ops").mkdir()
-    (checkout.folder / "ops" / "mark.sh").write_text("echo marked >/etc/marked\n")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A repository with the shop's own files, slipway.toml and a reference file, and nothing of slipway's."""
+    folder, published = tmp_path_factory.mktemp("shop"), tmp_path_factory.mktemp("published")
+    for name, text in (("ops/mark.sh", "echo marked >/etc/marked\n"), (".gitignore", ".slipway/\n")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    shutil.copy(STRANGERS / "shop.py", folder)
+    (folder / REFERENCE).parent.mkdir(parents=True)
+    reference.write(folder / REFERENCE, Reference())
+    (folder / "deep" / "inside").mkdir(parents=True)
     handler = partial(SimpleHTTPRequestHandler, directory=str(published))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with own_cloud("apps") as cloud, ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        checkout = Checkout(folder, cloud, (sys.executable, "-Es", "-m", "slipway"))
+        for words in (["init", "--quiet"], *(["config", *each] for each in IDENTITY)):
+            checkout.git(*words)
         yield Shop(checkout, f"http://127.0.0.1:{server.server_port}", published)
         server.shutdown()
 
@@ -139,6 +154,15 @@ def test_a_program_that_is_published_elsewhere_is_released(shop: Shop, sums: dic
     assert text.startswith("shop v1 for 198.18.") and text.endswith(f" at http://{status['floating_ip']}\n")
     assert release == status["live"]["release"]
     assert (status["database"], status["problems"]) == (None, [])
+    assert {path.name for path in shop.checkout.folder.iterdir()} == {*OURS, ".git", ".slipway"}
+
+
+def test_it_is_called_by_its_own_name_from_anywhere_in_the_project(shop: Shop) -> None:
+    inside = Checkout(shop.checkout.folder / "deep" / "inside", shop.checkout.cloud, shop.checkout.program)
+    assert inside.status()["live"] == shop.checkout.status()["live"]
+    said = inside.refused("deploy", "--version", "v404")
+    assert "There is no image of version v404" in said and "slipway build --version v404" in said
+    assert "./invoke" not in said
 
 
 def test_its_next_version_takes_over_without_a_loss(shop: Shop) -> None:
