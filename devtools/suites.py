@@ -99,10 +99,10 @@ STAGES = (
     (("check", "tools"),),
     (("app", "fuzz"), ("unit",)),
     (
-        ("machines", "contract"),
+        ("machines", "contract", "apps"),
         ("data", "secrets", "refusals", "providers"),
         ("releases",),
-        ("schema", "way-back", "apps"),
+        ("schema", "way-back"),
         ("chaos", "droplets"),
     ),
 )

@@ -188,7 +188,7 @@ def test_a_migration_that_takes_too_long_is_ended(checkout: Checkout, watched: P
 def test_settings_that_cannot_be_are_refused_before_anything_is_made(checkout: Checkout, watched: Prober) -> None:
     message = checkout.refused("deploy", "--set", "APP_COLOUR=blue")
     assert "does not know the setting APP_COLOUR" in message and "APP_MESSAGE" in message
-    assert "PORT=x is not a port" in checkout.refused("deploy", "--set", "PORT=x")
+    assert "PORT is not yours to set: slipway.toml" in checkout.refused("deploy", "--set", "PORT=x")
     assert "APP_DATABASE_URL is not yours to set" in checkout.refused("deploy", "--set", "APP_DATABASE_URL=x")
 
 
