@@ -260,7 +260,7 @@ def test_a_move_that_is_lost_is_noticed_and_undone(checkout: Checkout, watched: 
     before, reference = checkout.status(), checkout.reference
     checkout.api().fault(kind="move", effect="lost")
     message = checkout.refused("deploy", "--set", "APP_MESSAGE=never seen")
-    assert "failed its verification: the version is the released one" in message
+    assert "failed its verification: the release that answers is the wanted one" in message
     assert (checkout.status(), checkout.reference) == (before, reference)
 
 

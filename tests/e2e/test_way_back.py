@@ -115,7 +115,7 @@ def test_a_move_that_is_lost_is_undone(checkout: Checkout, first: str, api: Api)
     with Prober(before["floating_ip"]) as watched:
         api.fault(kind="move", effect="lost")
         message = checkout.refused("deploy", "--set", "APP_MESSAGE=never seen")
-    assert "failed its verification: the version is the released one" in message
+    assert "failed its verification: the release that answers is the wanted one" in message
     assert watched.lost(checkout.moves()) == [] and set(watched.answers) == {first}
     now = checkout.status()
     assert (now["problems"], now, checkout.reference) == ([], before, reference)
