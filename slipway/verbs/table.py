@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke.collection import Collection
 
-from slipway.verbs import cleanup, cloud, database, inspect, release
+from slipway.verbs import cleanup, cloud, database, init, inspect, release
 from slipway.verbs.dev import lock
 
 
@@ -33,7 +33,8 @@ def namespace() -> Collection:
         cleanup.reap,
         cleanup.prune,
         cleanup.destroy,
-        # what the project is built with
+        # what a project begins with, and what it is built with
+        init.init,
         lock,
     )
     under(found, "backup", database.backup_now, database.backup_verify, database.backup_restore, default=True)

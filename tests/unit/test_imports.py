@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 # A room may import from those that stand before it, from itself, and from what its package shares.
 SLIPWAY = (
     *("tools", "environment", "runs", "image", "verification", "traffic"),
-    *("graph", "database", "release", "reports", "cleanup", "verbs"),
+    *("graph", "database", "release", "reports", "cleanup", "scaffold", "verbs"),
 )
 # room -> the rooms of the same package that it may import from, beside itself
 ROOMS = {

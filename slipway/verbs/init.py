@@ -1,0 +1,32 @@
+"""The verb that begins a project."""
+
+from __future__ import annotations
+
+import sys
+
+from slipway.verbs.verb import ROOT, Answer, verb
+
+
+@verb(name="init", yes="ask nothing, and take what was found")
+def init(yes: bool = False) -> Answer:
+    """Write what slipway needs to release the app of this repository: slipway.toml and its reference files."""
+    from slipway.scaffold.init import choose, texts, write
+    from slipway.scaffold.shape import look
+    from slipway.tools.git.git import Git
+
+    found = look(Git(ROOT))
+    asks = not yes and sys.stdin.isatty()
+    choice = choose(ROOT, found, _ask if asks else lambda question, taken: taken)
+    written, differs = write(ROOT, texts(choice))
+    said = [f"This is {found.kind}{f', released from {choice.package}' if choice.package else ''}."]
+    if written:
+        said.append(f"Written: {', '.join(written)}. Read slipway.toml before you go on.")
+    if differs:
+        said += ["slipway.toml is there, and stays as it is. Today's would differ:", *(f"  {each}" for each in differs)]
+    files = " ".join(written)
+    said.append(f"Next: {f'git add {files} && git commit; ' if files else ''}./invoke build deploy --version v1")
+    return Answer("\n".join(said))
+
+
+def _ask(question: str, taken: str) -> str:
+    return input(f"{question} [{taken}]: ").strip() or taken
