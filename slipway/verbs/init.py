@@ -18,13 +18,14 @@ def init(yes: bool = False) -> Answer:
     asks = not yes and sys.stdin.isatty()
     choice = choose(ROOT, found, _ask if asks else lambda question, taken: taken)
     written, differs = write(ROOT, texts(choice))
-    said = [f"This is {found.kind}{f', released from {choice.package}' if choice.package else ''}."]
+    where = {"": "", ".": ", its main package at the top"}.get(choice.package, f", of {choice.package}")
+    said = [f"This is {found.kind}{where}."]
     if written:
         said.append(f"Written: {', '.join(written)}. Read slipway.toml before you go on.")
     if differs:
         said += ["slipway.toml is there, and stays as it is. Today's would differ:", *(f"  {each}" for each in differs)]
-    files = " ".join(written)
-    said.append(f"Next: {f'git add {files} && git commit; ' if files else ''}./invoke build deploy --version v1")
+    recorded = f'git add {" ".join(written)} && git commit -m "Release with slipway"; ' if written else ""
+    said.append(f"Next: {recorded}./invoke build deploy --version v1")
     return Answer("\n".join(said))
 
 

@@ -229,3 +229,12 @@ def test_an_app_that_needs_five_seconds_to_start_is_waited_for(shop: Shop, sums:
     shop.by_address({"v9": shop.again("v1", "v9", sums)}, 'HOW = "slow"')
     shop.checkout.invoke("build", "deploy", "--version", "v9")
     assert shop.get()[0].startswith("shop v1 ")
+
+
+def test_without_a_front_the_app_itself_says_which_release_it_is(shop: Shop, sums: dict[str, str]) -> None:
+    shop.by_address({"v10": shop.again("v1", "v10", sums)}, 'HOW = "says"\n[front]\nenabled = false')
+    shop.checkout.invoke("build", "deploy", "--version", "v10")
+    status = shop.checkout.status()
+    assert (status["url"], status["problems"]) == (f"http://{status['floating_ip']}:3000/", [])
+    text, release = shop.ask(f"{status['floating_ip']}:3000")
+    assert text == f"shop v1 for  at http://{status['floating_ip']}:3000\n" and release == status["live"]["release"]

@@ -28,6 +28,9 @@ func main() {
 		})
 	}
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if os.Getenv("HOW") == "says" {
+			w.Header().Set("Slipway-Release", os.Getenv("APP_RELEASE"))
+		}
 		fmt.Fprintf(w, "shop %s for %s at %s\n", version, r.Header.Get("X-Forwarded-For"), os.Getenv("BASE_URL"))
 	})
 	log.Fatal(http.ListenAndServe(":"+os.Getenv("PORT"), nil))
