@@ -29,6 +29,18 @@ def test_where_there_is_no_project_the_sentence_says_so(tmp_path: Path) -> None:
     assert "slipway.toml cannot be read" in said.stderr
 
 
+def test_a_project_is_begun_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module shop\n")
+    (tmp_path / "main.go").write_text("package main\n\nfunc main() {}\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    said = slipway(tmp_path, "init", "--yes")
+    assert said.returncode == 0, said.stderr
+    assert "slipway build deploy --version v1" in said.stdout
+    assert (tmp_path / "slipway.toml").exists()
+    again = slipway(tmp_path, "init", "--yes").stdout
+    assert "Written" not in again and "git add" not in again
+
+
 def test_people_are_told_the_name_that_it_was_called_by(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_CALLED", ["./invoke"])
     assert text.visible("./invoke deploy") == "./invoke deploy"
