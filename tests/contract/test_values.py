@@ -113,6 +113,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
         "TF_VAR_environment": "test",
         "TF_VAR_region": "nyc3",
         "TF_VAR_project": str(ROOT),
+        "TF_VAR_files": str(ROOT),
         "TF_VAR_deploy_public_key": deploy_key.public,
         "TF_VAR_host_keys": expression({release.key: {"private": host_key.private, "public": host_key.public}}),
         **boot.variable({release.key: release}, {release.key: secrets}),
