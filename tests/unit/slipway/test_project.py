@@ -272,7 +272,10 @@ def test_the_schema_describes_every_setting() -> None:
         ("scripts = ['../x.sh']", "app.scripts.0 is"),
         ("health = 'healthz'", 'app.health is "healthz"; it should be a path such as /healthz'),
         ("port = 0", "app.port is 0; it should be a port from 1 to 65535"),
-        ("[app.loosen]\nNoNewPrivileges = 'x'", "it should be one of MemoryDenyWriteExecute, "),
+        (
+            "[app.loosen]\nNoNewPrivileges = 'x'",
+            "it should be one of DevicePolicy, LockPersonality, MemoryDenyWriteExecute, ",
+        ),
         ("[app.loosen]\nProtectHome = ' '", "app.loosen.ProtectHome is"),
         ("[app.sums]\nv1 = 'abc'", "app.sums.v1 is"),
         ("[app.settings]\nURL = '{host}'", "{host} stands for nothing; there are {port}, {version}, {commit}, {url}"),
